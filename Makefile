@@ -1,0 +1,40 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS ?=
+
+.PHONY: tour test bench install clean
+
+tour: $(VENV)/.installed
+	$(BIN)/python examples/tour.py
+
+# One environment for everything; PEERS=1 adds torch and jax, with which the tests against them run.
+test: $(VENV)/.tested $(if $(PEERS),$(VENV)/.peers)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -p no:cacheprovider tests/test_documentation.py
+
+bench: $(VENV)/.tested $(VENV)/.peers
+	$(BIN)/python bench/run.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install -q -e .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -e '.[test]'
+	touch $@
+
+$(VENV)/.peers: $(VENV)/.tested
+	$(BIN)/python -m pip install -q torch==2.13.0
+	$(BIN)/python -m pip install -q 'jax>=0.4.30' 'autograd>=1.7' micrograd
+	touch $@
+
+clean:
+	rm -rf $(VENV)

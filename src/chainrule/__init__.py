@@ -1,0 +1,87 @@
+"""chainrule: derivatives you can read, trust and run fast.
+
+Write an ordinary NumPy function, or type a formula:
+
+>>> import chainrule as cr
+>>> def f(x, y, z):
+...     g = x + y
+...     h = g * z
+...     return h + x
+>>> cr.grad(f, argnums=(0, 1, 2))(-2.0, 5.0, -4.0)
+(-3.0, -4.0, 3.0)
+>>> cr.explain("(x + y)*z + x", x=-2, y=5, z=-4).gradients
+{'x': -3.0, 'y': -4.0, 'z': 3.0}
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as _np
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import numpy as numpy
+    from .diff.check import check_grads as check_grads
+    from .diff.jacobians import hessian as hessian
+    from .diff.jacobians import hvp as hvp
+    from .diff.jacobians import jacobian as jacobian
+    from .diff.tensor import Tensor as Tensor
+    from .diff.tensor import no_grad as no_grad
+    from .diff.tensor import tensor as tensor
+    from .diff.transforms import checkpoint as checkpoint
+    from .diff.transforms import grad as grad
+    from .diff.transforms import jvp as jvp
+    from .diff.transforms import linearize as linearize
+    from .diff.transforms import stop_gradient as stop_gradient
+    from .diff.transforms import value_and_grad as value_and_grad
+    from .diff.transforms import vjp as vjp
+    from .errors import ChainruleError as ChainruleError
+    from .errors import DerivativeError as DerivativeError
+    from .errors import FormulaError as FormulaError
+    from .errors import InputError as InputError
+    from .errors import ShapeError as ShapeError
+    from .errors import TraceError as TraceError
+    from .explain.explanation import Explanation as Explanation
+    from .explain.explanation import code as code
+    from .explain.explanation import draw as draw
+    from .explain.explanation import explain as explain
+    from .trace.formula import Formula as Formula
+    from .trace.formula import parse as parse
+
+_HOME = {
+    "diff.transforms": "checkpoint grad jvp linearize stop_gradient value_and_grad vjp",
+    "diff.jacobians": "hessian hvp jacobian",
+    "diff.check": "check_grads",
+    "diff.tensor": "Tensor no_grad tensor",
+    "trace.array": "Array",
+    "trace.formula": "Formula parse",
+    "explain.explanation": "Explanation code draw explain",
+    "errors": "ChainruleError DerivativeError FormulaError InputError ShapeError TraceError",
+}
+_WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
+_DTYPES = ("float32", "float64", "int64", "int32")
+
+__all__ = [*_WHERE, *_DTYPES, "numpy"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first used; every operation, such as `chainrule.sigmoid`, is one."""
+    if name in _WHERE:
+        found = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    elif name in ("numpy", "ops"):
+        return importlib.import_module(f".{name}", __name__)
+    elif name in _DTYPES:
+        found = _np.dtype(name)
+    else:
+        found = None if name.startswith("_") else importlib.import_module(".trace.formula", __name__).function_named(name)
+        if found is None:
+            raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,205 @@
+"""The command line: it parses, calls, and shows."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ..errors import ChainruleError, InputError
+from .inputs import function_from, point_from, shapes_from
+
+app = typer.Typer(
+    name="chainrule",
+    help="Derivatives you can read: gradients of formulas and Python functions, as numbers, programs and pictures.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(str, Enum):
+    """How an explanation is written."""
+
+    text, md, html, json = "text", "md", "html", "json"
+
+
+Target = Annotated[str, typer.Argument(metavar="EXPR|FILE.py:FUNCTION", help='A formula, such as "(x + y)*z + x", or a function in a file.')]
+At = Annotated[list[str] | None, typer.Option("--at", help="The point: [cyan]x=-2,y=5[/], arrays as JSON [cyan]x=[1,2][/] or from a file [cyan]x=@data.npy[/].")]
+Wrt = Annotated[str | None, typer.Option("--wrt", help="Differentiate with respect to these only: [cyan]x,y[/].")]
+Open = Annotated[str, typer.Option("--open", help="Show these operations by what they are made of: [cyan]sigma,divide[/].")]
+Shape = Annotated[list[str] | None, typer.Option("--shape", help="Shape of a variable of a formula: [cyan]W=3x2[/].")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead; the suffix says how.")]
+
+
+def _clean(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One clear message and exit code 2 for bad input, never a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ChainruleError as error:
+            Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from None
+        except OSError as error:
+            Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from None
+
+    return run
+
+
+def _console() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def _explanation(target: str, at: list[str] | None, wrt: str | None, open: str, shape: list[str] | None) -> Any:
+    from ..explain.explanation import Explanation
+
+    f = function_from(target)
+    opened = [o.strip() for o in open.split(",") if o.strip()]
+    return Explanation(f, values=point_from(at or [], f), wrt=wrt, open=opened, shapes=shapes_from(shape or []))
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    else:
+        output.write_text(text, encoding="utf-8")
+        _console().print(f"wrote {output}")
+
+
+@app.command(epilog='Example: [cyan]chainrule explain "(x + y)*z + x" --at x=-2,y=5,z=-4[/]')
+@_clean
+def explain(
+    target: Target,
+    at: At = None,
+    wrt: Wrt = None,
+    open: Open = "",
+    shape: Shape = None,
+    format: Annotated[Format | None, typer.Option("--format", help="Text, Markdown, a self-contained page, or JSON.")] = None,
+    output: Output = None,
+) -> None:
+    """Show the staged program, and every value and gradient."""
+    e = _explanation(target, at, wrt, open, shape)
+    if format is None and output is not None:
+        e.save(output)
+        _console().print(f"wrote {output}")
+    elif format in (None, Format.text):
+        if output is None and sys.stdout.isatty():
+            _console().print(e)
+        else:
+            _write(str(e), output)
+    else:
+        writers = {Format.md: e.markdown, Format.html: e.html, Format.json: e.json}
+        _write(writers[format](), output)
+
+
+@app.command(epilog='Example: [cyan]chainrule code "(x + s(y)) / (s(x) + (x + y)^2)"[/]')
+@_clean
+def code(target: Target, at: At = None, wrt: Wrt = None, open: Open = "", shape: Shape = None, output: Output = None) -> None:
+    """Print the staged forward and backward program as runnable Python."""
+    text = str(_explanation(target, at, wrt, open, shape).code())
+    if output is None and sys.stdout.isatty():
+        from rich.syntax import Syntax
+
+        _console().print(Syntax(text.rstrip(), "python", background_color="default"))
+    else:
+        _write(text, output)
+
+
+@app.command(epilog='Example: [cyan]chainrule draw "(x + y)*z + x" --at x=-2,y=5,z=-4 -o graph.png[/]')
+@_clean
+def draw(
+    target: Target,
+    at: At = None,
+    wrt: Wrt = None,
+    open: Open = "",
+    shape: Shape = None,
+    partials: Annotated[bool, typer.Option("--partials", help="Write local partials on the edges.")] = False,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .svg, .png, .dot or .mmd.")] = Path("graph.svg"),
+) -> None:
+    """Draw the computation: values above, gradients below."""
+    _explanation(target, at, wrt, open, shape).draw(output, partials=partials)
+    _console().print(f"wrote {output}")
+
+
+@app.command(epilog='Example: [cyan]chainrule grad "x^2 * sin(y)" --at x=3,y=1 --wrt x[/]')
+@_clean
+def grad(
+    target: Target,
+    at: At = None,
+    wrt: Wrt = None,
+    shape: Shape = None,
+    format: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.text,
+    output: Output = None,
+) -> None:
+    """Print the value and the gradient at a point."""
+    if not at:
+        raise InputError("no point was given", "give one: --at x=2,y=3", where="")
+    if format not in (Format.text, Format.json):
+        raise InputError(f"grad writes text or json, not {format.value}", "use explain for the others", where="")
+    e = _explanation(target, at, wrt, "", shape)
+    if format is Format.json:
+        import json
+
+        data = json.loads(e.json())
+        _write(json.dumps({"value": data["value"], "gradients": data["gradients"]}, indent=2, ensure_ascii=False), output)
+        return
+    lines = [f"{e.staged.name} = {_number(e.value)}", *(f"d{e.staged.name}/d{k} = {_number(v)}" for k, v in e.gradients.items())]
+    _write("\n".join(lines), output)
+
+
+def _number(x: Any) -> str:
+    import numpy as np
+
+    return repr(x) if np.ndim(x) == 0 else np.array2string(np.asarray(x), separator=", ")
+
+
+@app.command("check-grad", epilog='Example: [cyan]chainrule check-grad "log(1 + exp(x))" --at x=0.5 --order 3[/]')
+@_clean
+def check_grad(
+    target: Target,
+    at: At = None,
+    shape: Shape = None,
+    order: Annotated[int, typer.Option("--order", min=1, max=6, help="How many times to differentiate.")] = 2,
+) -> None:
+    """Check forward mode, reverse mode and finite differences against each other; exit code 1 if they disagree."""
+    from ..diff.check import check_grads
+    from ..diff.staged import as_function, samples
+    from ..errors import DerivativeError
+    from ..trace.calls import parameters
+
+    f = as_function(function_from(target), shapes_from(shape or []))
+    values = point_from(at or [], f) or samples(f)
+    names = [n for n in parameters(f) if n in values]
+    unknown = [n for n in values if n not in names]
+    if unknown:
+        raise InputError(f"there is no variable {unknown[0]!r}", f"the variables are {', '.join(parameters(f))}", where="")
+    try:
+        check_grads(lambda *xs: f(**dict(zip(names, xs, strict=True))), [values[n] for n in names], order)
+    except DerivativeError as error:
+        Console(stderr=True).print(f"[red]wrong:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    shown = ", ".join(f"{k}={_number(v)}" for k, v in values.items())
+    _console().print(f"[green]ok:[/] forward mode, reverse mode and differences agree to order {order} at {escape(shown)}")
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Derivatives you can read."""
+    if version:
+        from .. import __version__
+
+        typer.echo(f"chainrule {__version__}")
+        raise typer.Exit

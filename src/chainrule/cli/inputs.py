@@ -1,0 +1,132 @@
+"""What users write on the command line: functions, points, shapes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..trace.calls import parameters
+
+
+def function_from(target: str) -> Callable[..., Any] | str:
+    """The function that `FILE.py:FUNCTION` names, or the formula itself."""
+    match = re.fullmatch(r"(.+\.py):(\w+)", target)
+    if match is None:
+        if target.endswith(".py"):
+            raise InputError(f"which function of {target}?", f"write {target}:NAME", where="")
+        return target
+    path, name = Path(match[1]), match[2]
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", where="")
+    found = getattr(_loaded(path), name, None)
+    if not callable(found):
+        raise InputError(f"{path} has no function {name!r}", where="")
+    return found
+
+
+def _loaded(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"cannot read {path} as Python", where="")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}", where=f"{last.filename}:{last.lineno}") from error
+    return module
+
+
+def point_from(texts: Iterable[str], f: Any) -> dict[str, Any]:
+    """The values in `x=-2,y=[1,2],z=@data.npy`."""
+    values: dict[str, Any] = {}
+    known = {} if isinstance(f, str) else parameters(f)
+    for text in texts:
+        for part in _parts(text):
+            name, equals, value = part.partition("=")
+            name = name.strip()
+            if not equals or not name.isidentifier():
+                raise InputError(f"cannot read {part!r} in --at", "write name=value, as --at x=-2,y=5", where="")
+            if known and name not in known:
+                raise InputError(f"there is no variable {name!r}", f"the variables are {', '.join(known)}", where="")
+            whole = name in known and (known[name].annotation in (int, "int") or type(known[name].default) is int)
+            values[name] = _value(name, value.strip(), whole)
+    return values
+
+
+def _parts(text: str) -> list[str]:
+    """Split at the commas that stand outside brackets and quotes."""
+    parts, depth, start, quoted = [], 0, 0, False
+    for k, c in enumerate(text):
+        if c == '"':
+            quoted = not quoted
+        elif not quoted:
+            depth += (c in "[{") - (c in "]}")
+            if c == "," and depth == 0:
+                parts.append(text[start:k])
+                start = k + 1
+    return [p for p in (*parts, text[start:]) if p.strip()]
+
+
+def _value(name: str, text: str, whole: bool) -> Any:
+    if text.startswith("@"):
+        return _from_file(Path(text[1:]))
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            value = float(text)
+        except ValueError:
+            raise InputError(f"cannot read {text!r} as the value of {name}", "write a number, a JSON array such as [1, 2], or @file.npy", where="") from None
+    return _floats(name, value, whole)
+
+
+def _floats(name: str, value: Any, whole: bool) -> Any:
+    """Numbers as floats, lists as arrays, objects as dicts of those."""
+    if isinstance(value, dict):
+        return {k: _floats(f"{name}[{k!r}]", v, whole) for k, v in value.items()}
+    if isinstance(value, list):
+        try:
+            return np.array(value, float)
+        except (ValueError, TypeError):
+            raise InputError(f"the value of {name} is no array of numbers", "rows must have the same length", where="") from None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value if whole else float(value)
+    raise InputError(f"the value of {name} is {json.dumps(value)}, which is no number", where="")
+
+
+def _from_file(path: Path) -> Any:
+    if not path.is_file():
+        raise InputError(f"there is no file {path}", where="")
+    try:
+        if path.suffix == ".npy":
+            value = np.load(path, allow_pickle=False)
+        elif path.suffix == ".json":
+            value = np.array(json.loads(path.read_text(encoding="utf-8")), float)
+        else:
+            value = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
+    except (ValueError, TypeError, EOFError) as error:
+        raise InputError(f"cannot read {path}: {error}", "give a .npy, .json, .csv or text file of numbers", where="") from None
+    return value if value.dtype.kind == "f" else value.astype(float)
+
+
+def shapes_from(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes in `W=3x2,b=3`."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for part in (p for t in texts for p in t.split(",")):
+        match = re.fullmatch(r"\s*(\w+)\s*=\s*(\d+(?:x\d+)*)\s*", part)
+        if match is None:
+            raise InputError(f"cannot read {part!r} in --shape", "write --shape W=3x2", where="")
+        shapes[match[1]] = tuple(int(n) for n in match[2].split("x"))
+    return shapes

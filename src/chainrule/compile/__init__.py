@@ -1,0 +1,1 @@
+"""Graphs become running or printed code."""

@@ -1,0 +1,161 @@
+"""Expressions as text: one printer, and a table for each language."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..ir.node import Node
+from ..ir.op import Op
+
+ATOM, POSTFIX, PRODUCT, SUM = 100, 50, 20, 10
+
+
+class Text(str):
+    """A piece of code and how strongly it binds."""
+
+    binding: int
+
+    def __new__(cls, text: str, binding: int = ATOM) -> Text:
+        made = super().__new__(cls, text)
+        made.binding = binding
+        return made
+
+    def within(self, binding: int) -> str:
+        """The text, in parentheses if it binds less than asked."""
+        return str(self) if self.binding >= binding else f"({self})"
+
+    @property
+    def atom(self) -> str:
+        """For a place that binds tightly: before a dot, a bracket, a power."""
+        return self.within(POSTFIX)
+
+    @property
+    def tight(self) -> str:
+        """For the right of a product or a quotient."""
+        return self.within(PRODUCT + 1)
+
+
+class Language:
+    """How a language writes operations and constants.
+
+    Args:
+        template: the text of an operation as a template or a function of (arguments, node), or None if it has none.
+        number: how a number is written.
+        operators: symbols that differ from Python's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        template: Callable[[Op], str | Callable[..., str] | None],
+        number: Callable[[Any], Text],
+        infix: bool = True,
+    ) -> None:
+        self.name, self.template, self.number, self.infix = name, template, number, infix
+
+
+def write(node: Any, names: Mapping[Node, str], language: Language, arrays: Callable[[Any], str] | None = None) -> Text:
+    """The expression of a node down to the nodes that have names.
+
+    Args:
+        node: a node, or a constant.
+        names: what to call the nodes at which to stop.
+        arrays: gives the name of a constant array.
+    """
+    if type(node) is Node and node in names:
+        return Text(names[node])
+    return expression(node, names, language, arrays)
+
+
+def expression(node: Any, names: Mapping[Node, str], language: Language, arrays: Callable[[Any], str] | None = None) -> Text:
+    """The operation of a node on its inputs, though the node itself may have a name."""
+    if type(node) is not Node:
+        if np.ndim(node) == 0:
+            return language.number(node)
+        return Text(arrays(node) if arrays is not None else _array(node))
+    if node.op.name == "constant":
+        return expression(node.value, names, language, arrays)
+    args = [write(i, names, language, arrays) for i in node.inputs]
+    template = language.template(node.op)
+    if template is None and language.infix and node.op.infix is not None:
+        return _infix(node.op.infix, args)
+    if template is None:
+        raise InputError(f"the operation {node.op.name!r} cannot be written in {language.name}", where="")
+    text = template(args, node) if callable(template) else template.format(*args)
+    return Text(text, _binding_of(text, node.op))
+
+
+def _infix(infix: tuple[str, int], args: list[Text]) -> Text:
+    symbol, binding = infix
+    if len(args) == 1:  # a sign binds into a product: -(a * b) is (-a) * b
+        inner = args[0] if args[0].binding == PRODUCT else args[0].within(binding)
+        return Text(f"{symbol}{inner}", min(binding, args[0].binding))
+    left, right = args
+    lean = binding + 1 if symbol == "**" else binding
+    return Text(f"{left.within(lean)} {symbol} {right.within(binding if symbol == '**' else binding + 1)}", binding)
+
+
+def _binding_of(text: str, op: Op) -> int:
+    """How strongly a written template binds, from the operators that stand outside its brackets."""
+    depth, found = 0, ATOM
+    for k, c in enumerate(text):
+        if c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif depth == 0 and c in "+-" and (k == 0 or text[k - 1] == " "):
+            found = min(found, 30 if k == 0 else SUM)
+        elif depth == 0 and c in "*/@" and text[k - 1] == " ":
+            found = min(found, 40 if text[k : k + 2] == "**" else PRODUCT)
+        elif depth == 0 and c in "<>=" and text[k - 1] == " ":
+            found = min(found, 5)
+    return found
+
+
+def python_number(x: Any) -> Text:
+    """A number as Python writes it."""
+    if isinstance(x, (bool, np.bool_)):
+        return Text(str(bool(x)))
+    if isinstance(x, (int, np.integer)):
+        text = repr(int(x))
+    elif isinstance(x, (complex, np.complexfloating)):
+        return Text(f"({complex(x)!r})")
+    elif not math.isfinite(x):
+        return Text(f"float('{float(x)}')")
+    else:
+        text = str(x) if isinstance(x, np.float32) else repr(float(x))
+    return Text(text, 30 if text.startswith("-") else ATOM)
+
+
+def _array(x: Any) -> str:
+    if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
+        return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])})"
+    text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
+    dtype = np.asarray(x).dtype
+    plain = dtype in (np.float64, np.int64, np.bool_)
+    return f"np.array({' '.join(text.split())}{'' if plain else f', dtype={dtype.name!r}'})"
+
+
+def _numpy_template(op: Op) -> str | Callable[..., str] | None:
+    if op.text is not None or op.infix is not None:
+        return op.text
+    count = len(op.domain) if op.domain else None
+    function = getattr(op.numpy[0], "__name__", op.name) if op.numpy else op.name
+    return (lambda args, node: f"np.{function}({', '.join(args)})") if count is None or count else None
+
+
+def _scalar_template(op: Op) -> str | None:
+    if op.scalar is not None or op.infix is not None:
+        return op.scalar if op.scalar is not None else None
+    if hasattr(math, op.name):
+        return f"{op.name}({{0}})" if op.name not in ("hypot",) else f"{op.name}({{0}}, {{1}})"
+    return None
+
+
+NUMPY = Language("NumPy", _numpy_template, python_number)
+SCALAR = Language("scalar Python", _scalar_template, python_number)

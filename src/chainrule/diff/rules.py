@@ -1,0 +1,111 @@
+"""The derivatives of elementwise and linear operations, on plain values and on traced ones alike.
+
+The kinds made of others (composite, structured) have theirs in `chainrule.diff.bodies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.node import NO_PARAMS, Node
+from ..ir.op import Op, variable
+from ..ir.recording import Handle
+from ..ops.arithmetic import alias
+from ..ops.kinds import Elementwise, Linear
+from ..ops.reduction import sum_to
+from ..ops.shape import broadcast_to, cast
+from ..trace.array import Array
+from ..trace.handles import dtype_of, plain
+
+_float64 = np.float64
+
+
+def leaf(x: Any) -> Array:
+    """A fresh variable with the value of `x`, tied to `x` when that is traced itself."""
+    if isinstance(x, Handle):
+        return type(x)(Node(alias, (x.node,), NO_PARAMS, x.value))  # type: ignore[return-value]
+    return Array(Node(variable, (), NO_PARAMS, np.asarray(x)[()]))
+
+
+def zeros_of(x: Any) -> Any:
+    """A plain zero of the same shape and dtype."""
+    return np.zeros(np.shape(plain(x)), dtype_of(x))[()]
+
+
+def fit(ct: Any, x: Any) -> Any:
+    """A cotangent brought to the shape and dtype of the input it belongs to."""
+    if type(ct) is _float64 and type(x) is _float64:
+        return ct
+    if ct.shape != x.shape:
+        ct = sum_to(ct, x.shape)
+    return ct if ct.dtype == x.dtype else _typed(ct, x.dtype)
+
+
+def spread(t: Any, out: Any) -> Any:
+    """A tangent brought to the shape and dtype of the output it belongs to."""
+    if np.shape(t) != np.shape(out):
+        t = broadcast_to(t, shape=np.shape(out))
+    return _typed(t, dtype_of(out))
+
+
+def _typed(x: Any, dtype: np.dtype[Any]) -> Any:
+    if dtype.kind not in "fc" or dtype_of(x) == dtype:
+        return x
+    return cast(x, dtype=dtype)
+
+
+# ---- reverse: the cotangent of input k -----------------------------------------------------------------------
+
+
+def _elementwise_vjp(op: Elementwise, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    partial = op.partials[k]
+    if callable(partial):
+        return fit(ct * (partial(*args, out, **params) if params else partial(*args, out)), args[k])
+    if partial is None:
+        return None
+    return fit(ct if partial == 1 else -ct if partial == -1 else ct * partial, args[k])
+
+
+def _linear_vjp(op: Linear, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    if not op.flows(k) or dtype_of(out).kind not in "fcO":
+        return None
+    back = op.transpose(k, ct, args, params)
+    return back if isinstance(back, tuple) else _typed(back, dtype_of(args[k]))
+
+
+VJP: dict[type[Op], Callable[..., Any]] = {Elementwise: _elementwise_vjp, Linear: _linear_vjp}
+
+# ---- forward: the tangent of the output ----------------------------------------------------------------------
+
+
+def _elementwise_jvp(op: Elementwise, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    total = None
+    for partial, t in zip(op.partials, ts, strict=True):
+        if t is None or partial is None:
+            continue
+        if callable(partial):
+            term = t * partial(*args, out, **params)
+        else:
+            term = t if partial == 1 else t * partial
+        total = term if total is None else total + term
+    return None if total is None else spread(total, out)
+
+
+def _linear_jvp(op: Linear, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    moving = [k for k, t in enumerate(ts) if t is not None and op.flows(k)]
+    if not moving or dtype_of(out).kind not in "fcO":
+        return None
+    if op.joint:
+        linear = range(len(args) if op.inputs is None else op.inputs)
+        return op(*((zeros_of(a) if ts[k] is None else ts[k]) if k in linear else a for k, a in enumerate(args)), **params)
+    total = None
+    for k in moving:
+        term = op(*(ts[k] if j == k else a for j, a in enumerate(args)), **params)
+        total = term if total is None else total + term
+    return total
+
+
+JVP: dict[type[Op], Callable[..., Any]] = {Elementwise: _elementwise_jvp, Linear: _linear_jvp}

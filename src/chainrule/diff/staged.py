@@ -1,0 +1,277 @@
+"""Deriving the staged program of a function or a formula."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ShapeError
+from ..ir.graph import Graph
+from ..ir.node import NO_PARAMS, Node, reachable
+from ..ir.op import REGISTRY, constant, variable
+from ..ir.recording import Handle, record, setting, state
+from ..ir.simplify import simplified
+from ..ir.staged import Line, Staged
+from ..ops import by_name
+from ..trace.array import Array
+from ..trace.calls import check_differentiable, name_of, parameters
+from ..trace.formula import Formula, parse
+from ..trace.handles import dtype_of, plain
+from ..trace.names import names_for
+from ..trace.tree import flatten, paths, unflatten
+from . import bodies as _bodies  # noqa: F401  (registers its rules)
+from .rules import VJP, zeros_of
+from .walk import active_nodes
+
+
+def as_function(f: Any, shapes: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """A function from a function or the text of a formula."""
+    if isinstance(f, str):
+        return parse(f, **(shapes or {}))
+    if not callable(f):
+        raise InputError(f"expected a function or a formula, got {type(f).__name__}")
+    return f
+
+
+def trace_graph(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, abstract: bool = False) -> tuple[Graph, dict[Node, str], str]:
+    """Record one call of `f` with every floating-point leaf as a variable.
+
+    Returns:
+        the graph, the names of its inputs, and the name of the function.
+    """
+    tree = (tuple(args), dict(kwargs))
+    leaves, treedef = flatten(tree)
+    names = list(parameters(f))
+    labels = [p for k, a in enumerate(args) for p in paths(a, names[k] if k < len(names) else f"x{k}")]
+    labels += [p for k, a in kwargs.items() for p in paths(a, k)]
+    inputs: dict[Node, str] = {}
+    handles: list[Any] = []
+    for x, label in zip(leaves, labels, strict=True):
+        if dtype_of(x).kind != "f":
+            handles.append(x)
+            continue
+        node = Node(variable, (), NO_PARAMS, np.asarray(plain(x))[()])
+        node.given_name = _leaf_name(label)
+        inputs[node] = node.given_name
+        handles.append(Array(node))
+    if not inputs:
+        for name, a in [*zip(names, args, strict=False), *kwargs.items()]:
+            check_differentiable(a, name)
+        raise InputError(f"{name_of(f)} was given nothing to differentiate", "give it floats, for instance x=2.0")
+    new_args, new_kwargs = unflatten(treedef, handles)
+    with setting(depth=state.depth + 1, recording=True, naming=True, abstract=abstract):
+        result = f(*new_args, **new_kwargs)
+    if not isinstance(result, Handle):
+        if flatten(result)[0] and not isinstance(result, (int, float, np.ndarray, np.generic)):
+            raise InputError(f"{name_of(f)} returned a {type(result).__name__}", "return one number or array")
+        raise InputError(f"the result of {name_of(f)} does not depend on its floating-point inputs", "then every derivative is zero")
+    return Graph(list(inputs), [result.node]), inputs, name_of(f)
+
+
+def _leaf_name(label: str) -> str:
+    """`p['w'][0]` as the identifier `w0`, `x` as `x`."""
+    head, *steps = [s.strip("]'\"") for s in label.replace(".", "[").split("[")]
+    if not steps:
+        return head
+    words = [s for s in steps if not s.lstrip("-").isdigit()]
+    digits = [s for s in steps if s.lstrip("-").isdigit()]
+    return "_".join([*(words or [head]), *digits])
+
+
+def opened(graph: Graph, names: Collection[str]) -> Graph:
+    """The graph with the named operations replaced by what they are made of."""
+    ops = set()
+    for name in names:
+        op = by_name(name) or REGISTRY.get(name)
+        if op is None or op.body is None:
+            made = sorted(o.name for o in REGISTRY.values() if o.body is not None and o.public)
+            raise InputError(f"cannot open {name!r}: it is {'no operation' if op is None else 'primitive'}", f"these can be opened: {', '.join(made)}", where="")
+        ops.add(op)
+    if not ops:
+        return graph
+
+    def step(n: Node, args: list[Any]) -> Any:
+        if n.op in ops:
+            made = n.op.body(*args, **n.params)
+            if isinstance(made, Handle):
+                made.node.code, made.node.lasti, made.node.outer, made.node.given_name = n.code, n.lasti, n.outer, n.given_name
+            return made
+        made = record(n.op, tuple(args), n.params)
+        made.node.code, made.node.lasti, made.node.outer, made.node.given_name = n.code, n.lasti, n.outer, n.given_name
+        return made
+
+    out = graph.walk([Array(n) for n in graph.inputs], step)[0]
+    result = Graph(graph.inputs, [out.node])
+    for n in result.nodes:
+        if n.given_name is None and n.code is not None and n.code.co_filename.endswith("chainrule"):
+            n.code = None
+    return result
+
+
+def stage(
+    f: Any,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    wrt: Sequence[str] | str | None = None,
+    open: Collection[str] | str = (),
+    shapes: Mapping[str, Any] | None = None,
+) -> Staged:
+    """Trace `f` and derive its staged program.
+
+    Without arguments, every variable is a number (or has its declared shape), and a branch on a value is an error.
+    """
+    f = as_function(f, shapes)
+    given = dict(kwargs or {})
+    abstract = not args and not given
+    if abstract:
+        given = samples(f)
+    graph, inputs, name = trace_graph(f, args, given, abstract=abstract)
+    with setting(depth=state.depth + 1, recording=True):
+        graph = opened(graph, (open,) if isinstance(open, str) else open)
+    return _derived(graph, inputs, name, wrt)
+
+
+def samples(f: Callable[..., Any]) -> dict[str, Any]:
+    """Generic values for the variables of a function: numbers, or arrays of the declared shapes."""
+    rng = np.random.default_rng(0)
+    shapes = f.shapes if isinstance(f, Formula) else {}
+    names = [n for n, p in parameters(f).items() if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if not names:
+        raise InputError(f"the parameters of {name_of(f)} are not known", "give the point, for instance x=2.0")
+    return {n: rng.uniform(0.3, 0.9, shapes[n]) if n in shapes else float(rng.uniform(0.3, 0.9)) for n in names}
+
+
+def _derived(graph: Graph, inputs: dict[Node, str], name: str, wrt: Sequence[str] | str | None) -> Staged:
+    output: Node = graph.outputs[0]
+    if dtype_of(output.value).kind != "f":
+        raise ShapeError(f"{name} returned {dtype_of(output.value)}: nothing can be differentiated through it", "return a floating-point value")
+    stages = [n for n in graph.nodes if n.op is not constant]
+    names = names_for(stages, inputs, output, name if name.isidentifier() else "f", ("np", "math", "special", "exp"))
+    chosen = _chosen(inputs, wrt)
+    seed = None
+    if output.shape != ():
+        seed = Node(variable, (), NO_PARAMS, np.ones(output.shape, output.dtype))
+    taken = set(names.values())
+    gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}
+    staged = Staged(name, list(inputs), chosen, stages, output, [], names, gradient_names, {}, {}, seed)
+    with setting(depth=state.depth + 1, recording=True):
+        _backward(staged)
+    _drop_dead(staged)
+    return staged
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _chosen(inputs: dict[Node, str], wrt: Sequence[str] | str | None) -> list[Node]:
+    if wrt is None:
+        return list(inputs)
+    wanted = [w.strip() for w in wrt.split(",")] if isinstance(wrt, str) else list(wrt)
+    by = {v: k for k, v in inputs.items()}
+    for w in wanted:
+        if w not in by:
+            raise InputError(f"there is no variable {w!r} to differentiate with respect to", f"the variables are {', '.join(by)}", where="")
+    return [by[w] for w in wanted]
+
+
+def _backward(s: Staged) -> None:
+    """Walk back over the stages; every gradient that is complete becomes a variable of the lines before it."""
+    active = active_nodes(s.stages, s.wrt)
+    parts: dict[Node, list[Any]] = {}
+    if s.output in active:
+        parts[s.output] = [Array(s.seed) if s.seed is not None else np.ones((), s.output.dtype)[()]]
+    wanted = set(s.wrt)
+    for k in range(len(s.stages), 0, -1):
+        n = s.stages[k - 1]
+        if n not in parts:
+            continue
+        ct = _complete(s, n, parts[n])
+        args = [Array(i) if type(i) is Node else i for i in n.inputs]
+        for position, i in enumerate(n.inputs):
+            if type(i) is not Node or i not in active:
+                continue
+            with contextlib.suppress(ZeroDivisionError):
+                c = VJP[type(n.op)](n.op, position, ct, Array(n), args, n.params)
+                if c is None:
+                    continue
+                expression = _simple(c, s)
+                s.lines.append(Line(i, expression, k, i in parts))
+                parts.setdefault(i, []).append(c)
+    for v in s.wrt:
+        if v in parts:
+            _complete(s, v, parts[v])
+        else:
+            s.gradients[v] = zeros_of(v.value)
+    assert wanted <= set(s.gradients)
+
+
+def local_partial(n: Node, p: Node) -> Any:
+    """The derivative of one scalar node by another that it reads, over all the places where it stands."""
+    args = [i.value if type(i) is Node else i for i in n.inputs]
+    one = np.ones((), n.dtype)[()]
+    parts = [VJP[type(n.op)](n.op, k, one, n.value, args, n.params) for k, i in enumerate(n.inputs) if i is p]
+    return sum(0.0 if c is None else c for c in parts)
+
+
+def _complete(s: Staged, n: Node, parts: list[Any]) -> Any:
+    """The gradient of a node whose contributions are all there: a constant, or a variable with its value."""
+    total = sum((plain(p) for p in parts[1:]), plain(parts[0]))
+    s.gradients[n] = total
+    if np.ndim(total) == 0 and all(_constant(p) for p in parts):
+        return np.asarray(total)[()]
+    if n is s.output and s.seed is not None:
+        s.cotangents[n] = s.seed
+        return Array(s.seed)
+    node = Node(variable, (), NO_PARAMS, total)
+    s.cotangents[n] = node
+    return Array(node)
+
+
+def _constant(x: Any) -> bool:
+    """Whether a contribution is a number that was computed from no variable."""
+    if not isinstance(x, Handle):
+        return True
+    return all(n.op is constant for n in reachable([x.node]) if not n.inputs)
+
+
+def _simple(c: Any, s: Staged) -> Any:
+    if not isinstance(c, Handle):
+        return float(c) if np.ndim(c) == 0 else c
+    stop = {*s.names, *s.cotangents.values()}
+    nodes: list[Node] = []
+    stack, seen = [c.node], {c.node}
+    while stack:
+        n = stack.pop()
+        if n in stop:
+            continue
+        nodes.append(n)
+        for p in n.parents:
+            if p not in seen:
+                seen.add(p)
+                stack.append(p)
+    nodes.sort(key=lambda n: n.order)
+    return simplified(nodes, c.node)
+
+
+def _drop_dead(s: Staged) -> None:
+    """Keep the backward lines that a wanted gradient needs, and the forward stages that they or the result need."""
+    owner = {v: n for n, v in s.cotangents.items()}
+    needed_gradients, needed_values = set(s.wrt), {s.output}
+    for line in reversed(s.lines):
+        if line.target in needed_gradients:
+            for n in reachable([line.expression] if type(line.expression) is Node else []):
+                if n in owner:
+                    needed_gradients.add(owner[n])
+                elif n in s.names:
+                    needed_values.add(n)
+    s.lines = [line for line in s.lines if line.target in needed_gradients]
+    forward = {n for n in reachable(needed_values)}
+    s.live_stages = [n for n in s.stages if n in forward]

@@ -1,0 +1,258 @@
+"""grad, vjp, jvp, linearize and their kin: functions of functions, which nest to any order and in mixed modes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ShapeError
+from ..ir.graph import Graph
+from ..ir.recording import Handle, record, setting, state
+from ..ops.arithmetic import stop_gradient as _stop
+from ..ops.structured import call, pick
+from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call
+from ..trace.handles import dtype_of, plain
+from ..trace.tree import flatten, map_leaves, unflatten
+from . import bodies as _bodies  # noqa: F401  (registers its rules)
+from .rules import leaf, zeros_of
+from .walk import forward, reverse
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a scalar-valued function.
+
+    Args:
+        f: a function of numbers, arrays, or trees of them, returning a scalar.
+        argnums: which arguments to differentiate: a position, a name, or a tuple of them.
+        has_aux: whether `f` returns a pair (value, aux); then the result is (gradient, aux).
+
+    Returns:
+        A function of the same arguments. Its result has the structure and shapes of the chosen argument
+        (a tuple of those for several).
+
+    Raises:
+        InputError: an argument is missing, or is not floating point.
+        ShapeError: the result of `f` is not a scalar.
+
+    >>> grad(lambda x, y: x * y + x, argnums=(0, 1))(2.0, 3.0)
+    (4.0, 2.0)
+    """
+    both = value_and_grad(f, argnums, has_aux=has_aux)
+
+    @functools.wraps(f)
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        value, gradients = both(*args, **kwargs)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return gradient
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+    """The value of a scalar-valued function and its gradient, from one evaluation; see `grad`.
+
+    >>> value_and_grad(lambda x: x**3)(2.0)
+    (8.0, 12.0)
+    """
+
+    @functools.wraps(f)
+    def both(*args: Any, **kwargs: Any) -> Any:
+        selection = select(f, args, kwargs, argnums)
+        t = traced_call(f, selection, leaf, has_aux=has_aux)
+        out = _scalar(f, t)
+        found = pulled(t, [np.ones((), dtype_of(out))[()]])
+        trees = _rebuilt(t, found)
+        gradients = trees[0] if selection.single else tuple(trees)
+        value = finished(out, t.live)
+        if all(t.kinds) and not isinstance(value, Handle):
+            value = float(value)
+        return ((value, finished(t.aux, t.live)) if has_aux else value), gradients
+
+    return both
+
+
+def _scalar(f: Callable[..., Any], t: Trace) -> Any:
+    if len(t.outputs) != 1 or not t.output_tree.is_leaf:
+        raise InputError(
+            f"grad needs a function that returns one scalar; {name_of(f)} returned {_described(t)}",
+            "return the value to differentiate, or use has_aux=True, vjp or jacobian",
+        )
+    out = t.outputs[0]
+    if np.shape(plain(out)) != ():
+        raise ShapeError(
+            f"grad needs a scalar-valued function; {name_of(f)} returned shape {np.shape(plain(out))}",
+            "reduce it (np.sum, np.mean), or use jacobian or vjp",
+        )
+    if dtype_of(out).kind == "c":
+        raise InputError(f"grad needs a real-valued function; {name_of(f)} returned {dtype_of(out)}", "take np.real, np.imag or np.abs of it")
+    if dtype_of(out).kind in "iub" and isinstance(out, Handle):
+        raise InputError(f"{name_of(f)} returned {dtype_of(out)}: nothing can be differentiated through an integer", "return a floating-point value")
+    return out
+
+
+def _described(t: Trace) -> str:
+    kind = t.output_tree.kind
+    return "nothing" if not t.outputs else f"a {getattr(kind, '__name__', kind)} of {len(t.outputs)} values"
+
+
+def pulled(t: Trace, cotangents: Sequence[Any]) -> list[Any]:
+    """The cotangents of a trace's variables, zeros where nothing flows."""
+    pairs = [(o.node, c) for o, c in zip(t.outputs, cotangents, strict=True) if isinstance(o, Handle) and c is not None]
+    live = t.live or any(isinstance(c, Handle) for _, c in pairs)
+    with setting(depth=state.depth + 1, recording=True):
+        found = reverse([o for o, _ in pairs], [c for _, c in pairs], t.leaves, live=live)
+    return [zeros_of(v.value) if c is None else c for v, c in zip(t.leaves, found, strict=True)]
+
+
+def _rebuilt(t: Trace, leaves: Sequence[Any]) -> list[Any]:
+    rest = iter(owned(leaves, t.kinds))
+    return [treedef.build(rest) for treedef in t.structure]
+
+
+def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False) -> Any:
+    """The value of `f` and its pullback: cotangents of the output to cotangents of the arguments.
+
+    Returns:
+        (out, pullback), or (out, pullback, aux). `pullback(ct)` takes a tree like `out` and returns a tuple,
+        one entry for each argument; it may be called many times.
+
+    >>> out, pullback = vjp(lambda x, y: x * y, 2.0, 3.0)
+    >>> pullback(1.0)
+    (3.0, 2.0)
+    """
+    selection = select(f, args, {}, range(len(args)))
+    t = traced_call(f, selection, leaf, has_aux=has_aux, copy=True)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        given = _matching(cotangent, t, "cotangent")
+        return tuple(_rebuilt(t, pulled(t, given)))
+
+    out = finished(unflatten(t.output_tree, [_released(o, t.live) for o in t.outputs]), t.live)
+    return (out, pullback, finished(t.aux, t.live)) if has_aux else (out, pullback)
+
+
+def _released(x: Any, live: bool) -> Any:
+    """An output whose memory the graph does not share."""
+    return np.array(plain(x))[()] if not live and isinstance(x, Handle) else x
+
+
+def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
+    """Cotangents checked against the outputs they belong to, in the outputs' dtypes."""
+    leaves, treedef = flatten(tree)
+    if treedef.children != t.output_tree.children or treedef.kind != t.output_tree.kind:
+        raise InputError(f"the {word} has {len(leaves)} leaves, the output has {len(t.outputs)}", f"give a {word} of the same structure as the output")
+    for c, o in zip(leaves, t.outputs, strict=True):
+        if np.shape(plain(c)) != np.shape(plain(o)):
+            raise ShapeError(f"the {word} has shape {np.shape(plain(c))}, the output {np.shape(plain(o))}", f"give a {word} of the output's shape")
+    return [_like(c, o) for c, o in zip(leaves, t.outputs, strict=True)]
+
+
+def _like(c: Any, o: Any) -> Any:
+    dtype = dtype_of(o)
+    if isinstance(c, Handle):
+        return c
+    return np.array(c, dtype if dtype.kind in "fc" else None)[()]
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:
+    """The value of `f` and its derivative along a direction (forward mode).
+
+    Args:
+        primals: the arguments, a tuple or list.
+        tangents: a direction for each, of the same structure and shapes.
+
+    Returns:
+        (out, tangent), or (out, tangent, aux).
+
+    >>> jvp(lambda x: x**3, (2.0,), (1.0,))
+    (8.0, 12.0)
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)) or len(primals) != len(tangents):
+        raise InputError("jvp takes the primals and the tangents as two tuples of the same length", "write jvp(f, (x,), (v,))")
+    t = traced_call(f, select(f, tuple(primals), {}, range(len(primals))), leaf, has_aux=has_aux)
+    out = finished(unflatten(t.output_tree, [_released(o, t.live) for o in t.outputs]), t.live)
+    tangent = pushed(t, tangents)
+    if all(t.kinds):
+        out, tangent = (map_leaves(lambda x: float(x) if type(x) is np.float64 else x, y) for y in (out, tangent))
+    return (out, tangent, finished(t.aux, t.live)) if has_aux else (out, tangent)
+
+
+def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
+    given: list[Any] = []
+    for tree, treedef in zip(tangents, t.structure, strict=True):
+        leaves, have = flatten(tree)
+        if have.children != treedef.children or have.kind != treedef.kind:
+            raise InputError("a tangent does not have the structure of its primal", "give tangents of the same structure")
+        given += leaves
+    for v, x in zip(t.leaves, given, strict=True):
+        if np.shape(plain(x)) != v.shape:
+            raise ShapeError(f"a tangent has shape {np.shape(plain(x))}, its primal {v.shape}", "give tangents of the primals' shapes")
+        if dtype_of(x).kind not in "fc" and not isinstance(x, (int, float)):
+            raise InputError(f"a tangent has dtype {dtype_of(x)}", "give tangents in floating point")
+    live = t.live or any(isinstance(x, Handle) for x in given)
+    typed = [x if isinstance(x, Handle) else np.asarray(x, v.dtype)[()] for v, x in zip(t.leaves, given, strict=True)]
+    nodes = [o.node for o in t.outputs if isinstance(o, Handle)]
+    with setting(depth=state.depth + 1, recording=True):
+        found = iter(forward(t.leaves, typed, nodes, live=live))
+    result = [next(found) if isinstance(o, Handle) else None for o in t.outputs]
+    filled = [zeros_of(o) if r is None else r for o, r in zip(t.outputs, result, strict=True)]
+    return finished(unflatten(t.output_tree, filled), live)
+
+
+def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """The value of `f`, and its derivative as a linear function of tangents that runs without calling `f` again.
+
+    >>> out, derivative = linearize(lambda x: x**3, 2.0)
+    >>> derivative(1.0)
+    12.0
+    """
+    t = traced_call(f, select(f, primals, {}, range(len(primals))), leaf, copy=True)
+    out = finished(unflatten(t.output_tree, [_released(o, t.live) for o in t.outputs]), t.live)
+
+    def derivative(*tangents: Any) -> Any:
+        if len(tangents) != len(primals):
+            raise InputError(f"the linear function takes {len(primals)} tangents, got {len(tangents)}")
+        pushed = pushed(t, tangents)
+        return map_leaves(lambda x: float(x) if type(x) is np.float64 else x, pushed) if all(t.kinds) else pushed
+
+    return out, derivative
+
+
+def stop_gradient(x: Any) -> Any:
+    """The same values (of a tree), through which no derivative flows."""
+    return map_leaves(_stop, x)
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Compute `f` without keeping its intermediate values; the reverse pass computes them again.
+
+    The gradients are the same to the last bit; memory is traded for time. Works on any function of trees,
+    also on one that closes over traced values.
+    """
+
+    @functools.wraps(f)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        leaves, treedef = flatten((args, kwargs))
+        traced = [k for k, x in enumerate(leaves) if isinstance(x, Handle)]
+        if not traced and state.depth == 0:
+            return f(*args, **kwargs)
+        given = list(leaves)
+        fresh = [leaf(leaves[k]) for k in traced]
+        for k, h in zip(traced, fresh, strict=True):
+            given[k] = h
+        marker = leaf(0.0)  # everything after it belongs to this call
+        new_args, new_kwargs = unflatten(treedef, given)
+        results, result_tree = flatten(f(*new_args, **new_kwargs))
+        graph = Graph([h.node for h in fresh] or [marker.node], [r.node if isinstance(r, Handle) else r for r in results])
+        outside = graph.outside
+        inputs = [leaves[k] for k in traced] if fresh else [marker]
+        if not graph.nodes:
+            return unflatten(result_tree, results)
+        kind = type(inputs[0])
+        bundle = record(call, (*inputs, *(kind(n) for n in outside)), {"graph": graph.closed()})
+        picked = [record(pick, (bundle,), {"index": k}) if isinstance(r, Handle) else r for k, r in enumerate(results)]
+        return unflatten(result_tree, picked)
+
+    return checkpointed

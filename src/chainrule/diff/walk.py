@@ -1,0 +1,97 @@
+"""The two walks over a recorded graph: cotangents backward, tangents forward. Neither recurses.
+
+With `live=True` every derivative is recorded too, so that it can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.node import Node, reachable
+from ..ops.indexing import filled, getitem
+from ..trace.array import Array
+from .rules import JVP, VJP
+
+
+def active_nodes(nodes: Sequence[Node], leaves: Sequence[Node]) -> set[Node]:
+    """The nodes that depend on the leaves, the leaves included; `nodes` in order of computation."""
+    active = set(leaves)
+    for n in nodes:
+        for i in n.inputs:
+            if type(i) is Node and i in active:
+                active.add(n)
+                break
+    return active
+
+
+def reverse(outputs: Sequence[Node], cotangents: Sequence[Any], leaves: Sequence[Node], *, live: bool) -> list[Any]:
+    """Reverse mode: the cotangent of each leaf (None for zero), given those of the outputs."""
+    nodes = reachable(outputs, min((v.order for v in leaves), default=0))
+    active = active_nodes(nodes, leaves)
+    stop = set(leaves)
+    cot: dict[Node, Any] = {}
+    for o, ct in zip(outputs, cotangents, strict=True):
+        if o in active:
+            cot[o] = cot[o] + ct if o in cot else ct
+    buffers: set[Node] = set()
+    while nodes:
+        n = nodes.pop()
+        if n not in cot or n in stop:
+            continue
+        ct = cot.pop(n)
+        inputs, op, params = n.inputs, n.op, n.params
+        if live:
+            args = [Array(i) if type(i) is Node else i for i in inputs]
+            out: Any = Array(n)
+        else:
+            args = [i.value if type(i) is Node else i for i in inputs]
+            out = n.value
+            if op is getitem and type(inputs[0].value) is np.ndarray:
+                _gather(cot, buffers, inputs[0], ct, args, params)
+                continue
+        vjp = VJP[type(op)]
+        for k, i in enumerate(inputs):
+            if type(i) is Node and i in active:
+                c = vjp(op, k, ct, out, args, params)
+                if c is not None:
+                    cot[i] = cot[i] + c if i in cot else c
+                    buffers.discard(i)
+    return [cot.get(v) for v in leaves]
+
+
+def _gather(cot: dict[Node, Any], buffers: set[Node], source: Node, ct: Any, args: list[Any], params: dict[str, Any]) -> None:
+    """Add the cotangent of `source[index]` into a buffer of our own: reading n entries costs n, not n squared."""
+    if source not in buffers:
+        before = cot.get(source)
+        cot[source] = np.zeros(np.shape(source.value), np.asarray(source.value).dtype) if before is None else np.array(before)
+        buffers.add(source)
+    if len(args) > 1:
+        np.add.at(cot[source], filled(params["index"], tuple(args[1:])), ct)
+    else:
+        cot[source][params["index"]] += ct
+
+
+def forward(leaves: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, live: bool) -> list[Any]:
+    """Forward mode: the tangent of each output (None for zero), given those of the leaves."""
+    nodes = reachable(outputs, min((v.order for v in leaves), default=0))
+    moving: dict[Node, Any] = dict(zip(leaves, tangents, strict=True))
+    for n in nodes:
+        if n in moving:
+            continue
+        inputs = n.inputs
+        ts = [moving.get(i) if type(i) is Node else None for i in inputs]
+        if all(t is None for t in ts):
+            continue
+        if live:
+            args = [Array(i) if type(i) is Node else i for i in inputs]
+            out: Any = Array(n)
+        else:
+            args = [i.value if type(i) is Node else i for i in inputs]
+            out = n.value
+        t = JVP[type(n.op)](n.op, ts, out, args, n.params)
+        if t is not None:
+            moving[n] = t
+    return [moving.get(o) for o in outputs]

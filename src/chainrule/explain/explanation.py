@@ -1,0 +1,232 @@
+"""explain: one object that holds a computation, its gradient, and the ways to show them."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..compile.python import Program, program
+from ..diff.staged import stage
+from ..errors import InputError
+from ..trace.formula import Formula
+from .drawing import Drawing
+from .table import Table
+
+
+def explain(f: Callable[..., Any] | str, *args: Any, wrt: Sequence[str] | str | None = None, open: Collection[str] | str = (), **values: Any) -> Explanation:
+    """Explain a function or a formula at a point.
+
+    Args:
+        f: a function of floating-point numbers, arrays or trees of them, or the text of a formula.
+        *args, **values: the point, by position or by name. Without any, plain numbers are assumed, and the
+            numbers shown are those of an example.
+        wrt: names of the variables to differentiate with respect to; all of them when left out.
+        open: names of operations to show by what they are made of, such as "sigma".
+
+    Returns:
+        An `Explanation`, which shows itself in a terminal, a notebook or a file.
+
+    >>> e = explain("(x + y)*z + x", x=-2, y=5, z=-4)
+    >>> e.value, e.gradients
+    (-14.0, {'x': -3.0, 'y': -4.0, 'z': 3.0})
+    """
+    return Explanation(f, args, values, wrt=wrt, open=open)
+
+
+def code(f: Callable[..., Any] | str, *args: Any, wrt: Sequence[str] | str | None = None, open: Collection[str] | str = (), **values: Any) -> Program:
+    """The staged program of a function or a formula: runnable Python; see `explain` for the arguments.
+
+    >>> print(code("x*y + x"))
+    def f_grad(x, y):
+        # forward
+        xy = x * y   # (1)
+        f = xy + x   # (2)
+        # backward
+        dx = 1.0     # (2)
+        dx += y      # (1)
+        dy = x       # (1)
+        return f, (dx, dy)
+    <BLANKLINE>
+    """
+    return Explanation(f, args, values, wrt=wrt, open=open).code()
+
+
+def draw(
+    f: Callable[..., Any] | str,
+    *args: Any,
+    path: str | Path | None = None,
+    partials: bool = False,
+    wrt: Sequence[str] | str | None = None,
+    open: Collection[str] | str = (),
+    **values: Any,
+) -> Drawing:
+    """The drawing of a function or a formula; see `explain` for the arguments.
+
+    Args:
+        path: where to write it as well: .svg, .png, .dot or .mmd.
+        partials: whether to write local partials on the edges.
+    """
+    drawing = Explanation(f, args, values, wrt=wrt, open=open).draw(partials=partials)
+    if path is not None:
+        drawing.save(path)
+    return drawing
+
+
+class Explanation:
+    """A computation at a point, with its gradient.
+
+    Attributes:
+        value: of the function.
+        gradients: by the name of the variable.
+        staged: the program behind it, as data.
+    """
+
+    def __init__(self, f: Any, args: Sequence[Any] = (), values: Mapping[str, Any] | None = None, *, wrt: Any = None, open: Any = (), shapes: Any = None) -> None:
+        given = dict(values or {})
+        formula = isinstance(f, (str, Formula))
+        if formula:
+            args, given = [_floating(a) for a in args], {k: _floating(v) for k, v in given.items()}
+        self.at_a_point = bool(args or given)
+        self.staged = stage(f, args, given, wrt=wrt, open=open, shapes=shapes)
+        self.source = f if isinstance(f, str) else getattr(f, "text", None) or _source(f)
+        self.value = _plain(self.staged.output.value)
+        s = self.staged
+        self.gradients = {s.names[v]: _plain(np.broadcast_to(s.gradients[v], v.shape)) for v in s.wrt}
+
+    def code(self) -> Program:
+        """The staged program as runnable Python."""
+        return program(self.staged)
+
+    def table(self) -> Table:
+        """Every node with its value and its gradient."""
+        return Table(self.staged)
+
+    def draw(self, path: str | Path | None = None, *, partials: bool = False) -> Drawing:
+        """The drawing; written to `path` if given."""
+        drawing = Drawing(self.staged, partials=partials)
+        if path is not None:
+            drawing.save(path)
+        return drawing
+
+    # ---- showing -------------------------------------------------------------------------------------------
+
+    @property
+    def _note(self) -> str:
+        return "" if self.at_a_point else "No point was given: the numbers are those of an example."
+
+    def __str__(self) -> str:
+        parts = [self.source, str(self.code()).rstrip(), str(self.table()), self._note]
+        return "\n\n".join(p for p in parts if p)
+
+    __repr__ = __str__
+
+    def __rich__(self) -> Any:
+        from rich.console import Group
+        from rich.syntax import Syntax
+        from rich.text import Text
+
+        def python(text: str) -> Any:
+            return Syntax(text.rstrip(), "python", background_color="default", word_wrap=True)
+
+        parts: list[Any] = [python(self.source), Text(), python(str(self.code())), Text(), self.table()]
+        return Group(*parts, *([Text(), Text(self._note, style="dim")] if self._note else []))
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<div class="chainrule"><pre>{html.escape(self.source)}</pre>{self.draw().svg}'
+            f"<pre>{html.escape(str(self.code()))}</pre>{self.table()._repr_html_()}{f'<p>{self._note}</p>' if self._note else ''}</div>"
+        )
+
+    def html(self) -> str:
+        """A self-contained page."""
+        style = (
+            "body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}pre{background:#f6f6f6;padding:.8rem;overflow:auto}"
+            "svg{max-width:100%;height:auto}table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #ddd}"
+            "td:last-child{color:#1453c4}tr.output td:first-child{font-weight:bold}"
+        )
+        title = html.escape(self.staged.name)
+        return (
+            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>'
+            f"<body><h1>{title}</h1>{self._repr_html_()}</body></html>\n"
+        )
+
+    def markdown(self) -> str:
+        """The explanation in Markdown, its drawing in Mermaid."""
+        parts = [
+            f"# {self.staged.name}",
+            f"```python\n{self.source.rstrip()}\n```",
+            f"```mermaid\n{self.draw().mermaid}```",
+            f"```python\n{self.code()}```",
+            self.table().markdown(),
+            self._note,
+        ]
+        return "\n\n".join(p for p in parts if p) + "\n"
+
+    def json(self) -> str:
+        """The explanation as JSON: value, gradients, stages and the program."""
+        rows = [
+            {"name": r.name, "role": r.role, "operation": r.operation, "value": _json(r.value), "gradient": _json(r.gradient)} for r in self.table()
+        ]
+        data = {
+            "function": self.staged.name,
+            "source": self.source,
+            "value": _json(self.value),
+            "gradients": {k: _json(v) for k, v in self.gradients.items()},
+            "nodes": rows,
+            "code": str(self.code()),
+        }
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+    def save(self, path: str | Path) -> Path:
+        """Write a self-contained file; the suffix says how: .html, .md, .json, .txt, .py, or a drawing's."""
+        path = Path(path)
+        writers: dict[str, Callable[[], str]] = {
+            ".html": self.html,
+            ".md": self.markdown,
+            ".json": self.json,
+            ".txt": lambda: f"{self}\n",
+            ".py": lambda: str(self.code()),
+        }
+        if path.suffix in writers:
+            path.write_text(writers[path.suffix](), encoding="utf-8")
+            return path
+        try:
+            return self.draw().save(path)
+        except InputError:
+            raise InputError(f"cannot write an explanation into {path.name!r}", f"use one of {', '.join(writers)}, .svg, .png, .dot, .mmd", where="") from None
+
+
+def _floating(x: Any) -> Any:
+    """Numbers in a formula are real numbers: 3 means 3.0."""
+    a = np.asarray(x)
+    if a.dtype.kind not in "iub":
+        return x if isinstance(x, (float, np.ndarray, np.generic)) else a.astype(float)
+    return float(x) if a.ndim == 0 else a.astype(float)
+
+
+def _plain(x: Any) -> Any:
+    return float(x) if np.ndim(x) == 0 else np.array(x)
+
+
+def _json(x: Any) -> Any:
+    if x is None:
+        return None
+    values = np.asarray(x)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        return json.loads(json.dumps(np.vectorize(lambda v: float(v) if np.isfinite(v) else str(v), otypes=[object])(values).tolist()))
+    return values.tolist()
+
+
+def _source(f: Any) -> str:
+    import inspect
+    import textwrap
+
+    try:
+        return textwrap.dedent(inspect.getsource(f)).rstrip()
+    except (OSError, TypeError):
+        return getattr(f, "__name__", repr(f))

@@ -1,0 +1,1 @@
+"""What a computation is: nodes, operations, recording, graphs."""

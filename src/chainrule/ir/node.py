@@ -1,0 +1,90 @@
+"""Node: one value in a computation, and the operation that made it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from operator import attrgetter
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import line_of, place
+
+if TYPE_CHECKING:
+    from .op import Op
+
+NO_PARAMS: dict[str, Any] = {}
+_counter = itertools.count()
+
+
+class Node:
+    """One value: its operation, inputs, static parameters, and where in the user's code it was made.
+
+    `inputs` holds nodes and plain constants (numbers and arrays). `order` grows with every node made,
+    so sorting by it is a topological order. `value` is the concrete value seen while tracing.
+    """
+
+    __slots__ = ("code", "given_name", "inputs", "lasti", "op", "order", "outer", "params", "value")
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Any, ...],
+        params: dict[str, Any],
+        value: Any,
+        code: CodeType | None = None,
+        lasti: int = 0,
+    ) -> None:
+        self.op = op
+        self.inputs = inputs
+        self.params = params
+        self.value = value
+        self.order = next(_counter)
+        self.code = code
+        self.lasti = lasti
+        self.outer: tuple[tuple[CodeType, int], ...] = ()
+        self.given_name: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.asarray(self.value).dtype
+
+    @property
+    def parents(self) -> list[Node]:
+        """The inputs that are nodes, once for each use."""
+        return [i for i in self.inputs if type(i) is Node]
+
+    @property
+    def line(self) -> int | None:
+        """The line of the user's file on which this value was made."""
+        return None if self.code is None else line_of(self.code, self.lasti)
+
+    @property
+    def place(self) -> str:
+        """`file:line: source`, or an empty string for a value that was not made by a line of code."""
+        return "" if self.code is None else place(self.code.co_filename, self.line or 0)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"n{i.order}" if type(i) is Node else repr(i) for i in self.inputs)
+        return f"n{self.order} = {self.op.name}({inputs})"
+
+
+def reachable(outputs: Iterable[Node], since: int = -1) -> list[Node]:
+    """The nodes that `outputs` are computed from, themselves included, in order of computation.
+
+    Nodes made before `since` are left out, and nothing is looked for behind them.
+    """
+    stack = [n for n in outputs if n.order >= since]
+    seen = set(stack)
+    while stack:
+        for i in stack.pop().inputs:
+            if type(i) is Node and i not in seen and i.order >= since:
+                seen.add(i)
+                stack.append(i)
+    return sorted(seen, key=attrgetter("order"))

@@ -1,0 +1,82 @@
+"""Op: what an operation is. Its four kinds, and the derivatives they imply, are in `chainrule.ops.kinds`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+REGISTRY: dict[str, Op] = {}
+
+
+class Op:
+    """An operation: a name, how to compute its value, how it prints, and facts about it.
+
+    Args:
+        name: unique name.
+        value: computes the value from plain NumPy inputs.
+        numpy: the NumPy functions that this operation implements.
+        aliases: further names under which formulas know it.
+        text: how it prints as NumPy code, a template such as `"np.sin({0})"`, or a function of
+            (argument texts, node) for operations with parameters.
+        scalar: the same for programs over Python floats (`math`); None where there is none.
+        latex: the same as LaTeX.
+        infix: symbol and binding strength, for operators.
+        domain: one interval for each input on which the operation is smooth; tests and proofs sample there.
+        range: an interval that holds every value.
+        neutral: input position -> the constant which, standing there, makes the operation the identity of the other input.
+        body: the operation in terms of simpler ones; what opening it shows.
+        prelude: lines that a printed program needs at its top (NumPy writer).
+        scalar_prelude: the same for the scalar writer.
+        view: whether the value can share memory with its first input.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Callable[..., Any],
+        *,
+        numpy: Sequence[Any] = (),
+        aliases: Sequence[str] = (),
+        text: str | Callable[..., str] | None = None,
+        scalar: str | None = None,
+        latex: str | Callable[..., str] | None = None,
+        infix: tuple[str, int] | None = None,
+        domain: Sequence[tuple[float, float]] | None = None,
+        range: tuple[float, float] = (-float("inf"), float("inf")),
+        neutral: Mapping[int, float] | None = None,
+        body: Callable[..., Any] | None = None,
+        prelude: str = "",
+        scalar_prelude: str = "",
+        view: bool = False,
+        doc: str = "",
+        public: bool = True,
+    ) -> None:
+        if name in REGISTRY:
+            raise ValueError(f"an operation named {name!r} is already declared")
+        self.name, self.value, self.numpy, self.aliases = name, value, tuple(numpy), tuple(aliases)
+        self.text, self.scalar, self.latex, self.infix = text, scalar, latex, infix
+        self.domain, self.range, self.neutral = domain, range, dict(neutral or {})
+        self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
+        self.view, self.public = view, public
+        self.__name__ = name
+        self.__doc__ = doc or f"The operation `{name}`."
+        REGISTRY[name] = self
+
+    def flows(self, i: int) -> bool:
+        """Whether a derivative can pass from input `i` to the output at all."""
+        return False
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return named, (self.name,)
+
+
+def named(name: str) -> Op:
+    """The declared operation of that name."""
+    return REGISTRY[name]
+
+
+variable = Op("variable", lambda: None, public=False, doc="An input of a graph.")
+constant = Op("constant", lambda: None, public=False, doc="A value without history.")

@@ -1,0 +1,150 @@
+"""Recording: handles, and how an operation on handles becomes a node.
+
+A handle points at a node. In-place code records a new node and moves the handle. A handle made as a view
+(a slice, a transpose, a reshape that shares memory) remembers its base, follows it when it changes, and
+writes through to it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..errors import LIBRARY, ChainruleError, ShapeError
+from .node import NO_PARAMS, Node
+from .op import Op, constant
+
+_getframe = sys._getframe
+
+
+class State(threading.local):
+    """What the current thread is doing: inside how many transforms, whether and how it records."""
+
+    depth = 0
+    recording = True
+    naming = False
+    abstract = False
+
+
+state = State()
+
+
+@contextmanager
+def setting(**values: Any) -> Iterator[None]:
+    """Change attributes of `state` for the duration of a block."""
+    before = {k: getattr(state, k) for k in values}
+    for k, v in values.items():
+        setattr(state, k, v)
+    try:
+        yield
+    finally:
+        for k, v in before.items():
+            setattr(state, k, v)
+
+
+class View:
+    """How a handle depends on the memory of another: the operation, and the base's node when last seen."""
+
+    __slots__ = ("base", "op", "params", "seen")
+
+    def __init__(self, base: Handle, op: Op, params: Mapping[str, Any]) -> None:
+        self.base, self.op, self.params, self.seen = base, op, params, base.node
+
+
+class Handle:
+    """A traced value. `chainrule.trace.Array` gives it NumPy's operators and methods."""
+
+    __slots__ = ("_node", "_view")
+
+    rank = 0  # when handles of two types meet, the result has the type of higher rank
+
+    def __init__(self, node: Node, view: View | None = None) -> None:
+        self._node = node
+        self._view = view
+
+    @property
+    def node(self) -> Node:
+        """The node of the current value; a view whose base has changed is read anew."""
+        view = self._view
+        if view is not None and view.base.node is not view.seen:
+            view.seen = view.base.node
+            self._node = record(view.op, (view.base,), view.params).node
+        return self._node
+
+    @property
+    def value(self) -> Any:
+        """The concrete value, a NumPy array or scalar."""
+        return self.node.value
+
+
+def frozen(x: Any) -> Any:
+    """A constant as it is kept in a graph: later changes of the user's array must not reach it."""
+    if type(x) is np.ndarray and x.flags.writeable:
+        x = x.copy()
+        x.flags.writeable = False
+    return x
+
+
+def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS) -> Any:
+    """Compute `op` on `args`, at least one of them a handle, record it, and return a handle of the same type."""
+    inputs: list[Any] = []
+    values: list[Any] = []
+    kind: type[Handle] | None = None
+    history = False
+    for a in args:
+        if isinstance(a, Handle):
+            node = a._node if a._view is None else a.node
+            inputs.append(node)
+            values.append(node.value)
+            if kind is None or a.rank > kind.rank:
+                kind = type(a)
+            if node.op is not constant:
+                history = True
+        else:
+            inputs.append(a)
+            values.append(a)
+    try:
+        value = op.value(*values, **params)
+    except ChainruleError:
+        raise
+    except (ValueError, TypeError, IndexError) as error:
+        raise _explained(op, inputs, error) from error
+    assert kind is not None
+    if not history or not state.recording:
+        return kind(Node(constant, (), NO_PARAMS, value))
+    for k, i in enumerate(inputs):
+        if type(i) is np.ndarray:
+            inputs[k] = frozen(i)
+    frame = _getframe(2)
+    while frame.f_code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
+        frame = frame.f_back
+    made = Node(op, tuple(inputs), params, value, frame.f_code, frame.f_lasti)  # type: ignore[arg-type]
+    if state.naming:
+        made.outer = _outer(frame)
+    return kind(made)
+
+
+def _outer(frame: Any) -> tuple[Any, ...]:
+    """The calls around `frame` in the user's code, innermost first: where a returned value gets its name."""
+    calls: list[Any] = []
+    frame = frame.f_back
+    while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):
+        calls.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(calls)
+
+
+def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
+    """NumPy's complaint with the shape of every operand, and where each came from."""
+    lines = [f"{op.name}: {error}"]
+    for k, i in enumerate(inputs):
+        made = f", made at {i.place}" if type(i) is Node and i.code is not None else ""
+        value = i.value if type(i) is Node else i
+        name = f" {i.given_name}" if type(i) is Node and i.given_name else ""
+        lines.append(f"    operand {k + 1}{name}: shape {np.shape(value)}, {np.asarray(value).dtype}{made}")
+    return ShapeError("\n".join(lines), "make the shapes agree, for instance with reshape, transpose or np.newaxis")

@@ -1,0 +1,42 @@
+"""The vocabulary: every operation, declared once. Importing this package declares them all."""
+
+from ..ir.op import REGISTRY, Op
+from . import arithmetic, exponential, indexing, linalg, piecewise, reduction, shape, special, structured, trigonometric
+from .kinds import Composite, Elementwise, Linear, Operation
+from .structured import Structured
+
+__all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", "Structured", "by_name", "by_ufunc"]
+
+_FAMILIES = (arithmetic, piecewise, exponential, trigonometric, special, shape, reduction, linalg, indexing, structured)
+
+
+def by_name(name: str) -> Op | None:
+    """The operation that a formula means by `name`, or None."""
+    return _names().get(name)
+
+
+def by_ufunc(ufunc: object) -> Op | None:
+    """The operation that implements a NumPy or SciPy function, or None."""
+    found = _functions().get(ufunc)
+    if found is None and getattr(ufunc, "signature", "") is None:  # an elementwise ufunc of another library
+        found = _names().get(getattr(ufunc, "__name__", ""))
+    return found
+
+
+_cache: dict[str, tuple[int, dict[object, Op]]] = {}
+
+
+def _names() -> dict[object, Op]:
+    return _indexed("names", lambda op: (op.name, *op.aliases) if op.public else ())
+
+
+def _functions() -> dict[object, Op]:
+    return _indexed("functions", lambda op: op.numpy)
+
+
+def _indexed(which: str, keys: object) -> dict[object, Op]:
+    size, table = _cache.get(which, (-1, {}))
+    if size != len(REGISTRY):  # operations were declared since
+        table = {key: op for op in REGISTRY.values() for key in keys(op)}  # type: ignore[operator]
+        _cache[which] = len(REGISTRY), table
+    return table

@@ -1,0 +1,107 @@
+"""Powers, roots, exponentials, logarithms, and the activations made from them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from .arithmetic import reciprocal
+from .kinds import Composite, Elementwise
+from .piecewise import equal, where
+
+INF = float("inf")
+LN2, LN10 = math.log(2), math.log(10)
+POSITIVE = ((0.3, 3.0),)
+
+
+def _power_base(x: Any, n: Any, y: Any) -> Any:
+    if isinstance(n, (int, float)):
+        return 0.0 * x if n == 0 else n * power(x, n - 1)
+    return n * power(x, where(equal(n, 0), 1, n - 1))
+
+
+def _sigmoid(x: Any) -> Any:
+    e = np.exp(-np.abs(x))
+    return np.where(np.greater_equal(x, 0), 1, e)[()] / (1 + e)
+
+
+power = Elementwise(
+    "power",
+    operator.pow,
+    (_power_base, lambda x, n, y: y * log(where(equal(x, 0), 1, x))),
+    numpy=(np.power, np.float_power),
+    aliases=("pow",),
+    infix=("**", 40),
+    latex="{0.atom}^{{{1}}}",
+    domain=((0.3, 2.0), (-2.0, 3.0)),
+    neutral={1: 1},
+)
+square = Elementwise("square", np.square, (lambda x, y: 2 * x,), numpy=(np.square,), text="{0.atom} ** 2", scalar="{0.atom} ** 2", latex="{0.atom}^2", range=(0, INF))
+sqrt = Elementwise("sqrt", np.sqrt, (lambda x, y: 0.5 / y,), numpy=(np.sqrt,), latex=r"\sqrt{{{0}}}", domain=POSITIVE, range=(0, INF))
+cbrt = Elementwise(
+    "cbrt", np.cbrt, (lambda x, y: reciprocal(3 * y * y),), numpy=(np.cbrt,), latex=r"\sqrt[3]{{{0}}}", domain=POSITIVE,
+    scalar="math.copysign(abs({0}) ** (1 / 3), {0})",
+)
+exp = Elementwise("exp", np.exp, (lambda x, y: y,), numpy=(np.exp,), latex="e^{{{0}}}", range=(0, INF))
+exp2 = Elementwise("exp2", np.exp2, (lambda x, y: LN2 * y,), numpy=(np.exp2,), latex="2^{{{0}}}", scalar="2.0 ** {0.atom}", range=(0, INF))
+expm1 = Elementwise("expm1", np.expm1, (lambda x, y: exp(x),), numpy=(np.expm1,), latex="(e^{{{0}}} - 1)", range=(-1, INF))
+log = Elementwise("log", np.log, (lambda x, y: reciprocal(x),), numpy=(np.log,), aliases=("ln",), latex=r"\log {0.atom}", domain=POSITIVE)
+log2 = Elementwise("log2", np.log2, (lambda x, y: reciprocal(LN2 * x),), numpy=(np.log2,), latex=r"\log_2 {0.atom}", domain=POSITIVE)
+log10 = Elementwise("log10", np.log10, (lambda x, y: reciprocal(LN10 * x),), numpy=(np.log10,), latex=r"\log_{{10}} {0.atom}", domain=POSITIVE)
+log1p = Elementwise("log1p", np.log1p, (lambda x, y: reciprocal(1 + x),), numpy=(np.log1p,), latex=r"\log(1 + {0})", domain=((-0.5, 3.0),))
+logaddexp = Elementwise(
+    "logaddexp",
+    np.logaddexp,
+    (lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a)),
+    numpy=(np.logaddexp,),
+    latex=r"\log(e^{{{0}}} + e^{{{1}}})",
+)
+
+_SIGMOID_NUMPY = """\
+def sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+"""
+_SIGMOID_MATH = """\
+def sigmoid(x):
+    return 1 / (1 + exp(-x)) if x >= 0 else exp(x) / (1 + exp(x))
+"""
+sigmoid = Elementwise(
+    "sigmoid",
+    _sigmoid,
+    (lambda x, y: (1 - y) * y,),
+    aliases=("sigma", "s", "sig", "σ", "expit", "logistic"),
+    text="sigmoid({0})",
+    scalar="sigmoid({0})",
+    latex=r"\sigma({0})",
+    range=(0, 1),
+    body=lambda x: reciprocal(1 + exp(-1 * x)),
+    prelude=_SIGMOID_NUMPY,
+    scalar_prelude=_SIGMOID_MATH,
+    doc="1 / (1 + e^-x), without overflow for any x.",
+)
+softplus = Elementwise(
+    "softplus",
+    lambda x: np.logaddexp(0, x),
+    (lambda x, y: sigmoid(x),),
+    text="np.logaddexp(0, {0})",
+    scalar="(max({0}, 0.0) + math.log1p(exp(-abs({0}))))",
+    latex=r"\operatorname{{softplus}}({0})",
+    range=(0, INF),
+    doc="log(1 + e^x), without overflow for any x.",
+)
+log_sigmoid = Elementwise(
+    "log_sigmoid",
+    lambda x: -np.logaddexp(0, -x),
+    (lambda x, y: sigmoid(-x),),
+    aliases=("logsigmoid", "log_expit"),
+    text="-np.logaddexp(0, -{0.atom})",
+    scalar="(min({0}, 0.0) - math.log1p(exp(-abs({0}))))",
+    latex=r"\log \sigma({0})",
+    range=(-INF, 0),
+    doc="log(sigmoid(x)), accurate for any x.",
+)
+silu = Composite("silu", lambda x: x * sigmoid(x), aliases=("SiLU", "swish"), latex=r"\operatorname{{SiLU}}({0})", doc="x * sigmoid(x).")

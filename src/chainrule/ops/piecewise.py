@@ -1,0 +1,146 @@
+"""Comparisons, choices, and functions with kinks.
+
+Subgradients at a kink: relu'(0) = 0, abs'(0) = 0, and maximum and minimum share equally at a tie.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .kinds import Composite, Elementwise
+
+INF = float("inf")
+
+
+def _comparison(name: str, symbol: str, value: Any, ufunc: Any, latex: str) -> Elementwise:
+    return Elementwise(name, value, (None, None), numpy=(ufunc,), infix=(symbol, 5), latex=f"{{0}} {latex} {{1}}")
+
+
+greater = _comparison("greater", ">", operator.gt, np.greater, ">")
+greater_equal = _comparison("greater_equal", ">=", operator.ge, np.greater_equal, r"\ge")
+less = _comparison("less", "<", operator.lt, np.less, "<")
+less_equal = _comparison("less_equal", "<=", operator.le, np.less_equal, r"\le")
+equal = _comparison("equal", "==", operator.eq, np.equal, "=")
+not_equal = _comparison("not_equal", "!=", operator.ne, np.not_equal, r"\ne")
+logical_and = Elementwise("logical_and", np.logical_and, (None, None), numpy=(np.logical_and,), latex=r"{0} \land {1}", scalar="({0} and {1})")
+logical_or = Elementwise("logical_or", np.logical_or, (None, None), numpy=(np.logical_or,), latex=r"{0} \lor {1}", scalar="({0} or {1})")
+logical_xor = Elementwise("logical_xor", np.logical_xor, (None, None), numpy=(np.logical_xor,), scalar="(bool({0}) != bool({1}))")
+logical_not = Elementwise("logical_not", np.logical_not, (None,), numpy=(np.logical_not,), latex=r"\lnot {0}", scalar="(not {0})")
+isnan = Elementwise("isnan", np.isnan, (None,), numpy=(np.isnan,), scalar="math.isnan({0})")
+isinf = Elementwise("isinf", np.isinf, (None,), numpy=(np.isinf,), scalar="math.isinf({0})")
+isfinite = Elementwise("isfinite", np.isfinite, (None,), numpy=(np.isfinite,), scalar="math.isfinite({0})")
+signbit = Elementwise("signbit", np.signbit, (None,), numpy=(np.signbit,), scalar="(math.copysign(1.0, {0}) < 0)")
+
+where = Elementwise(
+    "where",
+    np.where,
+    (None, lambda c, a, b, y: c, lambda c, a, b, y: logical_not(c)),
+    numpy=(np.where,),
+    scalar="({1} if {0} else {2})",
+    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+)
+indicator = Elementwise(
+    "indicator",
+    lambda c: np.where(c, 1.0, 0.0)[()],
+    (None,),
+    text="np.where({0}, 1.0, 0.0)",
+    scalar="float({0})",
+    latex=r"\mathbb{{1}}[{0}]",
+    range=(0, 1),
+    doc="1 where the condition holds and 0 elsewhere; nothing flows through it.",
+)
+
+
+def _wins(a: Any, b: Any) -> Any:
+    return (a > b) + 0.5 * equal(a, b)
+
+
+maximum = Elementwise(
+    "maximum",
+    np.maximum,
+    (lambda a, b, y: _wins(a, b), lambda a, b, y: _wins(b, a)),
+    numpy=(np.maximum,),
+    scalar="max({0}, {1})",
+    latex=r"\max({0}, {1})",
+)
+minimum = Elementwise(
+    "minimum",
+    np.minimum,
+    (lambda a, b, y: _wins(b, a), lambda a, b, y: _wins(a, b)),
+    numpy=(np.minimum,),
+    scalar="min({0}, {1})",
+    latex=r"\min({0}, {1})",
+)
+fmax = Elementwise(
+    "fmax", np.fmax, (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)), numpy=(np.fmax,)
+)
+fmin = Elementwise(
+    "fmin", np.fmin, (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)), numpy=(np.fmin,)
+)
+clip = Composite(
+    "clip",
+    lambda x, low, high: minimum(maximum(x, low), high),
+    value=np.clip,
+    inputs=3,
+    text="np.clip({0}, {1}, {2})",
+    scalar="min(max({0}, {1}), {2})",
+    doc="x kept between low and high; at a bound the derivative is shared equally.",
+)
+
+absolute = Elementwise(
+    "abs",
+    np.absolute,
+    (lambda x, y: sign(x),),
+    numpy=(np.absolute, np.fabs),
+    text="np.abs({0})",
+    scalar="abs({0})",
+    latex=r"\left|{0}\right|",
+    range=(0, INF),
+)
+sign = Elementwise(
+    "sign", np.sign, (None,), numpy=(np.sign,), scalar="float(({0} > 0) - ({0} < 0))", latex=r"\operatorname{{sign}}({0})", range=(-1, 1)
+)
+copysign = Elementwise(
+    "copysign", np.copysign, (lambda a, b, y: sign(a) * sign(y), None), numpy=(np.copysign,), scalar="math.copysign({0}, {1})"
+)
+floor = Elementwise("floor", np.floor, (None,), numpy=(np.floor,), scalar="float(math.floor({0}))", latex=r"\lfloor {0} \rfloor")
+ceil = Elementwise("ceil", np.ceil, (None,), numpy=(np.ceil,), scalar="float(math.ceil({0}))", latex=r"\lceil {0} \rceil")
+rint = Elementwise("rint", np.rint, (None,), numpy=(np.rint,), scalar="float(round({0}))")
+trunc = Elementwise("trunc", np.trunc, (None,), numpy=(np.trunc,), scalar="float(math.trunc({0}))")
+heaviside = Elementwise(
+    "heaviside", np.heaviside, (None, None), numpy=(np.heaviside,), scalar="(float({0} > 0) if {0} != 0 else {1})", range=(0, 1),
+    doc="0 below zero, 1 above, the second argument at zero. Its derivative is zero: nothing flows.",
+)
+rect = Elementwise(
+    "rect",
+    lambda x: np.where(np.abs(x) < 0.5, 1.0, np.where(np.abs(x) == 0.5, 0.5, 0.0)).astype(np.result_type(x, np.float32))[()],
+    (None,),
+    text="np.where(np.abs({0}) < 0.5, 1.0, np.where(np.abs({0}) == 0.5, 0.5, 0.0))",
+    scalar="(1.0 if abs({0}) < 0.5 else 0.5 if abs({0}) == 0.5 else 0.0)",
+    range=(0, 1),
+    doc="1 within half a unit of zero, 0 outside, 1/2 on the edge. Its derivative is zero: nothing flows.",
+)
+
+relu = Elementwise(
+    "relu",
+    lambda x: np.maximum(x, 0),
+    (lambda x, y: x > 0,),
+    aliases=("ReLU", "Relu"),
+    text="np.maximum({0}, 0)",
+    scalar="max({0}, 0.0)",
+    latex=r"\operatorname{{ReLU}}({0})",
+    range=(0, INF),
+    doc="max(x, 0); the derivative at zero is zero.",
+)
+leaky_relu = Elementwise(
+    "leaky_relu",
+    lambda x, slope=0.01: np.where(np.greater(x, 0), x, slope * x)[()],
+    (lambda x, y, slope=0.01: where(x > 0, 1.0, slope),),
+    aliases=("LeakyReLU", "leakyrelu"),
+    text=lambda args, node: f"np.where({args[0]} > 0, {args[0]}, {node.params.get('slope', 0.01)!r} * {args[0].atom})",
+    scalar="max({0}, 0.01 * {0})",
+    doc="x where x > 0, otherwise slope * x; the derivative at zero is the slope.",
+)

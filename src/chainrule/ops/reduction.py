@@ -1,0 +1,248 @@
+"""Reductions along axes.
+
+Every `axis` here is a tuple of negative ints (axes counted from the end); `chainrule.trace` normalises what users write.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .exponential import exp, log, sqrt
+from .kinds import Composite, Elementwise, Linear
+from .piecewise import equal, isfinite, where
+from .arithmetic import stop_gradient
+from .shape import broadcast_to, reshape
+
+Axes = tuple[int, ...]
+
+
+def axes_text(axis: Axes | None, ndim: int) -> str:
+    """`axis=...` as NumPy code writes it."""
+    if axis is None or len(axis) == ndim:
+        return ""
+    positive = tuple(a + ndim for a in axis)
+    return f", axis={positive[0] if len(positive) == 1 else positive}"
+
+
+def _text(name: str) -> Any:
+    def text(args: list[Any], node: Any) -> str:
+        axis = node.params.get("axis")
+        keep = ", keepdims=True" if node.params.get("keepdims") else ""
+        return f"np.{name}({args[0]}{axes_text(axis, np.ndim(node.inputs[0].value))}{keep})"
+
+    return text
+
+
+def expand(y: Any, x: Any, axis: Axes, keepdims: bool = True) -> Any:
+    """A reduced value broadcast back to the shape of what it was reduced from."""
+    return broadcast_to(kept(y, x, axis, keepdims), shape=np.shape(x))
+
+
+def kept(y: Any, x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    """A reduced value with its reduced axes kept as axes of length one."""
+    if keepdims or np.ndim(y) == 0:  # a scalar broadcasts as it is
+        return y
+    shape = list(np.shape(x))
+    for a in axis:
+        shape[a] = 1
+    return reshape(y, shape=tuple(shape))
+
+
+def count(x: Any, axis: Axes) -> int:
+    """How many entries a reduction over `axis` runs over."""
+    n = 1
+    for a in axis:
+        n *= np.shape(x)[a]
+    return n
+
+
+def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `x` over the axes along which `shape` was broadcast: the transpose of broadcasting."""
+    have = np.shape(x)
+    if have == shape:
+        return x
+    lead = len(have) - len(shape)
+    axis = [k - len(have) for k in range(lead)]
+    axis += [k - len(shape) for k, n in enumerate(shape) if n == 1 and have[k + lead] != 1]
+    if lead == len(axis):
+        return sum(x, axis=tuple(axis), keepdims=False)
+    y = sum(x, axis=tuple(axis), keepdims=True)
+    return reshape(y, shape=shape) if lead else y
+
+
+sum = Linear(
+    "sum",
+    lambda x, axis, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
+    (lambda ct, x, axis, keepdims=False: expand(ct, x, axis, keepdims),),
+    text=_text("sum"),
+    latex=r"\sum {0}",
+)
+mean = Composite(
+    "mean",
+    lambda x, axis, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / count(x, axis),
+    value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
+    text=_text("mean"),
+    latex=r"\operatorname{{mean}}({0})",
+)
+
+
+def _share(x: Any, y: Any, axis: Axes, keepdims: bool) -> Any:
+    hit = equal(x, kept(y, x, axis, keepdims))
+    return hit / sum(hit, axis=axis, keepdims=len(axis) < np.ndim(x))
+
+
+def _extreme(name: str, function: Any) -> Composite:
+    def value(x: Any, axis: Axes, keepdims: bool = False) -> Any:
+        return function(x, axis=axis, keepdims=keepdims)
+
+    def body(x: Any, axis: Axes, keepdims: bool = False) -> Any:
+        y = stop_gradient(op(stop_gradient(x), axis=axis, keepdims=keepdims))
+        return sum(x * _share(stop_gradient(x), y, axis, keepdims), axis=axis, keepdims=keepdims)
+
+    def pullback(i: int, ct: Any, y: Any, x: Any, axis: Axes, keepdims: bool = False) -> Any:
+        return kept(ct, x, axis, keepdims) * _share(x, y, axis, keepdims)
+
+    op = Composite(
+        name, body, value=value, pullback=pullback, text=_text(name.removeprefix("reduce_")), latex=rf"\{name.removeprefix('reduce_')} {{0}}",
+        doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",
+    )
+    return op
+
+
+reduce_max = _extreme("reduce_max", np.max)
+reduce_min = _extreme("reduce_min", np.min)
+
+
+def _prod(x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    """A tree of products: its derivative needs no division, so zeros are no trouble."""
+    whole = kept(stop_gradient(x), x, ()) if not axis else x
+    for a in axis:
+        n = np.shape(whole)[a]
+        while n > 1:
+            half = n // 2
+            paired = _cut(whole, a, 0, half) * _cut(whole, a, half, 2 * half)
+            whole = paired if n % 2 == 0 else _joined(paired, _cut(whole, a, 2 * half, n), a)
+            n = n - half
+        if n == 0:
+            return np.prod(np.ones(np.shape(x)), axis=axis, keepdims=keepdims) + 0 * sum(x, axis=axis, keepdims=keepdims)
+    if keepdims:
+        return whole
+    shape = tuple(m for k, m in enumerate(np.shape(x)) if k - np.ndim(x) not in axis)
+    return reshape(whole, shape=shape)
+
+
+def _cut(x: Any, axis: int, start: int, stop: int) -> Any:
+    from .indexing import getitem
+
+    return getitem(x, index=(Ellipsis, slice(start, stop)) + (slice(None),) * (-axis - 1))
+
+
+def _joined(a: Any, b: Any, axis: int) -> Any:
+    from .shape import concatenate
+
+    return concatenate(a, b, axis=axis)
+
+
+prod = Composite(
+    "prod", _prod, value=lambda x, axis, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims), text=_text("prod"), latex=r"\prod {0}"
+)
+
+
+def _var(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
+    centred = x - mean(x, axis=axis, keepdims=True)
+    return sum(centred * centred, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+
+
+def _moment_text(name: str) -> Any:
+    plain = _text(name)
+
+    def text(args: list[Any], node: Any) -> str:
+        ddof = node.params.get("ddof", 0)
+        return plain(args, node)[:-1] + (f", ddof={ddof})" if ddof else ")")
+
+    return text
+
+
+var = Composite(
+    "var", _var, value=lambda x, axis, keepdims=False, ddof=0: np.var(x, axis=axis, keepdims=keepdims, ddof=ddof), text=_moment_text("var")
+)
+std = Composite(
+    "std",
+    lambda x, axis, keepdims=False, ddof=0: sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof)),
+    value=lambda x, axis, keepdims=False, ddof=0: np.std(x, axis=axis, keepdims=keepdims, ddof=ddof),
+    text=_moment_text("std"),
+)
+
+
+def _peak(x: Any, axis: Axes) -> Any:
+    m = reduce_max(stop_gradient(x), axis=axis, keepdims=True)
+    return stop_gradient(where(isfinite(m), m, 0))
+
+
+def _logsumexp(x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    m = _peak(x, axis)
+    total = log(sum(exp(x - m), axis=axis, keepdims=True)) + m
+    return total if keepdims else reshape(total, shape=tuple(n for k, n in enumerate(np.shape(x)) if k - np.ndim(x) not in axis))
+
+
+def _quiet(function: Any) -> Any:
+    """Values for which log(0) = -inf is the right answer and no news."""
+
+    def value(x: Any, **params: Any) -> Any:
+        with np.errstate(divide="ignore"):
+            return function(x, **params)
+
+    return value
+
+
+def _logsumexp_pullback(i: int, ct: Any, y: Any, x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    top = kept(y, x, axis, keepdims)
+    return kept(ct, x, axis, keepdims) * exp(x - where(isfinite(top), top, 0))
+
+
+def _softmax(x: Any, axis: Axes) -> Any:
+    e = exp(x - _peak(x, axis))
+    return e / sum(e, axis=axis, keepdims=True)
+
+
+def _softmax_text(name: str) -> Any:
+    def text(args: list[Any], node: Any) -> str:
+        return f"{name}({args[0]}{axes_text(node.params['axis'], np.ndim(node.inputs[0].value)) or ', axis=None'})"
+
+    return text
+
+
+logsumexp = Composite(
+    "logsumexp",
+    _logsumexp,
+    value=_quiet(_logsumexp),
+    pullback=_logsumexp_pullback,
+    text=lambda args, node: _text("logsumexp")(args, node).replace("np.", "special.", 1),
+    latex=r"\log \sum e^{{{0}}}",
+    prelude="from scipy import special\n",
+    doc="log(sum(exp(x))) along axes, without overflow.",
+)
+softmax = Composite(
+    "softmax",
+    _softmax,
+    pullback=lambda i, ct, y, x, axis: y * (ct - sum(ct * y, axis=axis, keepdims=True)),
+    text=_softmax_text("special.softmax"),
+    latex=r"\operatorname{{softmax}}({0})",
+    range=(0, 1),
+    prelude="from scipy import special\n",
+    doc="exp(x) / sum(exp(x)) along axes, without overflow.",
+)
+log_softmax = Composite(
+    "log_softmax",
+    lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
+    pullback=lambda i, ct, y, x, axis: ct - exp(y) * sum(ct, axis=axis, keepdims=True),
+    text=_softmax_text("special.log_softmax"),
+    latex=r"\log\operatorname{{softmax}}({0})",
+    prelude="from scipy import special\n",
+    doc="log(softmax(x)) along axes, accurate for any x.",
+)
+argmax = Linear("argmax", lambda x, axis=None: np.argmax(x, axis=axis), (None,), numpy=(), text="np.argmax({0})", doc="The index of the largest entry: an integer, so nothing flows.")
+argmin = Linear("argmin", lambda x, axis=None: np.argmin(x, axis=axis), (None,), numpy=(), text="np.argmin({0})", doc="The index of the smallest entry: an integer, so nothing flows.")
+argsort = Linear("argsort", lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"), (None,), text="np.argsort({0}, kind='stable')", doc="The order that sorts: integers, so nothing flows.")

@@ -1,0 +1,153 @@
+"""Operations that move entries without changing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .kinds import Linear
+
+
+def _tuple(shape: tuple[int, ...]) -> str:
+    return repr(tuple(int(n) for n in shape))
+
+
+def _transpose_text(args: list[Any], node: Any) -> str:
+    axes = node.params["axes"]
+    if axes == tuple(range(-1, -len(axes) - 1, -1)):
+        return f"{args[0].atom}.T"
+    return f"np.transpose({args[0]}, {tuple(a + len(axes) for a in axes)})"
+
+
+def _broadcast_text(args: list[Any], node: Any) -> str:
+    if np.ndim(node.value) and type(node.inputs[0]) is not type(node):
+        return f"np.full({_tuple(node.params['shape'])}, {args[0]})"
+    return f"np.broadcast_to({args[0]}, {_tuple(node.params['shape'])})"
+
+
+def _sum_back(ct: Any, x: Any, shape: Any) -> Any:
+    from .reduction import sum_to
+
+    return sum_to(ct, np.shape(x))
+
+
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes `axes` (both as negative ints)."""
+    n = len(axes)
+    back = [0] * n
+    for k, a in enumerate(axes):
+        back[a] = k - n
+    return tuple(back)
+
+
+reshape = Linear(
+    "reshape",
+    lambda x, shape: np.reshape(x, shape),
+    (lambda ct, x, shape: reshape(ct, shape=np.shape(x)),),
+    text=lambda args, node: f"np.reshape({args[0]}, {_tuple(node.params['shape'])})",
+    latex="{0}",
+    view=True,
+)
+transpose = Linear(
+    "transpose",
+    lambda x, axes: np.transpose(x, axes),
+    (lambda ct, x, axes: transpose(ct, axes=inverse(axes)),),
+    text=_transpose_text,
+    latex=r"{0.atom}^\top",
+    view=True,
+    doc="Axes permuted; `axes` are negative ints.",
+)
+broadcast_to = Linear(
+    "broadcast_to",
+    lambda x, shape: np.broadcast_to(x, shape),
+    (_sum_back,),
+    text=_broadcast_text,
+    latex="{0}",
+    view=True,
+)
+
+
+def _concatenate_back(i: int, ct: Any, *xs: Any, axis: int) -> Any:
+    from .indexing import getitem
+
+    start = sum(np.shape(x)[axis] for x in xs[:i])
+    cut = slice(start, start + np.shape(xs[i])[axis])
+    return getitem(ct, index=(Ellipsis, cut) + (slice(None),) * (-axis - 1))
+
+
+def _stack_back(i: int, ct: Any, *xs: Any, axis: int) -> Any:
+    from .indexing import getitem
+
+    return getitem(ct, index=(Ellipsis, i) + (slice(None),) * (-axis - 1))
+
+
+def _joined_text(name: str) -> Any:
+    def text(args: list[Any], node: Any) -> str:
+        axis = node.params["axis"] + np.ndim(node.value)
+        return f"np.{name}([{', '.join(args)}]{f', axis={axis}' if axis else ''})"
+
+    return text
+
+
+concatenate = Linear(
+    "concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_back, joint=True, text=_joined_text("concatenate")
+)
+stack = Linear("stack", lambda *xs, axis: np.stack(xs, axis=axis), _stack_back, joint=True, text=_joined_text("stack"))
+flip = Linear(
+    "flip",
+    lambda x, axis: np.flip(x, axis),
+    (lambda ct, x, axis: flip(ct, axis=axis),),
+    text=lambda args, node: f"np.flip({args[0]}, {node.params['axis']})",
+    view=True,
+)
+roll = Linear(
+    "roll",
+    lambda x, shift, axis: np.roll(x, shift, axis),
+    (lambda ct, x, shift, axis: roll(ct, shift=tuple(-s for s in shift), axis=axis),),
+    text=lambda args, node: f"np.roll({args[0]}, {node.params['shift']}, {node.params['axis']})",
+)
+
+
+def _unpad(ct: Any, x: Any, width: tuple[tuple[int, int], ...]) -> Any:
+    from .indexing import getitem
+
+    return getitem(ct, index=tuple(slice(low, n - high) for (low, high), n in zip(width, np.shape(ct), strict=True)))
+
+
+pad = Linear(
+    "pad",
+    lambda x, width: np.pad(x, width),
+    (_unpad,),
+    text=lambda args, node: f"np.pad({args[0]}, {node.params['width']})",
+    doc="Zeros added around an array; `width` is (before, after) for each axis.",
+)
+
+
+def _triangle(name: str, function: Any) -> Linear:
+    op = Linear(
+        name,
+        lambda x, k=0: function(x, k),
+        (lambda ct, x, k=0: op(ct, k=k),),
+        text=lambda args, node: f"np.{name}({args[0]}, {node.params.get('k', 0)})",
+    )
+    return op
+
+
+tril = _triangle("tril", np.tril)
+triu = _triangle("triu", np.triu)
+cumsum = Linear(
+    "cumsum",
+    lambda x, axis: np.cumsum(x, axis=axis),
+    (lambda ct, x, axis: flip(cumsum(flip(ct, axis=axis), axis=axis), axis=axis),),
+    text=lambda args, node: f"np.cumsum({args[0]}, axis={node.params['axis']})",
+)
+cast = Linear(
+    "cast",
+    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    (lambda ct, x, dtype: cast(ct, dtype=np.asarray(x.value if hasattr(x, "value") else x).dtype),),
+    text=lambda args, node: f"{args[0].atom}.astype({np.dtype(node.params['dtype']).name!r})",
+    latex="{0}",
+    public=False,
+    doc="The value in another dtype; nothing flows through an integer.",
+)

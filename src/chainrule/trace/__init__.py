@@ -1,0 +1,1 @@
+"""Python, NumPy calls and text become graphs."""

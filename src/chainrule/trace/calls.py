@@ -1,0 +1,171 @@
+"""Calling a user's function with some of its arguments traced."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, TraceError
+from ..ir.node import Node
+from ..ir.recording import Handle, setting, state
+from .handles import dtype_of, plain
+from .tree import TreeDef, flatten, paths, unflatten
+
+Argnums = int | str | Sequence[int | str]
+
+
+def name_of(f: Any) -> str:
+    """The function's name, for messages and programs."""
+    return getattr(f, "__name__", type(f).__name__)
+
+
+def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a function by name; empty for one that does not tell."""
+    try:
+        return dict(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
+@dataclass
+class Selection:
+    """The arguments to differentiate with respect to, and how to put others in their place."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    where: list[int | str]
+    single: bool
+
+    @property
+    def chosen(self) -> list[Any]:
+        return [self.args[w] if isinstance(w, int) else self.kwargs[w] for w in self.where]
+
+    def replaced(self, values: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        args, kwargs = list(self.args), dict(self.kwargs)
+        for w, v in zip(self.where, values, strict=True):
+            if isinstance(w, int):
+                args[w] = v
+            else:
+                kwargs[w] = v
+        return tuple(args), kwargs
+
+
+def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums) -> Selection:
+    """Find the arguments that `argnums` means in a call."""
+    single = isinstance(argnums, (int, str))
+    names = list(parameters(f))
+    where: list[int | str] = []
+    for a in (argnums,) if isinstance(argnums, (int, str)) else argnums:
+        if isinstance(a, str):
+            if a in kwargs:
+                where.append(a)
+                continue
+            if a not in names or names.index(a) >= len(args):
+                raise InputError(f"{name_of(f)} got no argument named {a!r}", f"its parameters are {', '.join(names) or 'unknown'}")
+            a = names.index(a)
+        if not -len(args) <= a < len(args):
+            if 0 <= a < len(names) and names[a] in kwargs:
+                where.append(names[a])
+                continue
+            missing = f" ({names[a]!r})" if 0 <= a < len(names) else ""
+            raise InputError(f"{name_of(f)} was called with {len(args)} positional arguments; argument {a}{missing} is missing", "pass it, or choose another argnums")
+        where.append(a % len(args))
+    return Selection(args, kwargs, where, single)
+
+
+def check_differentiable(tree: Any, name: str) -> None:
+    """Raise unless every leaf is real floating point."""
+    leaves, _ = flatten(tree)
+    if not leaves:
+        raise InputError(f"{name} is {type(tree).__name__} {tree!r:.60}: there is nothing in it to differentiate", "pass floats or arrays of floats")
+    for x, path in zip(leaves, paths(tree, name), strict=True):
+        dtype = dtype_of(x)
+        if dtype.kind in "iub":
+            word = {"b": "boolean"}.get(dtype.kind, "an integer")
+            raise InputError(f"{path} is {word} ({dtype}, value {_short(x)}): a derivative needs floating point", f"pass {_short(plain(x), float)} or {path}.astype(float)")
+        if dtype.kind == "c":
+            raise InputError(f"{path} is complex ({dtype}): complex derivatives are not supported yet", "pass the real and the imaginary part as two arguments")
+        if dtype.kind != "f":
+            raise InputError(f"{path} has dtype {dtype}: a derivative needs floating point", "pass numbers or arrays of floats")
+
+
+def _short(x: Any, kind: Any = None) -> str:
+    value = plain(x)
+    return repr(kind(value) if kind else value) if np.ndim(value) == 0 else "an array of floats" if kind else f"shape {np.shape(value)}"
+
+
+@dataclass
+class Trace:
+    """One traced call: the variables it was given, and what came out."""
+
+    leaves: list[Node]
+    structure: list[TreeDef]
+    kinds: list[bool]
+    outputs: list[Any]
+    output_tree: TreeDef
+    aux: Any
+    live: bool
+
+
+def traced_call(f: Callable[..., Any], selection: Selection, leaf: Callable[[Any], Handle], *, has_aux: bool = False, copy: bool = False) -> Trace:
+    """Call `f` with fresh variables in place of the selected arguments."""
+    flat: list[Any] = []
+    structure: list[TreeDef] = []
+    for w, tree in zip(selection.where, selection.chosen, strict=True):
+        check_differentiable(tree, _argument_name(f, w))
+        leaves, treedef = flatten(tree)
+        flat += leaves
+        structure.append(treedef)
+    live = state.depth > 0 or any(isinstance(x, Handle) for x in flat)
+    handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
+    nodes = [h.node for h in handles]
+    rest = iter(handles)
+    args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
+    with setting(depth=state.depth + 1, recording=True):
+        try:
+            result = f(*args, **kwargs)
+        except ValueError as error:
+            if isinstance(error.__cause__, TraceError):  # NumPy hides why a traced value cannot become a plain one
+                raise error.__cause__ from None
+            raise
+    aux = None
+    if has_aux:
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise InputError(f"with has_aux=True, {name_of(f)} must return a pair (value, aux); it returned {type(result).__name__}", where="")
+        result, aux = result
+    outputs, output_tree = flatten(result)
+    return Trace(nodes, structure, [type(x) is float for x in flat], outputs, output_tree, aux, live)
+
+
+def _argument_name(f: Callable[..., Any], where: int | str) -> str:
+    if isinstance(where, str):
+        return where
+    names = list(parameters(f))
+    return names[where] if where < len(names) else f"argument {where}"
+
+
+def finished(tree: Any, live: bool) -> Any:
+    """A result as it goes out: plain values from the outermost transform, traced ones from an inner one."""
+    if live:
+        return tree
+    leaves, treedef = flatten(tree)
+    return unflatten(treedef, [plain(x) for x in leaves])
+
+
+def owned(leaves: Sequence[Any], floats: Sequence[bool]) -> list[Any]:
+    """Arrays that nobody else holds, so that changing one in place changes nothing else; floats for floats."""
+    seen: set[int] = set()
+    result: list[Any] = []
+    for x, is_float in zip(leaves, floats, strict=True):
+        if isinstance(x, np.ndarray):
+            if id(x) in seen or x.base is not None or not x.flags.writeable:
+                x = x.copy()
+            seen.add(id(x))
+        elif is_float and not isinstance(x, Handle):
+            x = float(x)
+        result.append(x)
+    return result

@@ -1,0 +1,96 @@
+"""Operands, indices and views: what stands beside a traced value, and what shares memory with it."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..errors import TraceError, caller
+from ..ir.node import NO_PARAMS, Node
+from ..ir.op import Op, constant
+from ..ir.recording import Handle, View, record
+from ..ops import indexing as ix
+from ..ops import shape as sh
+
+
+def plain(x: Any) -> Any:
+    """The concrete value of a handle, or the value itself."""
+    return x.value if isinstance(x, Handle) else x
+
+
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """The dtype of a handle, a number or an array."""
+    return np.asarray(plain(x)).dtype
+
+
+def constant_like(x: Handle, value: Any) -> Any:
+    """A value without history, as a handle of the same type as `x`, made on the user's line."""
+    frame = caller()
+    code, lasti = (frame.f_code, frame.f_lasti) if frame else (None, 0)
+    return type(x)(Node(constant, (), NO_PARAMS, value, code, lasti))
+
+
+def operand(x: Any) -> Any:
+    """What the user wrote beside a traced value, as an input of an operation."""
+    if isinstance(x, (Handle, float, int, np.ndarray, np.generic, complex)):
+        return x
+    if isinstance(x, (list, tuple)):
+        return from_nested(x)
+    raise TraceError(f"cannot compute with a traced value and {type(x).__name__} {x!r:.60}", "use numbers or arrays")
+
+
+def from_nested(x: Any) -> Any:
+    """`np.array` of nested lists and tuples, in which traced values may stand."""
+    if isinstance(x, (list, tuple)):
+        items = [from_nested(i) for i in x]
+        if any(isinstance(i, Handle) for i in items):
+            return sh.stack(*items, axis=-1 - max(np.ndim(i) for i in items))
+        return np.array(items)
+    return x
+
+
+def written(view: View, new: Any) -> Any:
+    """The base of a view with the view's new value in it."""
+    base = view.base
+    if view.op is ix.getitem:
+        return record(ix.index_set, (base, new), view.params)
+    if view.op is sh.reshape:
+        return record(sh.reshape, (new,), {"shape": np.shape(base.value)})
+    if view.op is sh.transpose:
+        return record(sh.transpose, (new,), {"axes": sh.inverse(view.params["axes"])})
+    if view.op is sh.flip:
+        return record(sh.flip, (new,), view.params)
+    raise TraceError(f"assigning into the result of {view.op.name} is read-only in NumPy", "take a copy first: a = a.copy()")
+
+
+def view_of(base: Any, op: Op, params: dict[str, Any]) -> Any:
+    """The result of an operation that may share memory with `base`; if it does, the handle stays tied to it."""
+    made = record(op, (base,), params)
+    value = made.node.value
+    if type(value) is np.ndarray and np.may_share_memory(value, base.value):
+        return type(made)(made.node, View(base, op, params))
+    return made
+
+
+def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """An index as written, as (template, arrays): see `chainrule.ops.indexing`."""
+    parts: list[Any] = []
+    arrays: list[Any] = []
+    for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, slice):
+            bounds = (None if b is None else operator.index(b) for b in (part.start, part.stop, part.step))
+            parts.append(slice(*bounds))
+        elif part is None or part is Ellipsis or (isinstance(part, (int, np.integer)) and not isinstance(part, bool)):
+            parts.append(part)
+        else:
+            a = part if isinstance(part, Handle) else np.asarray(from_nested(part) if isinstance(part, list) and part else part)
+            if isinstance(part, list) and not part:
+                a = np.asarray([], int)
+            kind = dtype_of(a).kind
+            if kind not in "iub":
+                raise TraceError("an index must be made of integers or booleans", "round and convert it: x[int(i)], or i.astype(int)")
+            parts.append(ix.HERE)
+            arrays.append(a)
+    return tuple(parts), arrays

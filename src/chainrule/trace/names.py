@@ -1,0 +1,102 @@
+"""The user's own names for values, read from the instruction that follows the one which made the value."""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import keyword
+import re
+from collections.abc import Iterable
+from types import CodeType
+
+from ..ir.node import Node
+
+_SKIPPED = ("CACHE", "NOP", "COPY", "DUP_TOP", "EXTENDED_ARG", "PRECALL")
+_RETURNS = ("RETURN_VALUE",)
+
+
+@functools.lru_cache(maxsize=512)
+def _following(code: CodeType) -> dict[int, tuple[str, str]]:
+    """For each instruction, the (opname, name) of the next one that does something."""
+    found: dict[int, tuple[str, str]] = {}
+    after = ("", "")
+    for step in reversed(list(dis.get_instructions(code))):
+        found[step.offset] = after
+        if step.opname not in _SKIPPED:
+            name = step.argval[0] if isinstance(step.argval, tuple) else step.argval
+            after = step.opname, name if isinstance(name, str) else ""
+    return found
+
+
+def user_name(node: Node) -> str | None:
+    """The name that the user's code gives to a value: `g` for `g = x + y`; None when it gives none."""
+    if node.given_name is None and node.op.name in ("index_set", "index_add") and type(node.inputs[0]) is Node:
+        inner = node.inputs[0]
+        while inner.given_name is None and inner.op is node.op and type(inner.inputs[0]) is Node:
+            inner = inner.inputs[0]
+        return user_name(inner) if inner.op is not node.op else inner.given_name
+    if node.given_name is not None:
+        return node.given_name
+    if node.code is None:
+        return None
+    for code, lasti in ((node.code, node.lasti), *node.outer):
+        opname, name = _following(code).get(lasti, ("", ""))
+        if opname.startswith("STORE_") and opname != "STORE_SUBSCR":
+            return name
+        if opname not in _RETURNS:
+            return None
+    return None
+
+
+class Namer:
+    """Hands out identifiers, each once."""
+
+    def __init__(self, reserved: Iterable[str] = ()) -> None:
+        self.taken = {*reserved, *keyword.kwlist, *dir(builtins)}
+
+    def __call__(self, wanted: str) -> str:
+        base = re.sub(r"\W", "_", wanted) or "v"
+        base = base if base.isidentifier() else f"v_{base}"
+        name, k = base, 2
+        stem = base[:-1] if base.endswith("1") and len(base) > 2 else base + ("_" if base[-1].isdigit() else "")
+        while name in self.taken:
+            name, k = f"{stem}{k}", k + 1
+        self.taken.add(name)
+        return name
+
+
+def names_for(nodes: Iterable[Node], given: dict[Node, str], output: Node | None, output_name: str, reserved: Iterable[str] = ()) -> dict[Node, str]:
+    """A name for every node: the given ones, the user's own, and for the rest one that says what was done to what."""
+    namer = Namer(reserved)
+    names = {n: namer(name) for n, name in given.items()}
+    nodes = [n for n in nodes if n not in names]
+    wanted = {n: user_name(n) for n in nodes}
+    if output is not None and output not in names and wanted.get(output) is None:
+        wanted[output] = output_name
+    for n in nodes:
+        names[n] = namer(wanted[n] or _described(n, names))
+    return names
+
+
+_WORDS = {
+    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "power": "pow", "reciprocal": "inv",
+    "reduce_max": "max", "reduce_min": "min", "transpose": "T", "getitem": "part", "maximum": "max", "minimum": "min",
+}  # fmt: skip
+_JOINED = {"add": "p", "subtract": "m", "multiply": "", "matmul": ""}
+
+
+def _described(node: Node, names: dict[Node, str]) -> str:
+    """`exp_x` for exp(x), `x_sq` for x**2, `Wx` for W @ x, `xpy` for x + y; the operation and a number for the rest."""
+    parts = [names.get(p, "") for p in node.parents]
+    word = _WORDS.get(node.op.name, node.op.name)
+    if len(parts) == 1 and len(parts[0]) <= 8:
+        if node.op.name == "power" and node.inputs[1] in (2, 3):
+            return f"{parts[0]}_{'sq' if node.inputs[1] == 2 else 'cu'}"
+        if node.op.name == "getitem" and len(node.params["index"]) == 1 and isinstance(node.params["index"][0], int):
+            return f"{parts[0]}_{node.params['index'][0]}".replace("-", "m")
+        if len(node.inputs) == 1:
+            return f"{word}_{parts[0]}"
+    if len(parts) == 2 and node.op.name in _JOINED and max(map(len, parts)) <= 2:
+        return parts[0] + _JOINED[node.op.name] + parts[1]
+    return f"{word}1"
