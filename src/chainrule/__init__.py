@@ -76,7 +76,9 @@ def __getattr__(name: str) -> Any:
     elif name in _DTYPES:
         found = _np.dtype(name)
     else:
-        found = None if name.startswith("_") else importlib.import_module(".trace.formula", __name__).function_named(name)
+        found = (
+            None if name.startswith("_") else importlib.import_module(".trace.formula", __name__).function_named(name)
+        )
         if found is None:
             raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
     globals()[name] = found

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -32,10 +32,23 @@ class Format(str, Enum):
     text, md, html, json = "text", "md", "html", "json"
 
 
-Target = Annotated[str, typer.Argument(metavar="EXPR|FILE.py:FUNCTION", help='A formula, such as "(x + y)*z + x", or a function in a file.')]
-At = Annotated[list[str] | None, typer.Option("--at", help="The point: [cyan]x=-2,y=5[/], arrays as JSON [cyan]x=[1,2][/] or from a file [cyan]x=@data.npy[/].")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPR|FILE.py:FUNCTION", help='A formula, such as "(x + y)*z + x", or a function in a file.'
+    ),
+]
+At = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--at",
+        help="The point: [cyan]x=-2,y=5[/], arrays as JSON [cyan]x=[1,2][/] or from a file [cyan]x=@data.npy[/].",
+    ),
+]
 Wrt = Annotated[str | None, typer.Option("--wrt", help="Differentiate with respect to these only: [cyan]x,y[/].")]
-Open = Annotated[str, typer.Option("--open", help="Show these operations by what they are made of: [cyan]sigma,divide[/].")]
+Open = Annotated[
+    str, typer.Option("--open", help="Show these operations by what they are made of: [cyan]sigma,divide[/].")
+]
 Shape = Annotated[list[str] | None, typer.Option("--shape", help="Shape of a variable of a formula: [cyan]W=3x2[/].")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead; the suffix says how.")]
 
@@ -48,13 +61,18 @@ def _clean(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except ChainruleError as error:
-            Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-            raise typer.Exit(2) from None
+            file = str(kwargs.get("target", "")).partition(".py:")[0] + ".py"
+            in_users_file = error.where.startswith(file) or error.where.startswith(str(Path(file).resolve()))
+            _fail("\n  ".join(p for p in (error.what, error.where if in_users_file else "", error.fix) if p))
         except OSError as error:
-            Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-            raise typer.Exit(2) from None
+            _fail(str(error))
 
     return run
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2) from None
 
 
 def _console() -> Console:
@@ -85,7 +103,9 @@ def explain(
     wrt: Wrt = None,
     open: Open = "",
     shape: Shape = None,
-    format: Annotated[Format | None, typer.Option("--format", help="Text, Markdown, a self-contained page, or JSON.")] = None,
+    format: Annotated[
+        Format | None, typer.Option("--format", help="Text, Markdown, a self-contained page, or JSON.")
+    ] = None,
     output: Output = None,
 ) -> None:
     """Show the staged program, and every value and gradient."""
@@ -105,7 +125,9 @@ def explain(
 
 @app.command(epilog='Example: [cyan]chainrule code "(x + s(y)) / (s(x) + (x + y)^2)"[/]')
 @_clean
-def code(target: Target, at: At = None, wrt: Wrt = None, open: Open = "", shape: Shape = None, output: Output = None) -> None:
+def code(
+    target: Target, at: At = None, wrt: Wrt = None, open: Open = "", shape: Shape = None, output: Output = None
+) -> None:
     """Print the staged forward and backward program as runnable Python."""
     text = str(_explanation(target, at, wrt, open, shape).code())
     if output is None and sys.stdout.isatty():
@@ -125,7 +147,9 @@ def draw(
     open: Open = "",
     shape: Shape = None,
     partials: Annotated[bool, typer.Option("--partials", help="Write local partials on the edges.")] = False,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .svg, .png, .dot or .mmd.")] = Path("graph.svg"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .svg, .png, .dot or .mmd.")] = Path(
+        "graph.svg"
+    ),
 ) -> None:
     """Draw the computation: values above, gradients below."""
     _explanation(target, at, wrt, open, shape).draw(output, partials=partials)
@@ -152,9 +176,14 @@ def grad(
         import json
 
         data = json.loads(e.json())
-        _write(json.dumps({"value": data["value"], "gradients": data["gradients"]}, indent=2, ensure_ascii=False), output)
+        _write(
+            json.dumps({"value": data["value"], "gradients": data["gradients"]}, indent=2, ensure_ascii=False), output
+        )
         return
-    lines = [f"{e.staged.name} = {_number(e.value)}", *(f"d{e.staged.name}/d{k} = {_number(v)}" for k, v in e.gradients.items())]
+    lines = [
+        f"{e.staged.name} = {_number(e.value)}",
+        *(f"d{e.staged.name}/d{k} = {_number(v)}" for k, v in e.gradients.items()),
+    ]
     _write("\n".join(lines), output)
 
 
@@ -183,14 +212,18 @@ def check_grad(
     names = [n for n in parameters(f) if n in values]
     unknown = [n for n in values if n not in names]
     if unknown:
-        raise InputError(f"there is no variable {unknown[0]!r}", f"the variables are {', '.join(parameters(f))}", where="")
+        raise InputError(
+            f"there is no variable {unknown[0]!r}", f"the variables are {', '.join(parameters(f))}", where=""
+        )
     try:
         check_grads(lambda *xs: f(**dict(zip(names, xs, strict=True))), [values[n] for n in names], order)
     except DerivativeError as error:
         Console(stderr=True).print(f"[red]wrong:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
     shown = ", ".join(f"{k}={_number(v)}" for k, v in values.items())
-    _console().print(f"[green]ok:[/] forward mode, reverse mode and differences agree to order {order} at {escape(shown)}")
+    _console().print(
+        f"[green]ok:[/] forward mode, reverse mode and differences agree to order {order} at {escape(shown)}"
+    )
 
 
 @app.callback()

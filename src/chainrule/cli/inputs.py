@@ -44,7 +44,9 @@ def _loaded(path: Path) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        raise InputError(f"{path} cannot be imported: {type(error).__name__}: {error}", where=f"{last.filename}:{last.lineno}") from error
+        raise InputError(
+            f"{path} cannot be imported: {type(error).__name__}: {error}", where=f"{last.filename}:{last.lineno}"
+        ) from error
     return module
 
 
@@ -88,7 +90,11 @@ def _value(name: str, text: str, whole: bool) -> Any:
         try:
             value = float(text)
         except ValueError:
-            raise InputError(f"cannot read {text!r} as the value of {name}", "write a number, a JSON array such as [1, 2], or @file.npy", where="") from None
+            raise InputError(
+                f"cannot read {text!r} as the value of {name}",
+                "write a number, a JSON array such as [1, 2], or @file.npy",
+                where="",
+            ) from None
     return _floats(name, value, whole)
 
 
@@ -100,7 +106,9 @@ def _floats(name: str, value: Any, whole: bool) -> Any:
         try:
             return np.array(value, float)
         except (ValueError, TypeError):
-            raise InputError(f"the value of {name} is no array of numbers", "rows must have the same length", where="") from None
+            raise InputError(
+                f"the value of {name} is no array of numbers", "rows must have the same length", where=""
+            ) from None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value if whole else float(value)
     raise InputError(f"the value of {name} is {json.dumps(value)}, which is no number", where="")
@@ -117,7 +125,9 @@ def _from_file(path: Path) -> Any:
         else:
             value = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
     except (ValueError, TypeError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {error}", "give a .npy, .json, .csv or text file of numbers", where="") from None
+        raise InputError(
+            f"cannot read {path}: {error}", "give a .npy, .json, .csv or text file of numbers", where=""
+        ) from None
     return value if value.dtype.kind == "f" else value.astype(float)
 
 

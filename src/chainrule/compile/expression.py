@@ -72,7 +72,9 @@ def write(node: Any, names: Mapping[Node, str], language: Language, arrays: Call
     return expression(node, names, language, arrays)
 
 
-def expression(node: Any, names: Mapping[Node, str], language: Language, arrays: Callable[[Any], str] | None = None) -> Text:
+def expression(
+    node: Any, names: Mapping[Node, str], language: Language, arrays: Callable[[Any], str] | None = None
+) -> Text:
     """The operation of a node on its inputs, though the node itself may have a name."""
     if type(node) is not Node:
         if np.ndim(node) == 0:
@@ -119,11 +121,11 @@ def _binding_of(text: str, op: Op) -> int:
 
 def python_number(x: Any) -> Text:
     """A number as Python writes it."""
-    if isinstance(x, (bool, np.bool_)):
+    if isinstance(x, bool) or np.asarray(x).dtype.kind == "b":
         return Text(str(bool(x)))
-    if isinstance(x, (int, np.integer)):
+    if isinstance(x, int) or np.asarray(x).dtype.kind in "iu":
         text = repr(int(x))
-    elif isinstance(x, (complex, np.complexfloating)):
+    elif np.iscomplexobj(x):
         return Text(f"({complex(x)!r})")
     elif not math.isfinite(x):
         return Text(f"float('{float(x)}')")
@@ -137,7 +139,7 @@ def _array(x: Any) -> str:
         return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])})"
     text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
     dtype = np.asarray(x).dtype
-    plain = dtype in (np.float64, np.int64, np.bool_)
+    plain = dtype.name in ("float64", "int64", "bool")
     return f"np.array({' '.join(text.split())}{'' if plain else f', dtype={dtype.name!r}'})"
 
 

@@ -63,13 +63,19 @@ class _Writer:
         for line in self.s.lines:
             nodes += self._inner(line.expression)
         values = [v.value for v in self.s.inputs] + [n.value for n in nodes]
-        scalar = all(np.ndim(v) == 0 and np.asarray(v).dtype in (np.float64, np.int64, bool) for v in values)
-        scalar = scalar and all(SCALAR.template(n.op) is not None or n.op.infix is not None or n.op is constant for n in nodes)
+        scalar = all(np.ndim(v) == 0 and np.asarray(v).dtype.name in ("float64", "int64", "bool") for v in values)
+        scalar = scalar and all(
+            SCALAR.template(n.op) is not None or n.op.infix is not None or n.op is constant for n in nodes
+        )
         return SCALAR if scalar else NUMPY
 
     def _inner(self, root: Any) -> list[Node]:
         """The nodes of an expression above those that have names."""
-        return [n for n in reachable([root] if type(root) is Node else []) if n not in self.names and n.op is not constant and self._above(root, n)]
+        return [
+            n
+            for n in reachable([root] if type(root) is Node else [])
+            if n not in self.names and n.op is not constant and self._above(root, n)
+        ]
 
     def _above(self, root: Node, node: Node) -> bool:
         stack = [root]
@@ -86,7 +92,9 @@ class _Writer:
 
     def program(self) -> Program:
         s = self.s
-        rows: list[tuple[str, int]] = [(f"{self.names[n]} = {self._text(expression, n)}", s.number(n)) for n in s.live_stages]
+        rows: list[tuple[str, int]] = [
+            (f"{self.names[n]} = {self._text(expression, n)}", s.number(n)) for n in s.live_stages
+        ]
         back: list[tuple[str, int]] = []
         first = set[Node]()
         accumulated = {line.target for line in s.lines if line.adds}
@@ -185,7 +193,9 @@ class _Writer:
         everything = text + "\n".join(helpers)
         if self.language is SCALAR:
             bare = re.sub(r"\bmath\.\w+", "", everything)
-            called = sorted({w for w in re.findall(r"(?<![\w.])([a-z]\w*)\(", bare) if hasattr(math, w) and w not in ("pow",)})
+            called = sorted(
+                {w for w in re.findall(r"(?<![\w.])([a-z]\w*)\(", bare) if hasattr(math, w) and w not in ("pow",)}
+            )
             if "math." in everything:
                 imports.add("import math")
             if called:

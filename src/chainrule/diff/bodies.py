@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ir.graph import Bundle
-from ..ir.node import Node
 from ..ir.recording import Handle
 from ..ops.kinds import Composite
 from ..ops.structured import Structured
-from ..trace.handles import dtype_of
+from ..trace.handles import dtype_of, kind_of
 from .rules import JVP, VJP, fit, leaf
 from .walk import forward, reverse
 
 
-def opened(body: Callable[..., Any], args: Sequence[Any], params: dict[str, Any], listed: bool = False) -> tuple[list[Node], Any]:
+def opened(
+    body: Callable[..., Any], args: Sequence[Any], params: dict[str, Any], listed: bool = False
+) -> tuple[list[Any], Any]:
     """Run the body of an operation on fresh variables: their nodes, and the result."""
     handles = [leaf(a) if isinstance(a, Handle) or dtype_of(a).kind in "fc" else a for a in args]
     result = body(handles) if listed else body(*handles, **params)
-    return [h.node if isinstance(h, Handle) else None for h in handles], result  # type: ignore[misc]
+    return [h.node if isinstance(h, Handle) else None for h in handles], result
 
 
 def _composite_vjp(op: Composite, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -30,13 +31,13 @@ def _composite_vjp(op: Composite, k: int, ct: Any, out: Any, args: Sequence[Any]
     leaves, result = opened(op.body, args, params)
     if not isinstance(result, Handle):
         return None
-    return reverse([result.node], [ct], [leaves[k]], live=isinstance(ct, Handle) or isinstance(args[k], Handle))[0]
+    return reverse([result.node], [ct], [leaves[k]], live=kind_of((ct, *args)))[0]
 
 
 def _structured_vjp(op: Structured, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
     leaves, results = opened(params["graph"].replay, args, {}, listed=True)
     outputs = [(r.node, c) for r, c in zip(results, ct, strict=True) if isinstance(r, Handle) and c is not None]
-    live = any(isinstance(a, Handle) for a in args)
+    live = kind_of((*args, *ct))
     return reverse([o for o, _ in outputs], [c for _, c in outputs], [leaves[k]], live=live)[0]
 
 
@@ -45,14 +46,14 @@ def _composite_jvp(op: Composite, ts: Sequence[Any], out: Any, args: Sequence[An
     pairs = [(v, t) for v, t in zip(leaves, ts, strict=True) if v is not None and t is not None]
     if not isinstance(result, Handle) or not pairs:
         return None
-    live = any(isinstance(x, Handle) for x in (*args, *ts))
+    live = kind_of((*args, *ts))
     return forward([v for v, _ in pairs], [t for _, t in pairs], [result.node], live=live)[0]
 
 
 def _structured_jvp(op: Structured, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
     leaves, results = opened(params["graph"].replay, args, {}, listed=True)
     pairs = [(v, t) for v, t in zip(leaves, ts, strict=True) if v is not None and t is not None]
-    live = any(isinstance(x, Handle) for x in (*args, *ts))
+    live = kind_of((*args, *ts))
     nodes = [r.node for r in results if isinstance(r, Handle)]
     found = iter(forward([v for v, _ in pairs], [t for _, t in pairs], nodes, live=live))
     return Bundle(next(found) if isinstance(r, Handle) else None for r in results)

@@ -52,7 +52,17 @@ def check_grads(
     _check(f, args, order, 1, labels, tolerance, np.random.default_rng(seed), directions, name_of(f))
 
 
-def _check(f: Any, args: Any, order: int, at: int, labels: list[str], tolerance: tuple[float, float], rng: Any, directions: int, name: str) -> None:
+def _check(
+    f: Any,
+    args: Any,
+    order: int,
+    at: int,
+    labels: list[str],
+    tolerance: tuple[float, float],
+    rng: Any,
+    directions: int,
+    name: str,
+) -> None:
     flat, treedef = flatten(args)
     places = [p for label, a in zip(labels, args, strict=True) for p in paths(a, label)]
     for _ in range(directions):
@@ -74,7 +84,10 @@ def _check(f: Any, args: Any, order: int, at: int, labels: list[str], tolerance:
         scale = sum(float(np.vdot(np.abs(b), np.abs(w))) for b, w in zip(back, v, strict=True))
         if not abs(left - right) <= tolerance[1] + tolerance[0] * max(abs(left), scale):
             _locate(f, flat, treedef, places, tolerance, at, name, "reverse mode")
-            raise DerivativeError(f"{name}: reverse mode and forward mode disagree at order {at}: {right:.9g} and {left:.9g}", "check the transpose of the operation that it uses")
+            raise DerivativeError(
+                f"{name}: reverse mode and forward mode disagree at order {at}: {right:.9g} and {left:.9g}",
+                "check the transpose of the operation that it uses",
+            )
     if order > 1:
         for v in [[_random(rng, x) for x in flat]]:
             directional = unflatten(treedef, v)
@@ -104,14 +117,28 @@ def _difference(f: Any, flat: list[Any], treedef: Any, v: list[Any]) -> list[Any
 
 def _close(found: Sequence[Any], expected: Sequence[Any], tolerance: tuple[float, float]) -> bool:
     rtol, atol = tolerance
-    return all(np.all(np.abs(a - b) <= atol + rtol * np.max(np.abs(b), initial=1.0)) for a, b in zip(found, expected, strict=True))
+    return all(
+        np.all(np.abs(a - b) <= atol + rtol * np.max(np.abs(b), initial=1.0))
+        for a, b in zip(found, expected, strict=True)
+    )
 
 
 def _shown(values: Sequence[Any]) -> str:
-    return ", ".join(f"{float(v):.9g}" if np.ndim(v) == 0 else f"array{np.shape(v)} of norm {np.linalg.norm(v):.6g}" for v in values)
+    return ", ".join(
+        f"{float(v):.9g}" if np.ndim(v) == 0 else f"array{np.shape(v)} of norm {np.linalg.norm(v):.6g}" for v in values
+    )
 
 
-def _locate(f: Any, flat: list[Any], treedef: Any, places: list[str], tolerance: tuple[float, float], at: int, name: str, mode: str) -> None:
+def _locate(
+    f: Any,
+    flat: list[Any],
+    treedef: Any,
+    places: list[str],
+    tolerance: tuple[float, float],
+    at: int,
+    name: str,
+    mode: str,
+) -> None:
     """Find the first entry of an input whose column of the Jacobian is wrong, and raise about it."""
     out, pullback = vjp(f, *unflatten(treedef, flat))
     outs, out_tree = flatten(out)
@@ -131,7 +158,11 @@ def _locate(f: Any, flat: list[Any], treedef: Any, places: list[str], tolerance:
                         back = flatten(pullback(unflatten(out_tree, [w[()] for w in u])))[0]
                         found[i].reshape(-1)[m] = np.asarray(back[k]).reshape(-1)[j]
             if not _close(found, expected, tolerance):
-                entry = "" if np.ndim(x) == 0 else "[" + ", ".join(str(int(i)) for i in np.unravel_index(j, np.shape(x))) + "]"
+                entry = (
+                    ""
+                    if np.ndim(x) == 0
+                    else "[" + ", ".join(str(int(i)) for i in np.unravel_index(j, np.shape(x))) + "]"
+                )
                 raise DerivativeError(
                     f"{name}: the derivative of order {at} with respect to {places[k]}{entry} is wrong in {mode}: expected {_shown(expected)}, found {_shown(found)}",
                     "check the rule of the operation that it uses, or whether the point lies on a kink",

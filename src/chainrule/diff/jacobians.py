@@ -15,7 +15,7 @@ from ..trace.calls import Argnums, Selection, Trace, select, traced_call
 from ..trace.handles import dtype_of, plain
 from ..trace.tree import flatten, unflatten
 from .rules import leaf
-from .transforms import pulled, pushed, grad, jvp
+from .transforms import grad, jvp, pulled, pushed
 
 Mode = Literal["forward", "reverse"]
 
@@ -63,8 +63,16 @@ def _by_rows(t: Trace) -> list[list[Any]]:
     """Blocks [output][input], by one pullback for each output entry."""
     blocks: list[list[Any]] = []
     for k, o in enumerate(t.outputs):
-        rows = [pulled(t, [e if j == k else None for j in range(len(t.outputs))]) for e in _basis(np.shape(plain(o)), _floating(o))]
-        blocks.append([_stacked([r[i] for r in rows], (*np.shape(plain(o)), *v.shape), v.dtype, -1) for i, v in enumerate(t.leaves)])
+        rows = [
+            pulled(t, [e if j == k else None for j in range(len(t.outputs))])
+            for e in _basis(np.shape(plain(o)), _floating(o))
+        ]
+        blocks.append(
+            [
+                _stacked([r[i] for r in rows], (*np.shape(plain(o)), *v.shape), v.dtype, -1)
+                for i, v in enumerate(t.leaves)
+            ]
+        )
     return blocks
 
 
@@ -78,7 +86,9 @@ def _by_columns(t: Trace) -> list[list[Any]]:
             rest = iter(direction)
             columns.append(flatten(pushed(t, [s.build(rest) for s in t.structure]))[0])
         for i, o in enumerate(t.outputs):
-            blocks[i].append(_stacked([c[i] for c in columns], (*np.shape(plain(o)), *v.shape), _floating(o), np.ndim(plain(o))))
+            blocks[i].append(
+                _stacked([c[i] for c in columns], (*np.shape(plain(o)), *v.shape), _floating(o), np.ndim(plain(o)))
+            )
     return blocks
 
 

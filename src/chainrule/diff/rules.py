@@ -86,10 +86,7 @@ def _elementwise_jvp(op: Elementwise, ts: Sequence[Any], out: Any, args: Sequenc
     for partial, t in zip(op.partials, ts, strict=True):
         if t is None or partial is None:
             continue
-        if callable(partial):
-            term = t * partial(*args, out, **params)
-        else:
-            term = t if partial == 1 else t * partial
+        term = t * partial(*args, out, **params) if callable(partial) else t if partial == 1 else t * partial
         total = term if total is None else total + term
     return None if total is None else spread(total, out)
 
@@ -100,7 +97,9 @@ def _linear_jvp(op: Linear, ts: Sequence[Any], out: Any, args: Sequence[Any], pa
         return None
     if op.joint:
         linear = range(len(args) if op.inputs is None else op.inputs)
-        return op(*((zeros_of(a) if ts[k] is None else ts[k]) if k in linear else a for k, a in enumerate(args)), **params)
+        return op(
+            *((zeros_of(a) if ts[k] is None else ts[k]) if k in linear else a for k, a in enumerate(args)), **params
+        )
     total = None
     for k in moving:
         term = op(*(ts[k] if j == k else a for j, a in enumerate(args)), **params)

@@ -22,7 +22,6 @@ from ..trace.formula import Formula, parse
 from ..trace.handles import dtype_of, plain
 from ..trace.names import names_for
 from ..trace.tree import flatten, paths, unflatten
-from . import bodies as _bodies  # noqa: F401  (registers its rules)
 from .rules import VJP, zeros_of
 from .walk import active_nodes
 
@@ -36,7 +35,9 @@ def as_function(f: Any, shapes: Mapping[str, Any] | None = None) -> Callable[...
     return f
 
 
-def trace_graph(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, abstract: bool = False) -> tuple[Graph, dict[Node, str], str]:
+def trace_graph(
+    f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, abstract: bool = False
+) -> tuple[Graph, dict[Node, str], str]:
     """Record one call of `f` with every floating-point leaf as a variable.
 
     Returns:
@@ -67,8 +68,14 @@ def trace_graph(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str,
     if not isinstance(result, Handle):
         if flatten(result)[0] and not isinstance(result, (int, float, np.ndarray, np.generic)):
             raise InputError(f"{name_of(f)} returned a {type(result).__name__}", "return one number or array")
-        raise InputError(f"the result of {name_of(f)} does not depend on its floating-point inputs", "then every derivative is zero")
-    return Graph(list(inputs), [result.node]), inputs, name_of(f)
+        raise InputError(
+            f"the result of {name_of(f)} does not depend on its floating-point inputs", "then every derivative is zero"
+        )
+    graph = Graph(list(inputs), [result.node])
+    if isinstance(f, Formula):  # its nodes were made by no line of the user's
+        for n in graph.nodes:
+            n.code = None
+    return graph, inputs, name_of(f)
 
 
 def _leaf_name(label: str) -> str:
@@ -88,25 +95,29 @@ def opened(graph: Graph, names: Collection[str]) -> Graph:
         op = by_name(name) or REGISTRY.get(name)
         if op is None or op.body is None:
             made = sorted(o.name for o in REGISTRY.values() if o.body is not None and o.public)
-            raise InputError(f"cannot open {name!r}: it is {'no operation' if op is None else 'primitive'}", f"these can be opened: {', '.join(made)}", where="")
+            raise InputError(
+                f"cannot open {name!r}: it is {'no operation' if op is None else 'primitive'}",
+                f"these can be opened: {', '.join(made)}",
+                where="",
+            )
         ops.add(op)
     if not ops:
         return graph
 
+    kept: set[Node] = set()
+
     def step(n: Node, args: list[Any]) -> Any:
-        if n.op in ops:
-            made = n.op.body(*args, **n.params)
-            if isinstance(made, Handle):
-                made.node.code, made.node.lasti, made.node.outer, made.node.given_name = n.code, n.lasti, n.outer, n.given_name
-            return made
-        made = record(n.op, tuple(args), n.params)
-        made.node.code, made.node.lasti, made.node.outer, made.node.given_name = n.code, n.lasti, n.outer, n.given_name
+        made = n.op.body(*args, **n.params) if n.op in ops and n.op.body else record(n.op, tuple(args), n.params)
+        if isinstance(made, Handle):
+            node = made.node
+            node.code, node.lasti, node.outer, node.given_name = n.code, n.lasti, n.outer, n.given_name
+            kept.add(node)
         return made
 
     out = graph.walk([Array(n) for n in graph.inputs], step)[0]
     result = Graph(graph.inputs, [out.node])
     for n in result.nodes:
-        if n.given_name is None and n.code is not None and n.code.co_filename.endswith("chainrule"):
+        if n not in kept:  # made by the body of an operation: no line of the user's
             n.code = None
     return result
 
@@ -139,7 +150,11 @@ def samples(f: Callable[..., Any]) -> dict[str, Any]:
     """Generic values for the variables of a function: numbers, or arrays of the declared shapes."""
     rng = np.random.default_rng(0)
     shapes = f.shapes if isinstance(f, Formula) else {}
-    names = [n for n, p in parameters(f).items() if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [
+        n
+        for n, p in parameters(f).items()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
     if not names:
         raise InputError(f"the parameters of {name_of(f)} are not known", "give the point, for instance x=2.0")
     return {n: rng.uniform(0.3, 0.9, shapes[n]) if n in shapes else float(rng.uniform(0.3, 0.9)) for n in names}
@@ -148,7 +163,10 @@ def samples(f: Callable[..., Any]) -> dict[str, Any]:
 def _derived(graph: Graph, inputs: dict[Node, str], name: str, wrt: Sequence[str] | str | None) -> Staged:
     output: Node = graph.outputs[0]
     if dtype_of(output.value).kind != "f":
-        raise ShapeError(f"{name} returned {dtype_of(output.value)}: nothing can be differentiated through it", "return a floating-point value")
+        raise ShapeError(
+            f"{name} returned {dtype_of(output.value)}: nothing can be differentiated through it",
+            "return a floating-point value",
+        )
     stages = [n for n in graph.nodes if n.op is not constant]
     names = names_for(stages, inputs, output, name if name.isidentifier() else "f", ("np", "math", "special", "exp"))
     chosen = _chosen(inputs, wrt)
@@ -178,7 +196,11 @@ def _chosen(inputs: dict[Node, str], wrt: Sequence[str] | str | None) -> list[No
     by = {v: k for k, v in inputs.items()}
     for w in wanted:
         if w not in by:
-            raise InputError(f"there is no variable {w!r} to differentiate with respect to", f"the variables are {', '.join(by)}", where="")
+            raise InputError(
+                f"there is no variable {w!r} to differentiate with respect to",
+                f"the variables are {', '.join(by)}",
+                where="",
+            )
     return [by[w] for w in wanted]
 
 
@@ -273,5 +295,5 @@ def _drop_dead(s: Staged) -> None:
                 elif n in s.names:
                     needed_values.add(n)
     s.lines = [line for line in s.lines if line.target in needed_gradients]
-    forward = {n for n in reachable(needed_values)}
+    forward = set(reachable(needed_values))
     s.live_stages = [n for n in s.stages if n in forward]

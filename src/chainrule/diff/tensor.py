@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +52,9 @@ class Tensor(Array):
             self._collect_here(self.value)
         elif not wanted and self.requires_grad:
             if not self.is_leaf:
-                raise DerivativeError("requires_grad can be turned off for leaf tensors only", "use .detach() to stop the gradient")
+                raise DerivativeError(
+                    "requires_grad can be turned off for leaf tensors only", "use .detach() to stop the gradient"
+                )
             self._node = Node(constant, (), NO_PARAMS, self.value)
 
     @property
@@ -63,7 +65,10 @@ class Tensor(Array):
     def _collect_here(self, value: Any) -> None:
         """Become a leaf that collects a gradient. The node knows its tensor without keeping it alive."""
         if dtype_of(value).kind != "f":
-            raise InputError(f"a tensor of dtype {dtype_of(value)} cannot require a gradient", "make it floating point, with dtype=float")
+            raise InputError(
+                f"a tensor of dtype {dtype_of(value)} cannot require a gradient",
+                "make it floating point, with dtype=float",
+            )
         self._node = Node(variable, (), {"owner": weakref.ref(self)}, value)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -79,7 +84,10 @@ class Tensor(Array):
         """
         node = self.node
         if node.op is constant:
-            raise DerivativeError("this tensor does not require a gradient, and nothing it was computed from does", "make its inputs with requires_grad=True")
+            raise DerivativeError(
+                "this tensor does not require a gradient, and nothing it was computed from does",
+                "make its inputs with requires_grad=True",
+            )
         if gradient is None:
             if self.size != 1:
                 raise DerivativeError(
@@ -88,7 +96,10 @@ class Tensor(Array):
                 )
             gradient = np.ones(self.shape, self.dtype)[()]
         elif np.shape(plain(gradient)) != self.shape:
-            raise ShapeError(f"the gradient has shape {np.shape(plain(gradient))}, the tensor {self.shape}", "pass a gradient of the tensor's shape")
+            raise ShapeError(
+                f"the gradient has shape {np.shape(plain(gradient))}, the tensor {self.shape}",
+                "pass a gradient of the tensor's shape",
+            )
         nodes = reachable([node])
         if any(n.op is freed for n in nodes):
             raise DerivativeError(
@@ -101,7 +112,7 @@ class Tensor(Array):
         else:
             ct = np.array(plain(gradient), self.dtype)[()]
         with setting(depth=state.depth + 1, recording=True):
-            found = reverse([node], [ct], leaves, live=create_graph)
+            found = reverse([node], [ct], leaves, live=Tensor if create_graph else None)
         for n, g in zip(leaves, found, strict=True):
             owner = n.params["owner"]()
             if owner is not None and g is not None:
@@ -113,7 +124,11 @@ class Tensor(Array):
 
     def accumulate(self, gradient: Any) -> None:
         """Add to `.grad`, in place where it exists."""
-        given = gradient if isinstance(gradient, Tensor) else Tensor(Node(constant, (), NO_PARAMS, np.array(plain(gradient))[()]))
+        given = (
+            gradient
+            if isinstance(gradient, Tensor)
+            else Tensor(Node(constant, (), NO_PARAMS, np.array(plain(gradient))[()]))
+        )
         if self.grad is None:
             self.grad = given
         else:
@@ -129,7 +144,10 @@ class Tensor(Array):
             super().assign(new)
             return
         if state.recording:
-            raise DerivativeError("a leaf tensor that requires a gradient is being changed in place", "do it inside `with chainrule.no_grad():`")
+            raise DerivativeError(
+                "a leaf tensor that requires a gradient is being changed in place",
+                "do it inside `with chainrule.no_grad():`",
+            )
         if np.shape(new.value) != self.shape:
             raise ShapeError(f"an in-place operation cannot change the shape {self.shape} to {np.shape(new.value)}")
         self._collect_here(np.array(new.value, self.dtype)[()])
@@ -153,7 +171,10 @@ class Tensor(Array):
     def item(self) -> Any:
         """The single entry as a Python number."""
         if self.size != 1:
-            raise ShapeError(f".item() needs a tensor with one entry; this one has shape {self.shape}", "index it first, or use .tolist()")
+            raise ShapeError(
+                f".item() needs a tensor with one entry; this one has shape {self.shape}",
+                "index it first, or use .tolist()",
+            )
         return np.asarray(self.value).reshape(()).item()
 
     def tolist(self) -> Any:
@@ -177,8 +198,10 @@ class Tensor(Array):
         return fn.copy(self)
 
     def __repr__(self) -> str:
-        text = np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(", precision=4, suppress_small=False)
-        if self.dtype not in (np.float32, np.int64, np.bool_):
+        text = np.array2string(
+            np.asarray(self.value), separator=", ", prefix="tensor(", precision=4, suppress_small=False
+        )
+        if self.dtype.name not in ("float32", "int64", "bool"):
             text += f", dtype={self.dtype}"
         if self.node.op is variable:
             text += ", requires_grad=True"
@@ -245,7 +268,11 @@ class Tensor(Array):
 
     def copy_(self, other: Any) -> Tensor:
         """Take the values of another tensor, in place."""
-        self.assign(fn.broadcast_to(other if isinstance(other, Tensor) else tensor(np.asarray(plain(other))), self.shape).astype(self.dtype))
+        self.assign(
+            fn.broadcast_to(
+                other if isinstance(other, Tensor) else tensor(np.asarray(plain(other))), self.shape
+            ).astype(self.dtype)
+        )
         return self
 
     def add_(self, other: Any, alpha: float = 1) -> Tensor:
@@ -284,7 +311,9 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     values = np.array(plain(data))
     if values.dtype == object:
-        raise InputError(f"cannot make a tensor of {type(data).__name__}: its rows differ in length, or it holds something that is no number")
+        raise InputError(
+            f"cannot make a tensor of {type(data).__name__}: its rows differ in length, or it holds something that is no number"
+        )
     if dtype is None and not isinstance(data, (Handle, np.ndarray, np.generic)) and values.dtype.kind == "f":
         dtype = np.float32
     made = Tensor(Node(constant, (), NO_PARAMS, values.astype(dtype or values.dtype)[()]))
@@ -294,7 +323,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> Generator[None]:
     """Record nothing inside: results do not require a gradient, and leaves may be changed in place.
 
     A context manager, and a decorator as `@no_grad()`.

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ShapeError
-from ..ir.graph import Graph
+from ..ir.graph import Bundle, Graph
 from ..ir.recording import Handle, record, setting, state
 from ..ops.arithmetic import stop_gradient as _stop
 from ..ops.structured import call, pick
 from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call
-from ..trace.handles import dtype_of, plain
+from ..trace.handles import dtype_of, kind_of, plain
 from ..trace.tree import flatten, map_leaves, unflatten
-from . import bodies as _bodies  # noqa: F401  (registers its rules)
 from .rules import leaf, zeros_of
 from .walk import forward, reverse
 
@@ -86,9 +85,15 @@ def _scalar(f: Callable[..., Any], t: Trace) -> Any:
             "reduce it (np.sum, np.mean), or use jacobian or vjp",
         )
     if dtype_of(out).kind == "c":
-        raise InputError(f"grad needs a real-valued function; {name_of(f)} returned {dtype_of(out)}", "take np.real, np.imag or np.abs of it")
+        raise InputError(
+            f"grad needs a real-valued function; {name_of(f)} returned {dtype_of(out)}",
+            "take np.real, np.imag or np.abs of it",
+        )
     if dtype_of(out).kind in "iub" and isinstance(out, Handle):
-        raise InputError(f"{name_of(f)} returned {dtype_of(out)}: nothing can be differentiated through an integer", "return a floating-point value")
+        raise InputError(
+            f"{name_of(f)} returned {dtype_of(out)}: nothing can be differentiated through an integer",
+            "return a floating-point value",
+        )
     return out
 
 
@@ -100,7 +105,7 @@ def _described(t: Trace) -> str:
 def pulled(t: Trace, cotangents: Sequence[Any]) -> list[Any]:
     """The cotangents of a trace's variables, zeros where nothing flows."""
     pairs = [(o.node, c) for o, c in zip(t.outputs, cotangents, strict=True) if isinstance(o, Handle) and c is not None]
-    live = t.live or any(isinstance(c, Handle) for _, c in pairs)
+    live = t.live or kind_of(c for _, c in pairs)
     with setting(depth=state.depth + 1, recording=True):
         found = reverse([o for o, _ in pairs], [c for _, c in pairs], t.leaves, live=live)
     return [zeros_of(v.value) if c is None else c for v, c in zip(t.leaves, found, strict=True)]
@@ -133,7 +138,7 @@ def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False) -> Any:
     return (out, pullback, finished(t.aux, t.live)) if has_aux else (out, pullback)
 
 
-def _released(x: Any, live: bool) -> Any:
+def _released(x: Any, live: Any) -> Any:
     """An output whose memory the graph does not share."""
     return np.array(plain(x))[()] if not live and isinstance(x, Handle) else x
 
@@ -142,10 +147,16 @@ def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
     """Cotangents checked against the outputs they belong to, in the outputs' dtypes."""
     leaves, treedef = flatten(tree)
     if treedef.children != t.output_tree.children or treedef.kind != t.output_tree.kind:
-        raise InputError(f"the {word} has {len(leaves)} leaves, the output has {len(t.outputs)}", f"give a {word} of the same structure as the output")
+        raise InputError(
+            f"the {word} has {len(leaves)} leaves, the output has {len(t.outputs)}",
+            f"give a {word} of the same structure as the output",
+        )
     for c, o in zip(leaves, t.outputs, strict=True):
         if np.shape(plain(c)) != np.shape(plain(o)):
-            raise ShapeError(f"the {word} has shape {np.shape(plain(c))}, the output {np.shape(plain(o))}", f"give a {word} of the output's shape")
+            raise ShapeError(
+                f"the {word} has shape {np.shape(plain(c))}, the output {np.shape(plain(o))}",
+                f"give a {word} of the output's shape",
+            )
     return [_like(c, o) for c, o in zip(leaves, t.outputs, strict=True)]
 
 
@@ -169,8 +180,14 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> jvp(lambda x: x**3, (2.0,), (1.0,))
     (8.0, 12.0)
     """
-    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)) or len(primals) != len(tangents):
-        raise InputError("jvp takes the primals and the tangents as two tuples of the same length", "write jvp(f, (x,), (v,))")
+    if (
+        not isinstance(primals, (tuple, list))
+        or not isinstance(tangents, (tuple, list))
+        or len(primals) != len(tangents)
+    ):
+        raise InputError(
+            "jvp takes the primals and the tangents as two tuples of the same length", "write jvp(f, (x,), (v,))"
+        )
     t = traced_call(f, select(f, tuple(primals), {}, range(len(primals))), leaf, has_aux=has_aux)
     out = finished(unflatten(t.output_tree, [_released(o, t.live) for o in t.outputs]), t.live)
     tangent = pushed(t, tangents)
@@ -180,18 +197,24 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
 
 
 def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
+    """The tangent of a trace's output, given trees of tangents of its arguments."""
     given: list[Any] = []
     for tree, treedef in zip(tangents, t.structure, strict=True):
         leaves, have = flatten(tree)
         if have.children != treedef.children or have.kind != treedef.kind:
-            raise InputError("a tangent does not have the structure of its primal", "give tangents of the same structure")
+            raise InputError(
+                "a tangent does not have the structure of its primal", "give tangents of the same structure"
+            )
         given += leaves
     for v, x in zip(t.leaves, given, strict=True):
         if np.shape(plain(x)) != v.shape:
-            raise ShapeError(f"a tangent has shape {np.shape(plain(x))}, its primal {v.shape}", "give tangents of the primals' shapes")
+            raise ShapeError(
+                f"a tangent has shape {np.shape(plain(x))}, its primal {v.shape}",
+                "give tangents of the primals' shapes",
+            )
         if dtype_of(x).kind not in "fc" and not isinstance(x, (int, float)):
             raise InputError(f"a tangent has dtype {dtype_of(x)}", "give tangents in floating point")
-    live = t.live or any(isinstance(x, Handle) for x in given)
+    live = t.live or kind_of(given)
     typed = [x if isinstance(x, Handle) else np.asarray(x, v.dtype)[()] for v, x in zip(t.leaves, given, strict=True)]
     nodes = [o.node for o in t.outputs if isinstance(o, Handle)]
     with setting(depth=state.depth + 1, recording=True):
@@ -214,8 +237,8 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     def derivative(*tangents: Any) -> Any:
         if len(tangents) != len(primals):
             raise InputError(f"the linear function takes {len(primals)} tangents, got {len(tangents)}")
-        pushed = pushed(t, tangents)
-        return map_leaves(lambda x: float(x) if type(x) is np.float64 else x, pushed) if all(t.kinds) else pushed
+        result = pushed(t, tangents)
+        return map_leaves(lambda x: float(x) if type(x) is np.float64 else x, result) if all(t.kinds) else result
 
     return out, derivative
 
@@ -245,13 +268,16 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         marker = leaf(0.0)  # everything after it belongs to this call
         new_args, new_kwargs = unflatten(treedef, given)
         results, result_tree = flatten(f(*new_args, **new_kwargs))
-        graph = Graph([h.node for h in fresh] or [marker.node], [r.node if isinstance(r, Handle) else r for r in results])
+        graph = Graph(
+            [h.node for h in fresh] or [marker.node], [r.node if isinstance(r, Handle) else r for r in results]
+        )
         outside = graph.outside
         inputs = [leaves[k] for k in traced] if fresh else [marker]
         if not graph.nodes:
             return unflatten(result_tree, results)
         kind = type(inputs[0])
-        bundle = record(call, (*inputs, *(kind(n) for n in outside)), {"graph": graph.closed()})
+        values = Bundle(r.value if isinstance(r, Handle) else r for r in results)
+        bundle = record(call, (*inputs, *(kind(n) for n in outside)), {"graph": graph.closed()}, values)
         picked = [record(pick, (bundle,), {"index": k}) if isinstance(r, Handle) else r for k, r in enumerate(results)]
         return unflatten(result_tree, picked)
 

@@ -1,6 +1,6 @@
 """The two walks over a recorded graph: cotangents backward, tangents forward. Neither recurses.
 
-With `live=True` every derivative is recorded too, so that it can be differentiated again.
+With `live` a type of handle, every derivative is recorded too, so that it can be differentiated again.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..ir.node import Node, reachable
+from ..ir.recording import Handle
 from ..ops.indexing import filled, getitem
-from ..trace.array import Array
 from .rules import JVP, VJP
 
 
@@ -27,7 +27,9 @@ def active_nodes(nodes: Sequence[Node], leaves: Sequence[Node]) -> set[Node]:
     return active
 
 
-def reverse(outputs: Sequence[Node], cotangents: Sequence[Any], leaves: Sequence[Node], *, live: bool) -> list[Any]:
+def reverse(
+    outputs: Sequence[Node], cotangents: Sequence[Any], leaves: Sequence[Node], *, live: type[Handle] | None
+) -> list[Any]:
     """Reverse mode: the cotangent of each leaf (None for zero), given those of the outputs."""
     nodes = reachable(outputs, min((v.order for v in leaves), default=0))
     active = active_nodes(nodes, leaves)
@@ -44,12 +46,12 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Any], leaves: Sequence
         ct = cot.pop(n)
         inputs, op, params = n.inputs, n.op, n.params
         if live:
-            args = [Array(i) if type(i) is Node else i for i in inputs]
-            out: Any = Array(n)
+            args = [live(i) if type(i) is Node else i for i in inputs]
+            out: Any = live(n)
         else:
             args = [i.value if type(i) is Node else i for i in inputs]
             out = n.value
-            if op is getitem and type(inputs[0].value) is np.ndarray:
+            if op is getitem and type(inputs[0]) is Node and inputs[0] in active and type(args[0]) is np.ndarray:
                 _gather(cot, buffers, inputs[0], ct, args, params)
                 continue
         vjp = VJP[type(op)]
@@ -62,11 +64,15 @@ def reverse(outputs: Sequence[Node], cotangents: Sequence[Any], leaves: Sequence
     return [cot.get(v) for v in leaves]
 
 
-def _gather(cot: dict[Node, Any], buffers: set[Node], source: Node, ct: Any, args: list[Any], params: dict[str, Any]) -> None:
+def _gather(
+    cot: dict[Node, Any], buffers: set[Node], source: Node, ct: Any, args: list[Any], params: dict[str, Any]
+) -> None:
     """Add the cotangent of `source[index]` into a buffer of our own: reading n entries costs n, not n squared."""
     if source not in buffers:
         before = cot.get(source)
-        cot[source] = np.zeros(np.shape(source.value), np.asarray(source.value).dtype) if before is None else np.array(before)
+        cot[source] = (
+            np.zeros(np.shape(source.value), np.asarray(source.value).dtype) if before is None else np.array(before)
+        )
         buffers.add(source)
     if len(args) > 1:
         np.add.at(cot[source], filled(params["index"], tuple(args[1:])), ct)
@@ -74,7 +80,9 @@ def _gather(cot: dict[Node, Any], buffers: set[Node], source: Node, ct: Any, arg
         cot[source][params["index"]] += ct
 
 
-def forward(leaves: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, live: bool) -> list[Any]:
+def forward(
+    leaves: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, live: type[Handle] | None
+) -> list[Any]:
     """Forward mode: the tangent of each output (None for zero), given those of the leaves."""
     nodes = reachable(outputs, min((v.order for v in leaves), default=0))
     moving: dict[Node, Any] = dict(zip(leaves, tangents, strict=True))
@@ -86,8 +94,8 @@ def forward(leaves: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[N
         if all(t is None for t in ts):
             continue
         if live:
-            args = [Array(i) if type(i) is Node else i for i in inputs]
-            out: Any = Array(n)
+            args = [live(i) if type(i) is Node else i for i in inputs]
+            out: Any = live(n)
         else:
             args = [i.value if type(i) is Node else i for i in inputs]
             out = n.value

@@ -1,0 +1,1 @@
+"""Showing a computation: programs, tables, drawings, reports."""

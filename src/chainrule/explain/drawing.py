@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,11 @@ SIZE, SMALL = 13, 11  # pixels
 CHARACTER = 0.62  # width of a character, in units of the size
 BOX, ROW, GAP = 34, 96, 56  # height of a box, distance of rows, gap between columns
 LEVEL = 84  # distance of layers in a picture that runs downward
-DEEP, CROWDED, FAR = 11, 20, 2  # layers from which a picture runs downward; vertices and span from which inputs are repeated
+DEEP, CROWDED, FAR = (
+    11,
+    20,
+    2,
+)  # layers from which a picture runs downward; vertices and span from which inputs are repeated
 STYLES = {  # fill, border, border width, corner radius
     "input": ("#e8f5e9", "#2e7d32", 1.5, 17),
     "data": ("#f2f2f2", "#8a8a8a", 1.2, 17),
@@ -84,7 +88,9 @@ class Drawing:
         for e in self.edges:
             v = self.vertices[e.start]
             if v.role in ("input", "data") and layers[e.end] - layers[e.start] > FAR:
-                self.vertices.append(dataclasses.replace(v, value="", gradient="", width=_width(v.name, SIZE) + 18, again=True))
+                self.vertices.append(
+                    dataclasses.replace(v, value="", gradient="", width=_width(v.name, SIZE) + 18, again=True)
+                )
                 layers.append(layers[e.end] - 1)
                 e.start = len(layers) - 1
 
@@ -105,7 +111,9 @@ class Drawing:
         again = {k: e.end for e in self.edges if self.vertices[k := e.start].again}
         kept = [k for k in range(len(layers)) if k not in again]
         index = {k: j for j, k in enumerate(kept)}
-        graph = igraph.Graph(n=len(kept), edges=[(index[i], index[j]) for i, j in ends if i not in again], directed=True)
+        graph = igraph.Graph(
+            n=len(kept), edges=[(index[i], index[j]) for i, j in ends if i not in again], directed=True
+        )
         layout = graph.layout_sugiyama(layers=[layers[k] for k in kept], hgap=1, vgap=1, maxiter=500)
         rows = [0.0] * len(layers)
         for k, (row, _) in zip(kept, layout.coords, strict=True):
@@ -119,7 +127,9 @@ class Drawing:
             kept.append(k)
         rows = [row - min(rows) for row in rows]
         if self.down:
-            step = max(v.width + 2 * _width(max(v.value, v.gradient, key=len), SMALL) for v in self.vertices) * 0.75 + 40
+            step = (
+                max(v.width + 2 * _width(max(v.value, v.gradient, key=len), SMALL) for v in self.vertices) * 0.75 + 40
+            )
             points = [(row * step + step / 2, level * LEVEL + 40.0) for level, row in zip(layers, rows, strict=True)]
             size = (max(rows) + 1) * step + 40, max(layers) * LEVEL + 80.0
         else:
@@ -177,7 +187,7 @@ class Drawing:
     def _svg_edge(self, e: Edge) -> str:
         points = self._ends(e)
         path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
             if self.down:
                 path += f" C{x0:.1f} {y0 + 24:.1f} {x1:.1f} {y1 - 24:.1f} {x1:.1f} {y1:.1f}"
                 continue
@@ -202,7 +212,10 @@ class Drawing:
 
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
         data = resvg_py.svg_to_bytes(
-            svg_string=self.svg, zoom=2, font_files=[str(fonts / "DejaVuSans.ttf"), str(fonts / "DejaVuSans-Bold.ttf")], skip_system_fonts=True
+            svg_string=self.svg,
+            zoom=2,
+            font_files=[str(fonts / "DejaVuSans.ttf"), str(fonts / "DejaVuSans-Bold.ttf")],
+            skip_system_fonts=True,
         )
         return bytes(data)
 
@@ -213,8 +226,12 @@ class Drawing:
         for k, v in enumerate(self.vertices):
             fill, border, _, radius = STYLES[v.role]
             shape = "ellipse" if radius > 10 else "box"
-            label = "\\n".join(_escaped(t) for t in (v.value, _label(v), f"grad {v.gradient}" if v.gradient else "") if t)
-            lines.append(f'  n{k} [shape={shape}, style=filled, fillcolor="{fill}", color="{border}", label="{label}"];')
+            label = "\\n".join(
+                _escaped(t) for t in (v.value, _label(v), f"grad {v.gradient}" if v.gradient else "") if t
+            )
+            lines.append(
+                f'  n{k} [shape={shape}, style=filled, fillcolor="{fill}", color="{border}", label="{label}"];'
+            )
         for e in self.edges:
             label = f' [label="{_escaped(e.label)}"]' if e.label else ""
             lines.append(f"  n{e.start} -> n{e.end}{label};")
@@ -230,7 +247,8 @@ class Drawing:
             left, right = ("([", "])") if v.role in ("input", "data") else ("[", "]")
             lines.append(f"  n{k}{left}{text}{right}:::{v.role}")
         for e in self.edges:
-            lines.append(f"  n{e.start} -->{f'|' + chr(34) + _entity(e.label) + chr(34) + '|' if e.label else ''} n{e.end}")
+            label = f'|"{_entity(e.label)}"|' if e.label else ""
+            lines.append(f"  n{e.start} -->{label} n{e.end}")
         for role, (fill, border, _, _) in STYLES.items():
             lines.append(f"  classDef {role} fill:{fill},stroke:{border}")
         return "\n".join(lines) + "\n"
@@ -238,7 +256,13 @@ class Drawing:
     def save(self, path: str | Path) -> Path:
         """Write the picture; the suffix says how: .svg, .png, .dot, .mmd."""
         path = Path(path)
-        writers = {".svg": lambda: self.svg, ".png": lambda: self.png, ".dot": lambda: self.dot, ".gv": lambda: self.dot, ".mmd": lambda: self.mermaid}
+        writers = {
+            ".svg": lambda: self.svg,
+            ".png": lambda: self.png,
+            ".dot": lambda: self.dot,
+            ".gv": lambda: self.dot,
+            ".mmd": lambda: self.mermaid,
+        }
         if path.suffix not in writers:
             raise InputError(f"cannot draw into {path.name!r}", f"use one of {', '.join(writers)}", where="")
         data = writers[path.suffix]()
@@ -258,7 +282,9 @@ def _vertex(n: Node, s: Staged) -> Vertex:
     operation = operation if len(operation) <= 30 else f"{n.op.name}(…)"
     gradient = s.gradients.get(n)
     made = Vertex(n, role, s.names[n], operation, shown(n.value), "" if gradient is None else shown(gradient), 0)
-    made.width = max(_width(_label(made), SIZE) + 22, _width(made.value, SMALL) + 6, _width(made.gradient, SMALL) + 6, 44)
+    made.width = max(
+        _width(_label(made), SIZE) + 22, _width(made.value, SMALL) + 6, _width(made.gradient, SMALL) + 6, 44
+    )
     return made
 
 
@@ -291,7 +317,11 @@ def _svg_vertex(v: Vertex, down: bool) -> str:
     name, rest = html.escape(v.name), html.escape(f" = {v.operation}" if v.operation else "")
     height = BOX - 8 if v.again else BOX
     dashes = ' stroke-dasharray="4 3"' if v.again else ""
-    x, above, below, anchor = (v.x + v.width / 2 + 6, v.y - 4, v.y + 13, "start") if down else (v.x, v.y - BOX / 2 - 6, v.y + BOX / 2 + 15, "middle")
+    x, above, below, anchor = (
+        (v.x + v.width / 2 + 6, v.y - 4, v.y + 13, "start")
+        if down
+        else (v.x, v.y - BOX / 2 - 6, v.y + BOX / 2 + 15, "middle")
+    )
     return (
         f'<rect x="{v.x - v.width / 2:.1f}" y="{v.y - height / 2:.1f}" width="{v.width:.1f}" height="{height}" rx="{radius}" '
         f'fill="{fill}" stroke="{border}" stroke-width="{line}"{dashes}/>'
@@ -327,4 +357,6 @@ def _escaped(text: str) -> str:
 
 
 def _entity(text: str) -> str:
-    return html.escape(text).replace("&#x27;", "'").replace("&quot;", "#quot;").replace("[", "#91;").replace("]", "#93;")
+    return (
+        html.escape(text).replace("&#x27;", "'").replace("&quot;", "#quot;").replace("[", "#91;").replace("]", "#93;")
+    )

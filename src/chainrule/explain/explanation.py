@@ -18,7 +18,13 @@ from .drawing import Drawing
 from .table import Table
 
 
-def explain(f: Callable[..., Any] | str, *args: Any, wrt: Sequence[str] | str | None = None, open: Collection[str] | str = (), **values: Any) -> Explanation:
+def explain(
+    f: Callable[..., Any] | str,
+    *args: Any,
+    wrt: Sequence[str] | str | None = None,
+    open: Collection[str] | str = (),
+    **values: Any,
+) -> Explanation:
     """Explain a function or a formula at a point.
 
     Args:
@@ -38,7 +44,13 @@ def explain(f: Callable[..., Any] | str, *args: Any, wrt: Sequence[str] | str | 
     return Explanation(f, args, values, wrt=wrt, open=open)
 
 
-def code(f: Callable[..., Any] | str, *args: Any, wrt: Sequence[str] | str | None = None, open: Collection[str] | str = (), **values: Any) -> Program:
+def code(
+    f: Callable[..., Any] | str,
+    *args: Any,
+    wrt: Sequence[str] | str | None = None,
+    open: Collection[str] | str = (),
+    **values: Any,
+) -> Program:
     """The staged program of a function or a formula: runnable Python; see `explain` for the arguments.
 
     >>> print(code("x*y + x"))
@@ -86,7 +98,16 @@ class Explanation:
         staged: the program behind it, as data.
     """
 
-    def __init__(self, f: Any, args: Sequence[Any] = (), values: Mapping[str, Any] | None = None, *, wrt: Any = None, open: Any = (), shapes: Any = None) -> None:
+    def __init__(
+        self,
+        f: Any,
+        args: Sequence[Any] = (),
+        values: Mapping[str, Any] | None = None,
+        *,
+        wrt: Any = None,
+        open: Any = (),
+        shapes: Any = None,
+    ) -> None:
         given = dict(values or {})
         formula = isinstance(f, (str, Formula))
         if formula:
@@ -170,7 +191,14 @@ class Explanation:
     def json(self) -> str:
         """The explanation as JSON: value, gradients, stages and the program."""
         rows = [
-            {"name": r.name, "role": r.role, "operation": r.operation, "value": _json(r.value), "gradient": _json(r.gradient)} for r in self.table()
+            {
+                "name": r.name,
+                "role": r.role,
+                "operation": r.operation,
+                "value": _json(r.value),
+                "gradient": _json(r.gradient),
+            }
+            for r in self.table()
         ]
         data = {
             "function": self.staged.name,
@@ -198,7 +226,11 @@ class Explanation:
         try:
             return self.draw().save(path)
         except InputError:
-            raise InputError(f"cannot write an explanation into {path.name!r}", f"use one of {', '.join(writers)}, .svg, .png, .dot, .mmd", where="") from None
+            raise InputError(
+                f"cannot write an explanation into {path.name!r}",
+                f"use one of {', '.join(writers)}, .svg, .png, .dot, .mmd",
+                where="",
+            ) from None
 
 
 def _floating(x: Any) -> Any:
@@ -218,7 +250,9 @@ def _json(x: Any) -> Any:
         return None
     values = np.asarray(x)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        return json.loads(json.dumps(np.vectorize(lambda v: float(v) if np.isfinite(v) else str(v), otypes=[object])(values).tolist()))
+        return json.loads(
+            json.dumps(np.vectorize(lambda v: float(v) if np.isfinite(v) else str(v), otypes=[object])(values).tolist())
+        )
     return values.tolist()
 
 

@@ -25,7 +25,7 @@ def shown(x: Any, digits: int = 4) -> str:
 def _number(v: Any, digits: int) -> str:
     if isinstance(v, (bool, np.bool_)):
         return str(bool(v))
-    if isinstance(v, (complex, np.complexfloating)):
+    if np.iscomplexobj(v):
         return f"{complex(v):.{digits}g}"
     text = f"{float(v):.{digits}g}"
     whole = f"{float(v):.0f}" if abs(float(v)) < 1e6 and float(v).is_integer() else text

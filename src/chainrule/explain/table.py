@@ -32,7 +32,10 @@ class Table:
 
     def __init__(self, staged: Staged) -> None:
         self.rows = [
-            *(Row(staged.names[v], "input" if v in staged.wrt else "data", "", v.value, staged.gradients.get(v)) for v in staged.inputs),
+            *(
+                Row(staged.names[v], "input" if v in staged.wrt else "data", "", v.value, staged.gradients.get(v))
+                for v in staged.inputs
+            ),
             *(
                 Row(
                     staged.names[n],
@@ -88,7 +91,9 @@ class Table:
         table = RichTable(*self.heads, box=None, header_style="bold", pad_edge=False)
         for row, (name, operation, value, gradient) in zip(self.rows, self.cells(), strict=True):
             style = {"input": "green", "output": "bold"}.get(row.role, "")
-            table.add_row(_literal(name, style), _literal(operation, "dim"), _literal(value), _literal(gradient, "blue"))
+            table.add_row(
+                _literal(name, style), _literal(operation, "dim"), _literal(value), _literal(gradient, "blue")
+            )
         return table
 
 

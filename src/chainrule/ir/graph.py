@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,8 +57,12 @@ class Graph:
 
         inputs = [copied(n, ()) for n in (*self.inputs, *self.outside)]
         for n in self.nodes:
-            copied(n, tuple(changed.get(i, i.value if i.op is constant else i) if type(i) is Node else i for i in n.inputs))
-        return Graph(inputs, [changed.get(o, o.value if o.op is constant else o) if type(o) is Node else o for o in self.outputs])
+            copied(
+                n, tuple(changed.get(i, i.value if i.op is constant else i) if type(i) is Node else i for i in n.inputs)
+            )
+        return Graph(
+            inputs, [changed.get(o, o.value if o.op is constant else o) if type(o) is Node else o for o in self.outputs]
+        )
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs on plain values; nothing is recorded."""
@@ -75,14 +80,27 @@ class Graph:
 
         return self.walk(values, step)
 
+    @functools.cached_property
+    def _finished(self) -> list[list[Node]]:
+        """For each node, the inputs that are read there for the last time."""
+        kept = {o for o in self.outputs if type(o) is Node}
+        result: list[list[Node]] = []
+        for n in reversed(self.nodes):
+            last = [i for i in dict.fromkeys(n.parents) if i not in kept]
+            kept.update(last)
+            result.append(last)
+        return result[::-1]
+
     def walk(self, values: Sequence[Any], step: Callable[[Node, list[Any]], Any]) -> list[Any]:
         """The outputs, each node made by `step` from what its inputs became."""
         env: dict[Node, Any] = dict(zip(self.inputs, values, strict=True))
-        for n in self.nodes:
+        for n, finished in zip(self.nodes, self._finished, strict=True):
             if n.op is constant:
                 env[n] = n.value
             else:
                 env[n] = step(n, [env[i] if type(i) is Node else i for i in n.inputs])
+            for i in finished:
+                del env[i]
         return [env[o] if type(o) is Node else o for o in self.outputs]
 
     def __str__(self) -> str:
@@ -111,5 +129,3 @@ class Bundle(tuple[Any, ...]):
 
     def __add__(self, other: Any) -> Bundle:  # type: ignore[override]
         return Bundle(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
-
-

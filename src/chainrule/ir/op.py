@@ -27,6 +27,8 @@ class Op:
         body: the operation in terms of simpler ones; what opening it shows.
         prelude: lines that a printed program needs at its top (NumPy writer).
         scalar_prelude: the same for the scalar writer.
+        examples: calls to test it by, each a pair of (shape or array for each input, params). Elementwise
+            operations need none.
         view: whether the value can share memory with its first input.
     """
 
@@ -47,6 +49,7 @@ class Op:
         body: Callable[..., Any] | None = None,
         prelude: str = "",
         scalar_prelude: str = "",
+        examples: Sequence[tuple[tuple[Any, ...], dict[str, Any]]] = (),
         view: bool = False,
         doc: str = "",
         public: bool = True,
@@ -57,7 +60,7 @@ class Op:
         self.text, self.scalar, self.latex, self.infix = text, scalar, latex, infix
         self.domain, self.range, self.neutral = domain, range, dict(neutral or {})
         self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
-        self.view, self.public = view, public
+        self.examples, self.view, self.public = tuple(examples), view, public
         self.__name__ = name
         self.__doc__ = doc or f"The operation `{name}`."
         REGISTRY[name] = self

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,7 +35,7 @@ state = State()
 
 
 @contextmanager
-def setting(**values: Any) -> Iterator[None]:
+def setting(**values: Any) -> Generator[None]:
     """Change attributes of `state` for the duration of a block."""
     before = {k: getattr(state, k) for k in values}
     for k, v in values.items():
@@ -90,8 +90,11 @@ def frozen(x: Any) -> Any:
     return x
 
 
-def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS) -> Any:
-    """Compute `op` on `args`, at least one of them a handle, record it, and return a handle of the same type."""
+def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS, known: Any = None) -> Any:
+    """Compute `op` on `args`, at least one of them a handle, record it, and return a handle of the same type.
+
+    `known` is the value, where it has been computed already.
+    """
     inputs: list[Any] = []
     values: list[Any] = []
     kind: type[Handle] | None = None
@@ -109,7 +112,7 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS)
             inputs.append(a)
             values.append(a)
     try:
-        value = op.value(*values, **params)
+        value = op.value(*values, **params) if known is None else known
     except ChainruleError:
         raise
     except (ValueError, TypeError, IndexError) as error:

@@ -19,8 +19,12 @@ def _divide(a: Any, b: Any) -> Any:
         return np.true_divide(a, b)
 
 
-add = Elementwise("add", operator.add, (1, 1), numpy=(np.add,), infix=("+", 10), latex="{0} + {1}", neutral={0: 0, 1: 0})
-subtract = Elementwise("subtract", operator.sub, (1, -1), numpy=(np.subtract,), infix=("-", 10), latex="{0} - {1}", neutral={1: 0})
+add = Elementwise(
+    "add", operator.add, (1, 1), numpy=(np.add,), infix=("+", 10), latex="{0} + {1}", neutral={0: 0, 1: 0}
+)
+subtract = Elementwise(
+    "subtract", operator.sub, (1, -1), numpy=(np.subtract,), infix=("-", 10), latex="{0} - {1}", neutral={1: 0}
+)
 multiply = Elementwise(
     "multiply",
     operator.mul,
@@ -55,7 +59,14 @@ reciprocal = Elementwise(
     domain=((0.5, 2),),
     doc="1 / x.",
 )
-floor_divide = Elementwise("floor_divide", operator.floordiv, (None, None), numpy=(np.floor_divide,), infix=("//", 20), domain=((-2, 2), (0.5, 2)))
+floor_divide = Elementwise(
+    "floor_divide",
+    operator.floordiv,
+    (None, None),
+    numpy=(np.floor_divide,),
+    infix=("//", 20),
+    domain=((-2, 2), (0.5, 2)),
+)
 remainder = Elementwise(
     "remainder",
     operator.mod,
@@ -66,7 +77,22 @@ remainder = Elementwise(
     domain=((0.1, 0.4), (0.5, 2)),
 )
 stop_gradient = Elementwise(
-    "stop_gradient", lambda x: x, (None,), aliases=("detach",), text="{0}", scalar="{0}", latex=r"\operatorname{{stop}}({0})",
+    "stop_gradient",
+    lambda x: x,
+    (None,),
+    aliases=("detach",),
+    text="{0}",
+    scalar="{0}",
+    latex=r"\operatorname{{stop}}({0})",
     doc="The value as it is; nothing flows back through it.",
 )
-alias = Elementwise("alias", lambda x: x, (1,), text="{0}", scalar="{0}", latex="{0}", public=False, doc="The same value under a new node.")
+alias = Elementwise(
+    "alias",
+    lambda x: x,
+    (1,),
+    text="{0}",
+    scalar="{0}",
+    latex="{0}",
+    public=False,
+    doc="The same value under a new node.",
+)

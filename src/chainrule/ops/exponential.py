@@ -39,19 +39,69 @@ power = Elementwise(
     domain=((0.3, 2.0), (-2.0, 3.0)),
     neutral={1: 1},
 )
-square = Elementwise("square", np.square, (lambda x, y: 2 * x,), numpy=(np.square,), text="{0.atom} ** 2", scalar="{0.atom} ** 2", latex="{0.atom}^2", range=(0, INF))
-sqrt = Elementwise("sqrt", np.sqrt, (lambda x, y: 0.5 / y,), numpy=(np.sqrt,), latex=r"\sqrt{{{0}}}", domain=POSITIVE, range=(0, INF))
+square = Elementwise(
+    "square",
+    np.square,
+    (lambda x, y: 2 * x,),
+    numpy=(np.square,),
+    text="{0.atom} ** 2",
+    scalar="{0.atom} ** 2",
+    latex="{0.atom}^2",
+    range=(0, INF),
+)
+sqrt = Elementwise(
+    "sqrt", np.sqrt, (lambda x, y: 0.5 / y,), numpy=(np.sqrt,), latex=r"\sqrt{{{0}}}", domain=POSITIVE, range=(0, INF)
+)
 cbrt = Elementwise(
-    "cbrt", np.cbrt, (lambda x, y: reciprocal(3 * y * y),), numpy=(np.cbrt,), latex=r"\sqrt[3]{{{0}}}", domain=POSITIVE,
+    "cbrt",
+    np.cbrt,
+    (lambda x, y: reciprocal(3 * y * y),),
+    numpy=(np.cbrt,),
+    latex=r"\sqrt[3]{{{0}}}",
+    domain=POSITIVE,
     scalar="math.copysign(abs({0}) ** (1 / 3), {0})",
 )
 exp = Elementwise("exp", np.exp, (lambda x, y: y,), numpy=(np.exp,), latex="e^{{{0}}}", range=(0, INF))
-exp2 = Elementwise("exp2", np.exp2, (lambda x, y: LN2 * y,), numpy=(np.exp2,), latex="2^{{{0}}}", scalar="2.0 ** {0.atom}", range=(0, INF))
-expm1 = Elementwise("expm1", np.expm1, (lambda x, y: exp(x),), numpy=(np.expm1,), latex="(e^{{{0}}} - 1)", range=(-1, INF))
-log = Elementwise("log", np.log, (lambda x, y: reciprocal(x),), numpy=(np.log,), aliases=("ln",), latex=r"\log {0.atom}", domain=POSITIVE)
-log2 = Elementwise("log2", np.log2, (lambda x, y: reciprocal(LN2 * x),), numpy=(np.log2,), latex=r"\log_2 {0.atom}", domain=POSITIVE)
-log10 = Elementwise("log10", np.log10, (lambda x, y: reciprocal(LN10 * x),), numpy=(np.log10,), latex=r"\log_{{10}} {0.atom}", domain=POSITIVE)
-log1p = Elementwise("log1p", np.log1p, (lambda x, y: reciprocal(1 + x),), numpy=(np.log1p,), latex=r"\log(1 + {0})", domain=((-0.5, 3.0),))
+exp2 = Elementwise(
+    "exp2",
+    np.exp2,
+    (lambda x, y: LN2 * y,),
+    numpy=(np.exp2,),
+    latex="2^{{{0}}}",
+    scalar="2.0 ** {0.atom}",
+    range=(0, INF),
+)
+expm1 = Elementwise(
+    "expm1", np.expm1, (lambda x, y: exp(x),), numpy=(np.expm1,), latex="(e^{{{0}}} - 1)", range=(-1, INF)
+)
+log = Elementwise(
+    "log",
+    np.log,
+    (lambda x, y: reciprocal(x),),
+    numpy=(np.log,),
+    aliases=("ln",),
+    latex=r"\log {0.atom}",
+    domain=POSITIVE,
+)
+log2 = Elementwise(
+    "log2", np.log2, (lambda x, y: reciprocal(LN2 * x),), numpy=(np.log2,), latex=r"\log_2 {0.atom}", domain=POSITIVE
+)
+log10 = Elementwise(
+    "log10",
+    np.log10,
+    (lambda x, y: reciprocal(LN10 * x),),
+    numpy=(np.log10,),
+    latex=r"\log_{{10}} {0.atom}",
+    domain=POSITIVE,
+)
+log1p = Elementwise(
+    "log1p",
+    np.log1p,
+    (lambda x, y: reciprocal(1 + x),),
+    numpy=(np.log1p,),
+    latex=r"\log(1 + {0})",
+    domain=((-0.5, 3.0),),
+)
 logaddexp = Elementwise(
     "logaddexp",
     np.logaddexp,
@@ -104,4 +154,10 @@ log_sigmoid = Elementwise(
     range=(-INF, 0),
     doc="log(sigmoid(x)), accurate for any x.",
 )
-silu = Composite("silu", lambda x: x * sigmoid(x), aliases=("SiLU", "swish"), latex=r"\operatorname{{SiLU}}({0})", doc="x * sigmoid(x).")
+silu = Composite(
+    "silu",
+    lambda x: x * sigmoid(x),
+    aliases=("SiLU", "swish"),
+    latex=r"\operatorname{{SiLU}}({0})",
+    doc="x * sigmoid(x).",
+)

@@ -20,6 +20,18 @@ class _Here:
 
 HERE: Any = _Here()
 Index = tuple[Any, ...]
+ROWS, COLUMNS, MASK = np.array([0, 2, 0]), np.array([1, 1, 3]), np.arange(12).reshape(3, 4) % 3 == 0
+INDICES = (  # (index, its arrays, the shape of what it takes from an array of shape (3, 4))
+    ((1,), (), (4,)),
+    ((Ellipsis, 2), (), (3,)),
+    ((slice(None), slice(3, 0, -1)), (), (3, 3)),
+    ((None, 1, slice(0, 2)), (), (1, 2)),
+    ((HERE, HERE), (ROWS, COLUMNS), (3,)),
+    ((HERE,), (ROWS,), (3, 4)),
+    ((HERE,), (MASK,), (4,)),
+    ((slice(None), HERE), (np.array([[0, 1], [3, 2]]),), (3, 2, 2)),
+    ((slice(0, 0),), (), (0, 4)),
+)
 
 
 def filled(index: Index, arrays: tuple[Any, ...]) -> Index:
@@ -96,6 +108,7 @@ getitem = Linear(
     inputs=1,
     text=lambda args, node: f"{args[0].atom}[{index_text(node.params['index'], args[1:])}]",
     latex=lambda args, node: f"{args[0].atom}_{{{index_text(node.params['index'], args[1:])}}}",
+    examples=tuple((((3, 4), *arrays), {"index": index}) for index, arrays, _ in INDICES),
     view=True,
     public=False,
 )
@@ -111,6 +124,7 @@ def scatter(v, index, shape):
     np.add.at(out, index, v)
     return out
 """,
+    examples=tuple(((taken, *arrays), {"index": index, "shape": (3, 4)}) for index, arrays, taken in INDICES),
     public=False,
     doc="Zeros of a shape, with values added at an index.",
 )
@@ -127,6 +141,7 @@ def index_set(x, index, v):
     x[index] = v
     return x
 """,
+    examples=tuple((((3, 4), taken, *arrays), {"index": index}) for index, arrays, taken in INDICES),
     public=False,
     doc="A copy of an array with the entries at an index replaced.",
 )
@@ -143,6 +158,7 @@ def index_add(x, index, v):
     np.add.at(x, index, v)
     return x
 """,
+    examples=tuple((((3, 4), taken, *arrays), {"index": index}) for index, arrays, taken in INDICES),
     public=False,
     doc="A copy of an array with values added at an index, repeated entries counted each time.",
 )

@@ -47,12 +47,28 @@ def _drop(x: Any) -> Any:
     return reshape(x, shape=np.shape(x)[:-1])
 
 
-matmul = Linear("matmul", np.matmul, (_matmul_left, _matmul_right), numpy=(np.matmul,), infix=("@", 20), latex="{0} {1}")
+MATMUL = tuple(
+    (shapes, {})
+    for shapes in (
+        ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 2)),
+        ((2, 1, 2, 3), (3, 3, 2)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)), ((0, 3), (3, 2)),
+    )
+)  # fmt: skip
+matmul = Linear(
+    "matmul",
+    np.matmul,
+    (_matmul_left, _matmul_right),
+    numpy=(np.matmul,),
+    infix=("@", 20),
+    latex="{0} {1}",
+    examples=MATMUL,
+)
 outer = Linear(
     "outer",
     np.outer,
     (lambda ct, a, b: matmul(ct, b), lambda ct, a, b: matmul(a, ct)),
     text="np.outer({0}, {1})",
+    examples=((((2,), (3,)), {}),),
     latex=r"{0} {1}^\top",
     doc="The outer product of two vectors.",
 )
@@ -90,5 +106,17 @@ einsum = Linear(
     lambda *operands, subscripts: np.einsum(subscripts, *operands, optimize=len(operands) > 2),
     _einsum_back,
     text=lambda args, node: f"np.einsum({node.params['subscripts']!r}, {', '.join(args)})",
+    examples=tuple(
+        (shapes, {"subscripts": subscripts})
+        for subscripts, shapes in {
+            "ij,jk->ik": ((2, 3), (3, 4)),
+            "ii->": ((3, 3),),
+            "ii->i": ((3, 3),),
+            "ij->j": ((2, 3),),
+            "i,ij,j->": ((2,), (2, 3), (3,)),
+            "bij,bjk->bik": ((2, 2, 3), (2, 3, 2)),
+            "iij,j->i": ((2, 2, 3), (3,)),
+        }.items()
+    ),
     doc="Sums of products by index letters; explicit subscripts without an ellipsis.",
 )

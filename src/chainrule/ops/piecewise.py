@@ -25,10 +25,18 @@ less = _comparison("less", "<", operator.lt, np.less, "<")
 less_equal = _comparison("less_equal", "<=", operator.le, np.less_equal, r"\le")
 equal = _comparison("equal", "==", operator.eq, np.equal, "=")
 not_equal = _comparison("not_equal", "!=", operator.ne, np.not_equal, r"\ne")
-logical_and = Elementwise("logical_and", np.logical_and, (None, None), numpy=(np.logical_and,), latex=r"{0} \land {1}", scalar="({0} and {1})")
-logical_or = Elementwise("logical_or", np.logical_or, (None, None), numpy=(np.logical_or,), latex=r"{0} \lor {1}", scalar="({0} or {1})")
-logical_xor = Elementwise("logical_xor", np.logical_xor, (None, None), numpy=(np.logical_xor,), scalar="(bool({0}) != bool({1}))")
-logical_not = Elementwise("logical_not", np.logical_not, (None,), numpy=(np.logical_not,), latex=r"\lnot {0}", scalar="(not {0})")
+logical_and = Elementwise(
+    "logical_and", np.logical_and, (None, None), numpy=(np.logical_and,), latex=r"{0} \land {1}", scalar="({0} and {1})"
+)
+logical_or = Elementwise(
+    "logical_or", np.logical_or, (None, None), numpy=(np.logical_or,), latex=r"{0} \lor {1}", scalar="({0} or {1})"
+)
+logical_xor = Elementwise(
+    "logical_xor", np.logical_xor, (None, None), numpy=(np.logical_xor,), scalar="(bool({0}) != bool({1}))"
+)
+logical_not = Elementwise(
+    "logical_not", np.logical_not, (None,), numpy=(np.logical_not,), latex=r"\lnot {0}", scalar="(not {0})"
+)
 isnan = Elementwise("isnan", np.isnan, (None,), numpy=(np.isnan,), scalar="math.isnan({0})")
 isinf = Elementwise("isinf", np.isinf, (None,), numpy=(np.isinf,), scalar="math.isinf({0})")
 isfinite = Elementwise("isfinite", np.isfinite, (None,), numpy=(np.isfinite,), scalar="math.isfinite({0})")
@@ -75,10 +83,16 @@ minimum = Elementwise(
     latex=r"\min({0}, {1})",
 )
 fmax = Elementwise(
-    "fmax", np.fmax, (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)), numpy=(np.fmax,)
+    "fmax",
+    np.fmax,
+    (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)),
+    numpy=(np.fmax,),
 )
 fmin = Elementwise(
-    "fmin", np.fmin, (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)), numpy=(np.fmin,)
+    "fmin",
+    np.fmin,
+    (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)),
+    numpy=(np.fmin,),
 )
 clip = Composite(
     "clip",
@@ -101,22 +115,43 @@ absolute = Elementwise(
     range=(0, INF),
 )
 sign = Elementwise(
-    "sign", np.sign, (None,), numpy=(np.sign,), scalar="float(({0} > 0) - ({0} < 0))", latex=r"\operatorname{{sign}}({0})", range=(-1, 1)
+    "sign",
+    np.sign,
+    (None,),
+    numpy=(np.sign,),
+    scalar="float(({0} > 0) - ({0} < 0))",
+    latex=r"\operatorname{{sign}}({0})",
+    range=(-1, 1),
 )
 copysign = Elementwise(
-    "copysign", np.copysign, (lambda a, b, y: sign(a) * sign(y), None), numpy=(np.copysign,), scalar="math.copysign({0}, {1})"
+    "copysign",
+    np.copysign,
+    (lambda a, b, y: sign(a) * sign(y), None),
+    numpy=(np.copysign,),
+    scalar="math.copysign({0}, {1})",
 )
-floor = Elementwise("floor", np.floor, (None,), numpy=(np.floor,), scalar="float(math.floor({0}))", latex=r"\lfloor {0} \rfloor")
-ceil = Elementwise("ceil", np.ceil, (None,), numpy=(np.ceil,), scalar="float(math.ceil({0}))", latex=r"\lceil {0} \rceil")
+floor = Elementwise(
+    "floor", np.floor, (None,), numpy=(np.floor,), scalar="float(math.floor({0}))", latex=r"\lfloor {0} \rfloor"
+)
+ceil = Elementwise(
+    "ceil", np.ceil, (None,), numpy=(np.ceil,), scalar="float(math.ceil({0}))", latex=r"\lceil {0} \rceil"
+)
 rint = Elementwise("rint", np.rint, (None,), numpy=(np.rint,), scalar="float(round({0}))")
 trunc = Elementwise("trunc", np.trunc, (None,), numpy=(np.trunc,), scalar="float(math.trunc({0}))")
 heaviside = Elementwise(
-    "heaviside", np.heaviside, (None, None), numpy=(np.heaviside,), scalar="(float({0} > 0) if {0} != 0 else {1})", range=(0, 1),
+    "heaviside",
+    np.heaviside,
+    (None, None),
+    numpy=(np.heaviside,),
+    scalar="(float({0} > 0) if {0} != 0 else {1})",
+    range=(0, 1),
     doc="0 below zero, 1 above, the second argument at zero. Its derivative is zero: nothing flows.",
 )
 rect = Elementwise(
     "rect",
-    lambda x: np.where(np.abs(x) < 0.5, 1.0, np.where(np.abs(x) == 0.5, 0.5, 0.0)).astype(np.result_type(x, np.float32))[()],
+    lambda x: np.where(np.abs(x) < 0.5, 1.0, np.where(np.abs(x) == 0.5, 0.5, 0.0)).astype(
+        np.result_type(x, np.float32)
+    )[()],
     (None,),
     text="np.where(np.abs({0}) < 0.5, 1.0, np.where(np.abs({0}) == 0.5, 0.5, 0.0))",
     scalar="(1.0 if abs({0}) < 0.5 else 0.5 if abs({0}) == 0.5 else 0.0)",

@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from .exponential import exp, log, sqrt
-from .kinds import Composite, Elementwise, Linear
-from .piecewise import equal, isfinite, where
 from .arithmetic import stop_gradient
+from .exponential import exp, log, sqrt
+from .kinds import Composite, Linear
+from .piecewise import equal, isfinite, where
 from .shape import broadcast_to, reshape
 
 Axes = tuple[int, ...]
+
+
+AXES = (  # examples for a reduction: every axis, one, several, axes kept, nothing to reduce, nothing there
+    (((2, 3),), {"axis": (-2, -1)}),
+    (((2, 3),), {"axis": (-2,)}),
+    (((2, 3, 2),), {"axis": (-3, -1), "keepdims": True}),
+    (((),), {"axis": ()}),
+    (((4, 0),), {"axis": (-2,)}),
+)
+ALONG = ((((2, 3),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2, -1)}), (((4,),), {"axis": (-1,)}))
 
 
 def axes_text(axis: Axes | None, ndim: int) -> str:
@@ -77,6 +87,7 @@ sum = Linear(
     lambda x, axis, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
     (lambda ct, x, axis, keepdims=False: expand(ct, x, axis, keepdims),),
     text=_text("sum"),
+    examples=AXES,
     latex=r"\sum {0}",
 )
 mean = Composite(
@@ -84,6 +95,7 @@ mean = Composite(
     lambda x, axis, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / count(x, axis),
     value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
     text=_text("mean"),
+    examples=AXES,
     latex=r"\operatorname{{mean}}({0})",
 )
 
@@ -105,7 +117,13 @@ def _extreme(name: str, function: Any) -> Composite:
         return kept(ct, x, axis, keepdims) * _share(x, y, axis, keepdims)
 
     op = Composite(
-        name, body, value=value, pullback=pullback, text=_text(name.removeprefix("reduce_")), latex=rf"\{name.removeprefix('reduce_')} {{0}}",
+        name,
+        body,
+        value=value,
+        pullback=pullback,
+        text=_text(name.removeprefix("reduce_")),
+        examples=AXES,
+        latex=rf"\{name.removeprefix('reduce_')} {{0}}",
         doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",
     )
     return op
@@ -117,7 +135,7 @@ reduce_min = _extreme("reduce_min", np.min)
 
 def _prod(x: Any, axis: Axes, keepdims: bool = False) -> Any:
     """A tree of products: its derivative needs no division, so zeros are no trouble."""
-    whole = kept(stop_gradient(x), x, ()) if not axis else x
+    whole = x
     for a in axis:
         n = np.shape(whole)[a]
         while n > 1:
@@ -126,7 +144,9 @@ def _prod(x: Any, axis: Axes, keepdims: bool = False) -> Any:
             whole = paired if n % 2 == 0 else _joined(paired, _cut(whole, a, 2 * half, n), a)
             n = n - half
         if n == 0:
-            return np.prod(np.ones(np.shape(x)), axis=axis, keepdims=keepdims) + 0 * sum(x, axis=axis, keepdims=keepdims)
+            return np.prod(np.ones(np.shape(x)), axis=axis, keepdims=keepdims) + 0 * sum(
+                x, axis=axis, keepdims=keepdims
+            )
     if keepdims:
         return whole
     shape = tuple(m for k, m in enumerate(np.shape(x)) if k - np.ndim(x) not in axis)
@@ -146,7 +166,12 @@ def _joined(a: Any, b: Any, axis: int) -> Any:
 
 
 prod = Composite(
-    "prod", _prod, value=lambda x, axis, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims), text=_text("prod"), latex=r"\prod {0}"
+    "prod",
+    _prod,
+    value=lambda x, axis, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
+    text=_text("prod"),
+    examples=AXES,
+    latex=r"\prod {0}",
 )
 
 
@@ -166,13 +191,18 @@ def _moment_text(name: str) -> Any:
 
 
 var = Composite(
-    "var", _var, value=lambda x, axis, keepdims=False, ddof=0: np.var(x, axis=axis, keepdims=keepdims, ddof=ddof), text=_moment_text("var")
+    "var",
+    _var,
+    value=lambda x, axis, keepdims=False, ddof=0: np.var(x, axis=axis, keepdims=keepdims, ddof=ddof),
+    text=_moment_text("var"),
+    examples=AXES[:3],
 )
 std = Composite(
     "std",
     lambda x, axis, keepdims=False, ddof=0: sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof)),
     value=lambda x, axis, keepdims=False, ddof=0: np.std(x, axis=axis, keepdims=keepdims, ddof=ddof),
     text=_moment_text("std"),
+    examples=AXES[:3],
 )
 
 
@@ -184,7 +214,11 @@ def _peak(x: Any, axis: Axes) -> Any:
 def _logsumexp(x: Any, axis: Axes, keepdims: bool = False) -> Any:
     m = _peak(x, axis)
     total = log(sum(exp(x - m), axis=axis, keepdims=True)) + m
-    return total if keepdims else reshape(total, shape=tuple(n for k, n in enumerate(np.shape(x)) if k - np.ndim(x) not in axis))
+    return (
+        total
+        if keepdims
+        else reshape(total, shape=tuple(n for k, n in enumerate(np.shape(x)) if k - np.ndim(x) not in axis))
+    )
 
 
 def _quiet(function: Any) -> Any:
@@ -219,6 +253,7 @@ logsumexp = Composite(
     _logsumexp,
     value=_quiet(_logsumexp),
     pullback=_logsumexp_pullback,
+    examples=AXES[:3],
     text=lambda args, node: _text("logsumexp")(args, node).replace("np.", "special.", 1),
     latex=r"\log \sum e^{{{0}}}",
     prelude="from scipy import special\n",
@@ -227,6 +262,7 @@ logsumexp = Composite(
 softmax = Composite(
     "softmax",
     _softmax,
+    examples=ALONG,
     pullback=lambda i, ct, y, x, axis: y * (ct - sum(ct * y, axis=axis, keepdims=True)),
     text=_softmax_text("special.softmax"),
     latex=r"\operatorname{{softmax}}({0})",
@@ -237,12 +273,36 @@ softmax = Composite(
 log_softmax = Composite(
     "log_softmax",
     lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
+    examples=ALONG,
     pullback=lambda i, ct, y, x, axis: ct - exp(y) * sum(ct, axis=axis, keepdims=True),
     text=_softmax_text("special.log_softmax"),
     latex=r"\log\operatorname{{softmax}}({0})",
     prelude="from scipy import special\n",
     doc="log(softmax(x)) along axes, accurate for any x.",
 )
-argmax = Linear("argmax", lambda x, axis=None: np.argmax(x, axis=axis), (None,), numpy=(), text="np.argmax({0})", doc="The index of the largest entry: an integer, so nothing flows.")
-argmin = Linear("argmin", lambda x, axis=None: np.argmin(x, axis=axis), (None,), numpy=(), text="np.argmin({0})", doc="The index of the smallest entry: an integer, so nothing flows.")
-argsort = Linear("argsort", lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"), (None,), text="np.argsort({0}, kind='stable')", doc="The order that sorts: integers, so nothing flows.")
+argmax = Linear(
+    "argmax",
+    lambda x, axis=None: np.argmax(x, axis=axis),
+    (None,),
+    numpy=(),
+    text="np.argmax({0})",
+    examples=((((2, 3),), {}),),
+    doc="The index of the largest entry: an integer, so nothing flows.",
+)
+argmin = Linear(
+    "argmin",
+    lambda x, axis=None: np.argmin(x, axis=axis),
+    (None,),
+    numpy=(),
+    text="np.argmin({0})",
+    examples=((((2, 3),), {}),),
+    doc="The index of the smallest entry: an integer, so nothing flows.",
+)
+argsort = Linear(
+    "argsort",
+    lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
+    (None,),
+    text="np.argsort({0}, kind='stable')",
+    examples=((((3,),), {}),),
+    doc="The order that sorts: integers, so nothing flows.",
+)

@@ -48,6 +48,7 @@ reshape = Linear(
     text=lambda args, node: f"np.reshape({args[0]}, {_tuple(node.params['shape'])})",
     latex="{0}",
     view=True,
+    examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),
 )
 transpose = Linear(
     "transpose",
@@ -57,6 +58,7 @@ transpose = Linear(
     latex=r"{0.atom}^\top",
     view=True,
     doc="Axes permuted; `axes` are negative ints.",
+    examples=((((2, 3, 4),), {"axes": (-1, -3, -2)}), (((2, 3),), {"axes": (-1, -2)})),
 )
 broadcast_to = Linear(
     "broadcast_to",
@@ -65,6 +67,7 @@ broadcast_to = Linear(
     text=_broadcast_text,
     latex="{0}",
     view=True,
+    examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)}), (((1,),), {"shape": (0,)})),
 )
 
 
@@ -91,21 +94,35 @@ def _joined_text(name: str) -> Any:
 
 
 concatenate = Linear(
-    "concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_back, joint=True, text=_joined_text("concatenate")
+    "concatenate",
+    lambda *xs, axis: np.concatenate(xs, axis=axis),
+    _concatenate_back,
+    joint=True,
+    text=_joined_text("concatenate"),
+    examples=((((2, 3), (1, 3)), {"axis": -2}), (((2,), (0,), (3,)), {"axis": -1})),
 )
-stack = Linear("stack", lambda *xs, axis: np.stack(xs, axis=axis), _stack_back, joint=True, text=_joined_text("stack"))
+stack = Linear(
+    "stack",
+    lambda *xs, axis: np.stack(xs, axis=axis),
+    _stack_back,
+    joint=True,
+    text=_joined_text("stack"),
+    examples=((((2, 3), (2, 3)), {"axis": -2}), (((), ()), {"axis": -1})),
+)
 flip = Linear(
     "flip",
     lambda x, axis: np.flip(x, axis),
     (lambda ct, x, axis: flip(ct, axis=axis),),
     text=lambda args, node: f"np.flip({args[0]}, {node.params['axis']})",
     view=True,
+    examples=((((2, 3),), {"axis": (-1,)}),),
 )
 roll = Linear(
     "roll",
     lambda x, shift, axis: np.roll(x, shift, axis),
     (lambda ct, x, shift, axis: roll(ct, shift=tuple(-s for s in shift), axis=axis),),
     text=lambda args, node: f"np.roll({args[0]}, {node.params['shift']}, {node.params['axis']})",
+    examples=((((2, 3),), {"shift": (1, -1), "axis": (-2, -1)}),),
 )
 
 
@@ -121,6 +138,7 @@ pad = Linear(
     (_unpad,),
     text=lambda args, node: f"np.pad({args[0]}, {node.params['width']})",
     doc="Zeros added around an array; `width` is (before, after) for each axis.",
+    examples=((((2, 3),), {"width": ((1, 0), (2, 1))}),),
 )
 
 
@@ -130,6 +148,7 @@ def _triangle(name: str, function: Any) -> Linear:
         lambda x, k=0: function(x, k),
         (lambda ct, x, k=0: op(ct, k=k),),
         text=lambda args, node: f"np.{name}({args[0]}, {node.params.get('k', 0)})",
+        examples=((((3, 3),), {}), (((2, 3, 4),), {"k": 1})),
     )
     return op
 
@@ -141,6 +160,7 @@ cumsum = Linear(
     lambda x, axis: np.cumsum(x, axis=axis),
     (lambda ct, x, axis: flip(cumsum(flip(ct, axis=axis), axis=axis), axis=axis),),
     text=lambda args, node: f"np.cumsum({args[0]}, axis={node.params['axis']})",
+    examples=((((2, 3),), {"axis": -2}),),
 )
 cast = Linear(
     "cast",
@@ -150,4 +170,5 @@ cast = Linear(
     latex="{0}",
     public=False,
     doc="The value in another dtype; nothing flows through an integer.",
+    examples=((((2, 3),), {"dtype": np.dtype(float)}),),
 )

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .exponential import exp
 from .kinds import Composite, Elementwise
 
@@ -27,13 +29,34 @@ def _special(name: str, partial: Any, of: str = "", **facts: Any) -> Elementwise
     return Elementwise(name, _scipy(of), (partial,), text=f"special.{of}({{0}})", prelude=FROM_SCIPY, **facts)
 
 
-erf = _special("erf", lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x), scalar="math.erf({0})", latex=r"\operatorname{{erf}}({0})", range=(-1, 1))
-erfc = _special("erfc", lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x), scalar="math.erfc({0})", latex=r"\operatorname{{erfc}}({0})", range=(0, 2))
-gammaln = _special("gammaln", lambda x, y: digamma(x), aliases=("lgamma",), scalar="math.lgamma({0})", latex=r"\log\Gamma({0})", domain=((0.5, 4.0),))
-digamma = _special("digamma", lambda x, y: polygamma(x, n=1), "psi", aliases=("psi",), latex=r"\psi({0})", domain=((0.5, 4.0),))
+erf = _special(
+    "erf",
+    lambda x, y: TWO_OVER_SQRT_PI * exp(-x * x),
+    scalar="math.erf({0})",
+    latex=r"\operatorname{{erf}}({0})",
+    range=(-1, 1),
+)
+erfc = _special(
+    "erfc",
+    lambda x, y: -TWO_OVER_SQRT_PI * exp(-x * x),
+    scalar="math.erfc({0})",
+    latex=r"\operatorname{{erfc}}({0})",
+    range=(0, 2),
+)
+gammaln = _special(
+    "gammaln",
+    lambda x, y: digamma(x),
+    aliases=("lgamma",),
+    scalar="math.lgamma({0})",
+    latex=r"\log\Gamma({0})",
+    domain=((0.5, 4.0),),
+)
+digamma = _special(
+    "digamma", lambda x, y: polygamma(x, n=1), "psi", aliases=("psi",), latex=r"\psi({0})", domain=((0.5, 4.0),)
+)
 polygamma = Elementwise(
     "polygamma",
-    lambda x, n=1: _scipy("polygamma")(n, x)[()],
+    lambda x, n=1: np.asarray(_scipy("polygamma")(n, x), np.asarray(x).dtype)[()],
     (lambda x, y, n=1: polygamma(x, n=n + 1),),
     text=lambda args, node: f"special.polygamma({node.params.get('n', 1)}, {args[0]})",
     prelude=FROM_SCIPY,

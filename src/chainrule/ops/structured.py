@@ -24,5 +24,14 @@ def _pick_back(i: int, ct: Any, bundle: Any, index: int) -> Bundle:
     return Bundle(ct if k == index else None for k in range(len(values)))
 
 
-call = Structured("call", _call, public=False, doc="A graph applied to inputs; its values are not kept but computed again in reverse.")
-pick = Linear("pick", lambda bundle, index: bundle[index], _pick_back, inputs=1, public=False, text=lambda args, node: f"{args[0].atom}[{node.params['index']}]")
+call = Structured(
+    "call", _call, public=False, doc="A graph applied to inputs; its values are not kept but computed again in reverse."
+)
+pick = Linear(
+    "pick",
+    lambda bundle, index: bundle[index],
+    _pick_back,
+    inputs=1,
+    public=False,
+    text=lambda args, node: f"{args[0].atom}[{node.params['index']}]",
+)

@@ -15,24 +15,73 @@ INF, PI = float("inf"), math.pi
 UNIT = ((-0.9, 0.9),)
 
 
-def _unary(name: str, ufunc: Any, partial: Any, latex: str | None = None, scalar: str | None = None, **facts: Any) -> Elementwise:
-    return Elementwise(name, ufunc, (partial,), numpy=(ufunc,), scalar=scalar, latex=(latex or f"\\{name}") + r" {0.atom}", **facts)
+def _unary(
+    name: str, ufunc: Any, partial: Any, latex: str | None = None, scalar: str | None = None, **facts: Any
+) -> Elementwise:
+    return Elementwise(
+        name, ufunc, (partial,), numpy=(ufunc,), scalar=scalar, latex=(latex or f"\\{name}") + r" {0.atom}", **facts
+    )
 
 
 sin = _unary("sin", np.sin, lambda x, y: cos(x), range=(-1, 1))
 cos = _unary("cos", np.cos, lambda x, y: -sin(x), range=(-1, 1))
 tan = _unary("tan", np.tan, lambda x, y: 1 + y * y, domain=((-1.2, 1.2),))
-arcsin = _unary("arcsin", np.arcsin, lambda x, y: reciprocal(sqrt(1 - x * x)), aliases=("asin",), domain=UNIT, scalar="math.asin({0})", range=(-PI / 2, PI / 2))
-arccos = _unary("arccos", np.arccos, lambda x, y: -reciprocal(sqrt(1 - x * x)), aliases=("acos",), domain=UNIT, scalar="math.acos({0})", range=(0, PI))
-arctan = _unary("arctan", np.arctan, lambda x, y: reciprocal(1 + x * x), aliases=("atan",), scalar="math.atan({0})", range=(-PI / 2, PI / 2))
+arcsin = _unary(
+    "arcsin",
+    np.arcsin,
+    lambda x, y: reciprocal(sqrt(1 - x * x)),
+    aliases=("asin",),
+    domain=UNIT,
+    scalar="math.asin({0})",
+    range=(-PI / 2, PI / 2),
+)
+arccos = _unary(
+    "arccos",
+    np.arccos,
+    lambda x, y: -reciprocal(sqrt(1 - x * x)),
+    aliases=("acos",),
+    domain=UNIT,
+    scalar="math.acos({0})",
+    range=(0, PI),
+)
+arctan = _unary(
+    "arctan",
+    np.arctan,
+    lambda x, y: reciprocal(1 + x * x),
+    aliases=("atan",),
+    scalar="math.atan({0})",
+    range=(-PI / 2, PI / 2),
+)
 sinh = _unary("sinh", np.sinh, lambda x, y: cosh(x))
 cosh = _unary("cosh", np.cosh, lambda x, y: sinh(x), range=(1, INF))
 tanh = _unary("tanh", np.tanh, lambda x, y: 1 - y * y, range=(-1, 1))
-arcsinh = _unary("arcsinh", np.arcsinh, lambda x, y: reciprocal(sqrt(x * x + 1)), r"\operatorname{{arsinh}}", "math.asinh({0})", aliases=("asinh",))
-arccosh = _unary(
-    "arccosh", np.arccosh, lambda x, y: reciprocal(sqrt(x * x - 1)), r"\operatorname{{arcosh}}", "math.acosh({0})", aliases=("acosh",), domain=((1.2, 4.0),), range=(0, INF)
+arcsinh = _unary(
+    "arcsinh",
+    np.arcsinh,
+    lambda x, y: reciprocal(sqrt(x * x + 1)),
+    r"\operatorname{{arsinh}}",
+    "math.asinh({0})",
+    aliases=("asinh",),
 )
-arctanh = _unary("arctanh", np.arctanh, lambda x, y: reciprocal(1 - x * x), r"\operatorname{{artanh}}", "math.atanh({0})", aliases=("atanh",), domain=UNIT)
+arccosh = _unary(
+    "arccosh",
+    np.arccosh,
+    lambda x, y: reciprocal(sqrt(x * x - 1)),
+    r"\operatorname{{arcosh}}",
+    "math.acosh({0})",
+    aliases=("acosh",),
+    domain=((1.2, 4.0),),
+    range=(0, INF),
+)
+arctanh = _unary(
+    "arctanh",
+    np.arctanh,
+    lambda x, y: reciprocal(1 - x * x),
+    r"\operatorname{{artanh}}",
+    "math.atanh({0})",
+    aliases=("atanh",),
+    domain=UNIT,
+)
 arctan2 = Elementwise(
     "arctan2",
     np.arctan2,
@@ -44,7 +93,12 @@ arctan2 = Elementwise(
     range=(-PI, PI),
 )
 hypot = Elementwise(
-    "hypot", np.hypot, (lambda a, b, y: a / y, lambda a, b, y: b / y), numpy=(np.hypot,), domain=((0.2, 2.0), (0.2, 2.0)), range=(0, INF)
+    "hypot",
+    np.hypot,
+    (lambda a, b, y: a / y, lambda a, b, y: b / y),
+    numpy=(np.hypot,),
+    domain=((0.2, 2.0), (0.2, 2.0)),
+    range=(0, INF),
 )
 deg2rad = Elementwise("deg2rad", np.deg2rad, (PI / 180,), numpy=(np.deg2rad, np.radians), scalar="math.radians({0})")
 rad2deg = Elementwise("rad2deg", np.rad2deg, (180 / PI,), numpy=(np.rad2deg, np.degrees), scalar="math.degrees({0})")

@@ -175,9 +175,9 @@ class Array(Handle):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         template, arrays = split_index(index)
-        if isinstance(value, Handle) and value._view is not None and value._view.base is self:
-            if value._view.op is ix.getitem and value._view.params["index"] == template:
-                return  # the end of a[i] += v: the view has written through already
+        view = value._view if isinstance(value, Handle) else None
+        if view is not None and view.base is self and view.op is ix.getitem and view.params["index"] == template:
+            return  # the end of a[i] += v: the view has written through already
         value = operand(value)
         if self.dtype.kind != "c" and dtype_of(value).kind == "c":
             raise TraceError("assigning a complex value into a real array would drop its imaginary part")
@@ -188,15 +188,21 @@ class Array(Handle):
         old, node = self.value, new.node
         if np.shape(node.value) != np.shape(old):
             raise ShapeError(
-                f"an in-place operation cannot change the shape {np.shape(old)} to {np.shape(node.value)}", "write a = a + b instead of a += b"
+                f"an in-place operation cannot change the shape {np.shape(old)} to {np.shape(node.value)}",
+                "write a = a + b instead of a += b",
             )
         want, have = np.asarray(old).dtype, np.asarray(node.value).dtype
         if want != have:
             if not np.can_cast(have, want, "same_kind"):
-                raise TraceError(f"cannot put values of dtype {have} into an array of dtype {want}", "make the array with dtype=float")
+                raise TraceError(
+                    f"cannot put values of dtype {have} into an array of dtype {want}",
+                    "make the array with dtype=float",
+                )
             node = record(sh.cast, (new,), {"dtype": want}).node
         if node.given_name is None:
             node.given_name = self._node.given_name
+        if type(old) is np.ndarray and old.flags.c_contiguous and not node.value.flags.c_contiguous:
+            node.value = np.ascontiguousarray(node.value)  # what shares memory in the user's code depends on the layout
         view = self._view
         self._node = node
         if view is not None:
@@ -210,7 +216,7 @@ class Array(Handle):
         return fn.call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return fn.call_function(function, args, options)
+        return fn.call_function(function, args, options, self)
 
     @property
     def T(self) -> Any:

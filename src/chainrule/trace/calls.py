@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import InputError, TraceError
 from ..ir.node import Node
 from ..ir.recording import Handle, setting, state
-from .handles import dtype_of, plain
+from .array import Array
+from .handles import dtype_of, kind_of, plain
 from .tree import TreeDef, flatten, paths, unflatten
 
 Argnums = int | str | Sequence[int | str]
@@ -65,14 +66,19 @@ def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
                 where.append(a)
                 continue
             if a not in names or names.index(a) >= len(args):
-                raise InputError(f"{name_of(f)} got no argument named {a!r}", f"its parameters are {', '.join(names) or 'unknown'}")
+                raise InputError(
+                    f"{name_of(f)} got no argument named {a!r}", f"its parameters are {', '.join(names) or 'unknown'}"
+                )
             a = names.index(a)
         if not -len(args) <= a < len(args):
             if 0 <= a < len(names) and names[a] in kwargs:
                 where.append(names[a])
                 continue
             missing = f" ({names[a]!r})" if 0 <= a < len(names) else ""
-            raise InputError(f"{name_of(f)} was called with {len(args)} positional arguments; argument {a}{missing} is missing", "pass it, or choose another argnums")
+            raise InputError(
+                f"{name_of(f)} was called with {len(args)} positional arguments; argument {a}{missing} is missing",
+                "pass it, or choose another argnums",
+            )
         where.append(a % len(args))
     return Selection(args, kwargs, where, single)
 
@@ -81,21 +87,38 @@ def check_differentiable(tree: Any, name: str) -> None:
     """Raise unless every leaf is real floating point."""
     leaves, _ = flatten(tree)
     if not leaves:
-        raise InputError(f"{name} is {type(tree).__name__} {tree!r:.60}: there is nothing in it to differentiate", "pass floats or arrays of floats")
+        raise InputError(
+            f"{name} is {type(tree).__name__} {tree!r:.60}: there is nothing in it to differentiate",
+            "pass floats or arrays of floats",
+        )
     for x, path in zip(leaves, paths(tree, name), strict=True):
         dtype = dtype_of(x)
         if dtype.kind in "iub":
             word = {"b": "boolean"}.get(dtype.kind, "an integer")
-            raise InputError(f"{path} is {word} ({dtype}, value {_short(x)}): a derivative needs floating point", f"pass {_short(plain(x), float)} or {path}.astype(float)")
+            raise InputError(
+                f"{path} is {word} ({dtype}, value {_short(x)}): a derivative needs floating point",
+                f"pass {_short(plain(x), float)} or {path}.astype(float)",
+            )
         if dtype.kind == "c":
-            raise InputError(f"{path} is complex ({dtype}): complex derivatives are not supported yet", "pass the real and the imaginary part as two arguments")
+            raise InputError(
+                f"{path} is complex ({dtype}): complex derivatives are not supported yet",
+                "pass the real and the imaginary part as two arguments",
+            )
         if dtype.kind != "f":
-            raise InputError(f"{path} has dtype {dtype}: a derivative needs floating point", "pass numbers or arrays of floats")
+            raise InputError(
+                f"{path} has dtype {dtype}: a derivative needs floating point", "pass numbers or arrays of floats"
+            )
 
 
 def _short(x: Any, kind: Any = None) -> str:
     value = plain(x)
-    return repr(kind(value) if kind else value) if np.ndim(value) == 0 else "an array of floats" if kind else f"shape {np.shape(value)}"
+    return (
+        repr(kind(value) if kind else value)
+        if np.ndim(value) == 0
+        else "an array of floats"
+        if kind
+        else f"shape {np.shape(value)}"
+    )
 
 
 @dataclass
@@ -108,10 +131,17 @@ class Trace:
     outputs: list[Any]
     output_tree: TreeDef
     aux: Any
-    live: bool
+    live: type[Handle] | None
 
 
-def traced_call(f: Callable[..., Any], selection: Selection, leaf: Callable[[Any], Handle], *, has_aux: bool = False, copy: bool = False) -> Trace:
+def traced_call(
+    f: Callable[..., Any],
+    selection: Selection,
+    leaf: Callable[[Any], Handle],
+    *,
+    has_aux: bool = False,
+    copy: bool = False,
+) -> Trace:
     """Call `f` with fresh variables in place of the selected arguments."""
     flat: list[Any] = []
     structure: list[TreeDef] = []
@@ -120,7 +150,7 @@ def traced_call(f: Callable[..., Any], selection: Selection, leaf: Callable[[Any
         leaves, treedef = flatten(tree)
         flat += leaves
         structure.append(treedef)
-    live = state.depth > 0 or any(isinstance(x, Handle) for x in flat)
+    live = kind_of(flat) or (Array if state.depth > 0 else None)
     handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
     nodes = [h.node for h in handles]
     rest = iter(handles)
@@ -135,7 +165,10 @@ def traced_call(f: Callable[..., Any], selection: Selection, leaf: Callable[[Any
     aux = None
     if has_aux:
         if not (isinstance(result, tuple) and len(result) == 2):
-            raise InputError(f"with has_aux=True, {name_of(f)} must return a pair (value, aux); it returned {type(result).__name__}", where="")
+            raise InputError(
+                f"with has_aux=True, {name_of(f)} must return a pair (value, aux); it returned {type(result).__name__}",
+                where="",
+            )
         result, aux = result
     outputs, output_tree = flatten(result)
     return Trace(nodes, structure, [type(x) is float for x in flat], outputs, output_tree, aux, live)
@@ -148,7 +181,7 @@ def _argument_name(f: Callable[..., Any], where: int | str) -> str:
     return names[where] if where < len(names) else f"argument {where}"
 
 
-def finished(tree: Any, live: bool) -> Any:
+def finished(tree: Any, live: Any) -> Any:
     """A result as it goes out: plain values from the outermost transform, traced ones from an inner one."""
     if live:
         return tree

@@ -80,7 +80,14 @@ class Formula:
     -14.0
     """
 
-    def __init__(self, text: str, steps: Sequence[Step], variables: Sequence[str], result: int, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self,
+        text: str,
+        steps: Sequence[Step],
+        variables: Sequence[str],
+        result: int,
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> None:
         self.text, self.steps, self.variables, self.result = text, tuple(steps), tuple(variables), result
         self.shapes = dict(shapes)
         name = self.steps[result].name if steps else None
@@ -92,10 +99,14 @@ class Formula:
         try:
             given = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
-            raise InputError(f"{self.text!r}: {error}", f"its variables are {', '.join(self.variables) or 'none'}") from None
+            raise InputError(
+                f"{self.text!r}: {error}", f"its variables are {', '.join(self.variables) or 'none'}"
+            ) from None
         for name, shape in self.shapes.items():
             if name in given and np.shape(given[name]) != shape:
-                raise InputError(f"{name} was declared with shape {shape}, and is given with shape {np.shape(given[name])}")
+                raise InputError(
+                    f"{name} was declared with shape {shape}, and is given with shape {np.shape(given[name])}"
+                )
         values: list[Any] = []
         for step in self.steps:
             if step.function is None:
@@ -153,7 +164,11 @@ def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
     if not isinstance(text, str):
         raise InputError(f"a formula is a string, not {type(text).__name__}")
     if len(text) > MAX_LENGTH:
-        raise FormulaError(f"the formula has {len(text):,} characters; at most {MAX_LENGTH:,} are read", "write it as a Python function", where="")
+        raise FormulaError(
+            f"the formula has {len(text):,} characters; at most {MAX_LENGTH:,} are read",
+            "write it as a Python function",
+            where="",
+        )
     _check_brackets(text)
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
@@ -162,11 +177,21 @@ def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
         tree = _grammar().parse(text)
         return reader.formula(tree)
     except UnexpectedCharacters as error:
-        raise pointed(text, error.pos_in_stream or 0, f"unexpected character {text[error.pos_in_stream or 0]!r}", _hint(text, error.pos_in_stream or 0)) from None
+        raise pointed(
+            text,
+            error.pos_in_stream or 0,
+            f"unexpected character {text[error.pos_in_stream or 0]!r}",
+            _hint(text, error.pos_in_stream or 0),
+        ) from None
     except UnexpectedToken as error:
         end = error.token.type == "$END"
         position = len(text) if end else error.token.start_pos or 0
-        raise pointed(text, position, "the formula ends too early" if end else f"unexpected {str(error.token).strip() or 'end of line'!r}", _hint(text, position)) from None
+        raise pointed(
+            text,
+            position,
+            "the formula ends too early" if end else f"unexpected {str(error.token).strip() or 'end of line'!r}",
+            _hint(text, position),
+        ) from None
     except VisitError as error:
         raise error.orig_exc from None
     except UnexpectedInput as error:
@@ -188,7 +213,9 @@ def _check_brackets(text: str) -> None:
         if c in "([":
             opened.append(k)
             if len(opened) > MAX_DEPTH:
-                raise pointed(text, k, f"more than {MAX_DEPTH} nested brackets", "name the inner parts: g = ...; h = ...")
+                raise pointed(
+                    text, k, f"more than {MAX_DEPTH} nested brackets", "name the inner parts: g = ...; h = ..."
+                )
         elif c in ")]":
             if not opened or text[opened[-1]] != closing[c]:
                 raise pointed(text, k, f"this {c!r} closes nothing")
@@ -230,7 +257,10 @@ class _Reader:
                 result = self.value(statement.children[0])
         unknown = [n for n in self.shapes if n not in self.variables]
         if unknown:
-            raise InputError(f"a shape is declared for {unknown[0]!r}, which is no variable of the formula", f"its variables are {', '.join(self.variables) or 'none'}")
+            raise InputError(
+                f"a shape is declared for {unknown[0]!r}, which is no variable of the formula",
+                f"its variables are {', '.join(self.variables) or 'none'}",
+            )
         return Formula(self.text, self.steps, self.variables, result, self.shapes)
 
     def _named(self, k: int, name: str) -> int:

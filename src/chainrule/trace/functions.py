@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 import string
 from collections.abc import Callable, Sequence
@@ -36,8 +37,10 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     return register
 
 
-def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any], traced: Handle) -> Any:
     """What `__array_function__` does: NumPy's function on arguments some of which are traced."""
+    if function in CREATORS:  # np.zeros(3, like=x)
+        return constant_like(traced, function(*args, **options))
     version = FUNCTIONS.get(function)
     if version is not None:
         out = options.pop("out", None)
@@ -47,7 +50,10 @@ def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any])
     if op is not None:
         return op(*args, **options)  # type: ignore[operator]
     name = f"{getattr(function, '__module__', 'numpy').replace('numpy', 'np', 1)}.{function.__name__}"
-    raise TraceError(f"{name} of a traced value is not supported", "write it in other operations; chainrule.numpy lists the functions that are")
+    raise TraceError(
+        f"{name} of a traced value is not supported",
+        "write it in other operations; chainrule.numpy lists the functions that are",
+    )
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -62,12 +68,21 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
             result = result.astype(dtype)
         if condition is not True:
             if out is None:
-                raise TraceError(f"np.{ufunc.__name__}(..., where=...) leaves entries undefined", "use np.where(condition, a, b)")
+                raise TraceError(
+                    f"np.{ufunc.__name__}(..., where=...) leaves entries undefined", "use np.where(condition, a, b)"
+                )
             result = pw.where(condition, result, out)
         return result if out is None else _put(out, result)
     if method == "at":
         return _at(ufunc, *inputs)
-    reductions = {np.add: sum_, np.multiply: prod, np.maximum: max_, np.minimum: min_, np.logical_and: all_, np.logical_or: any_}
+    reductions: dict[Any, Any] = {
+        np.add: sum_,
+        np.multiply: prod,
+        np.maximum: max_,
+        np.minimum: min_,
+        np.logical_and: all_,
+        np.logical_or: any_,
+    }
     if method == "reduce" and ufunc in reductions:
         options.setdefault("axis", 0)
         return reductions[ufunc](*inputs, **options)
@@ -128,10 +143,15 @@ def one_axis(axis: Any, ndim: int) -> int:
 
 
 def _reduction(op: Any, *functions: Any) -> Callable[..., Any]:
-    def version(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **params: Any) -> Any:
+    def version(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **params: Any
+    ) -> Any:
         where, initial = params.pop("where", True), params.pop("initial", None)
         if where is not True or initial is not None:
-            raise TraceError(f"np.{op.name} of a traced value: where= and initial= are not supported", "use np.where(condition, x, 0) first")
+            raise TraceError(
+                f"np.{op.name} of a traced value: where= and initial= are not supported",
+                "use np.where(condition, x, 0) first",
+            )
         a = from_nested(a)
         if dtype is not None:
             a = sh.cast(a, dtype=np.dtype(dtype))
@@ -170,7 +190,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     if weights is None:
         return mean(a, axis=axis, keepdims=keepdims)
     if np.shape(weights) != np.shape(a):
-        weights = broadcast_to(expand_dims(weights, tuple(k for k in range(np.ndim(a)) if k != axis % np.ndim(a))), np.shape(a))
+        weights = broadcast_to(
+            expand_dims(weights, tuple(k for k in range(np.ndim(a)) if k != axis % np.ndim(a))), np.shape(a)
+        )
     return sum_(a * weights, axis=axis, keepdims=keepdims) / sum_(weights, axis=axis, keepdims=keepdims)
 
 
@@ -263,7 +285,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     na, nb = np.ndim(a), np.ndim(b)
     if isinstance(axes, int):
         axes = (range(na - axes, na), range(axes))
-    left, right = ([i % n for i in (x if isinstance(x, (Sequence, range)) else (x,))] for x, n in zip(axes, (na, nb), strict=True))
+    left, right = (
+        [i % n for i in (x if isinstance(x, (Sequence, range)) else (x,))] for x, n in zip(axes, (na, nb), strict=True)
+    )
     letters = string.ascii_letters
     ta, tb = list(letters[:na]), list(letters[na : na + nb])
     for i, j in zip(left, right, strict=True):
@@ -276,7 +300,9 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 def einsum(subscripts: str, *operands: Any, **_: Any) -> Any:
     """`np.einsum` with a string of subscripts."""
     if not isinstance(subscripts, str):
-        raise TraceError("np.einsum of traced values takes its subscripts as a string", "write np.einsum('ij,jk->ik', a, b)")
+        raise TraceError(
+            "np.einsum of traced values takes its subscripts as a string", "write np.einsum('ij,jk->ik', a, b)"
+        )
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(operands):
@@ -344,7 +370,9 @@ def kron(a: Any, b: Any) -> Any:
 def cross(a: Any, b: Any) -> Any:
     """`np.cross` of vectors along the last axis, of length 3."""
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
-        raise ShapeError(f"np.cross of traced values needs vectors of length 3, got shapes {np.shape(a)} and {np.shape(b)}")
+        raise ShapeError(
+            f"np.cross of traced values needs vectors of length 3, got shapes {np.shape(a)} and {np.shape(b)}"
+        )
     ahead, behind = [1, 2, 0], [2, 0, 1]
     return take(a, ahead, -1) * take(b, behind, -1) - take(a, behind, -1) * take(b, ahead, -1)
 
@@ -363,7 +391,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return sum_(size, axis=axis, keepdims=keepdims)
     if ord in (np.inf, -np.inf):
         return (max_ if ord > 0 else min_)(size, axis=axis, keepdims=keepdims)
-    if isinstance(ord, (int, float)) and np.ndim(x) == 1 or isinstance(axis, int):
+    if (isinstance(ord, (int, float)) and np.ndim(x) == 1) or isinstance(axis, int):
         return sum_(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
     raise TraceError(f"np.linalg.norm of a traced value with ord={ord!r} is not supported")
 
@@ -375,7 +403,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def reshape(a: Any, shape: Any = None, order: str = "C", **options: Any) -> Any:
     """`np.reshape`."""
     if order != "C":
-        raise TraceError(f"reshape with order={order!r} of a traced value is not supported", "transpose before and after instead")
+        raise TraceError(
+            f"reshape with order={order!r} of a traced value is not supported", "transpose before and after instead"
+        )
     want = options.get("newshape", shape)
     sizes = [operator.index(n) for n in (want if isinstance(want, (tuple, list)) else (want,))]
     total = int(np.size(plain(a)))
@@ -446,7 +476,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 def squeeze(a: Any, axis: Any = None) -> Any:
     """`np.squeeze`."""
     shape = np.shape(a)
-    drop = [k for k, n in enumerate(shape) if n == 1] if axis is None else [k + len(shape) for k in axes(axis, len(shape))]
+    drop = (
+        [k for k, n in enumerate(shape) if n == 1] if axis is None else [k + len(shape) for k in axes(axis, len(shape))]
+    )
     if any(shape[k] != 1 for k in drop):
         raise ShapeError(f"cannot squeeze axis {axis} of shape {shape}: its length is not one")
     return reshape(a, tuple(n for k, n in enumerate(shape) if k not in drop))
@@ -494,7 +526,9 @@ def concatenate(arrays: Any, axis: Any = 0, dtype: Any = None, **_: Any) -> Any:
     if axis is None:
         parts, axis = [ravel(p) for p in parts], 0
     if any(np.ndim(p) == 0 for p in parts):
-        raise ShapeError("np.concatenate: zero-dimensional arrays cannot be concatenated", "use np.stack([...]) for scalars")
+        raise ShapeError(
+            "np.concatenate: zero-dimensional arrays cannot be concatenated", "use np.stack([...]) for scalars"
+        )
     return sh.concatenate(*parts, axis=one_axis(axis, np.ndim(parts[0])))
 
 
@@ -540,7 +574,7 @@ def split(a: Any, sections: Any, axis: int = 0) -> Any:
     bounds = [0, *(int(s) for s in sections), n]
     k = one_axis(axis, np.ndim(a))
     tail = (slice(None),) * (-k - 1)
-    return [_view(a, ix.getitem, index=(Ellipsis, slice(i, j), *tail)) for i, j in zip(bounds, bounds[1:], strict=False)]
+    return [_view(a, ix.getitem, index=(Ellipsis, slice(i, j), *tail)) for i, j in itertools.pairwise(bounds)]
 
 
 @implements(np.tile)
@@ -583,7 +617,9 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0, **_: Any) -> Any:
     """`np.pad` with zeros."""
     if mode != "constant" or np.any(constant_values != 0):
-        raise TraceError(f"np.pad of a traced value pads with zeros only, not mode={mode!r}", "add the border with np.concatenate")
+        raise TraceError(
+            f"np.pad of a traced value pads with zeros only, not mode={mode!r}", "add the border with np.concatenate"
+        )
     width = np.broadcast_to(np.asarray(pad_width, int), (np.ndim(array), 2)).tolist()
     return sh.pad(array, width=tuple((a, b) for a, b in width))
 
@@ -632,7 +668,9 @@ def meshgrid(*xs: Any, indexing: str = "xy", **_: Any) -> Any:
     """`np.meshgrid`."""
     n = len(xs)
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    grids = broadcast_arrays(*(reshape(x, tuple(-1 if order[j] == k else 1 for j in range(n))) for k, x in enumerate(xs)))
+    grids = broadcast_arrays(
+        *(reshape(x, tuple(-1 if order[j] == k else 1 for j in range(n))) for k, x in enumerate(xs))
+    )
     return list(grids)
 
 
@@ -645,7 +683,9 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None and y is None:
         return nonzero(condition)
     condition = operand(condition)
-    return pw.where(condition if dtype_of(condition) == bool else pw.not_equal(condition, 0), operand(x), operand(y))
+    return pw.where(
+        condition if dtype_of(condition).kind == "b" else pw.not_equal(condition, 0), operand(x), operand(y)
+    )
 
 
 @implements(np.clip)
@@ -705,31 +745,25 @@ zeros_like, ones_like, empty_like = _filled(np.zeros_like), _filled(np.ones_like
 @implements(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, **_: Any) -> Any:
     """`np.full_like`."""
-    base = zeros_like(a, dtype=dtype, shape=shape) if isinstance(a, Handle) else np.zeros_like(a, dtype=dtype, shape=shape)
+    base = (
+        zeros_like(a, dtype=dtype, shape=shape) if isinstance(a, Handle) else np.zeros_like(a, dtype=dtype, shape=shape)
+    )
     if isinstance(fill_value, Handle):
         return pw.where(True, fill_value, base)
     base[...] = fill_value
     return base
 
 
-def _creator(function: Any) -> Callable[..., Any]:
-    def version(*args: Any, like: Any = None, **options: Any) -> Any:
-        return constant_like(like, function(*args, **options)) if isinstance(like, Handle) else function(*args, **options)
-
-    return implements(function)(version)
-
-
-for _function in (np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange):
-    _creator(_function)
+CREATORS = (np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange)
 
 
 @implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
-def array(x: Any, dtype: Any = None, like: Any = None, **_: Any) -> Any:
+def array(x: Any, dtype: Any = None, **_: Any) -> Any:
     """`np.array(..., like=x)`, in which traced values may stand."""
     made = from_nested(x)
     if dtype is not None:
         made = sh.cast(made, dtype=np.dtype(dtype))
-    return made if isinstance(made, Handle) or not isinstance(like, Handle) else constant_like(like, made)
+    return made
 
 
 # ---- questions: plain answers, from which no derivative can flow ---------------------------------------------

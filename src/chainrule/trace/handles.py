@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ from ..ops import shape as sh
 def plain(x: Any) -> Any:
     """The concrete value of a handle, or the value itself."""
     return x.value if isinstance(x, Handle) else x
+
+
+def kind_of(xs: Iterable[Any]) -> type[Handle] | None:
+    """The type of handle that an operation on these values gives; None when none of them is traced."""
+    kinds = {type(x) for x in xs if isinstance(x, Handle)}
+    return max(kinds, key=lambda k: k.rank) if kinds else None
 
 
 def dtype_of(x: Any) -> np.dtype[Any]:
@@ -62,7 +69,9 @@ def written(view: View, new: Any) -> Any:
         return record(sh.transpose, (new,), {"axes": sh.inverse(view.params["axes"])})
     if view.op is sh.flip:
         return record(sh.flip, (new,), view.params)
-    raise TraceError(f"assigning into the result of {view.op.name} is read-only in NumPy", "take a copy first: a = a.copy()")
+    raise TraceError(
+        f"assigning into the result of {view.op.name} is read-only in NumPy", "take a copy first: a = a.copy()"
+    )
 
 
 def view_of(base: Any, op: Op, params: dict[str, Any]) -> Any:
@@ -85,12 +94,18 @@ def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
         elif part is None or part is Ellipsis or (isinstance(part, (int, np.integer)) and not isinstance(part, bool)):
             parts.append(part)
         else:
-            a = part if isinstance(part, Handle) else np.asarray(from_nested(part) if isinstance(part, list) and part else part)
+            a = (
+                part
+                if isinstance(part, Handle)
+                else np.asarray(from_nested(part) if isinstance(part, list) and part else part)
+            )
             if isinstance(part, list) and not part:
                 a = np.asarray([], int)
             kind = dtype_of(a).kind
             if kind not in "iub":
-                raise TraceError("an index must be made of integers or booleans", "round and convert it: x[int(i)], or i.astype(int)")
+                raise TraceError(
+                    "an index must be made of integers or booleans", "round and convert it: x[int(i)], or i.astype(int)"
+                )
             parts.append(ix.HERE)
             arrays.append(a)
     return tuple(parts), arrays

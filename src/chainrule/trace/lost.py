@@ -21,17 +21,25 @@ def lost(what: str) -> TraceError:
     """The error for code that would turn a traced value into a plain one, with the fix that its line suggests."""
     frame = caller()
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame else ""
-    found = re.search(r"(?<![\w.])math\.(\w+)", line) or re.search(r"(?<![\w.])(" + "|".join(_MATH) + r"|sin|cos|tan|exp|log|sqrt|tanh)\(", line)
+    found = re.search(r"(?<![\w.])math\.(\w+)", line) or re.search(
+        r"(?<![\w.])(" + "|".join(_MATH) + r"|sin|cos|tan|exp|log|sqrt|tanh)\(", line
+    )
     if what in ("float", "complex") and found and "float(" not in line and not re.search(r"\]\s*=[^=]", line):
         name = found[1]
-        return TraceError(f"math.{name} of a traced value would lose its derivative", f"use {_EXTRA.get(name) or 'np.' + _MATH.get(name, name)} instead of math.{name}")
+        return TraceError(
+            f"math.{name} of a traced value would lose its derivative",
+            f"use {_EXTRA.get(name) or 'np.' + _MATH.get(name, name)} instead of math.{name}",
+        )
     if re.search(r"\]\s*[-+*/@]?=[^=]", line):
         return TraceError(
             "assigning a traced value into a plain NumPy array would lose its derivative",
             "create the array with np.zeros_like(x) of a traced x, or with chainrule.numpy.zeros(...)",
         )
     if re.search(r"\b(array|asarray)\(", line):
-        return TraceError("np.array(...) of traced values would lose their derivatives", "use np.stack([...]) or chainrule.numpy.array([...])")
+        return TraceError(
+            "np.array(...) of traced values would lose their derivatives",
+            "use np.stack([...]) or chainrule.numpy.array([...])",
+        )
     fix = "keep the value as it is; if no derivative should flow, use chainrule.stop_gradient(x) or x.value"
     name = {"array": "conversion to a plain NumPy array", "item": ".item()"}.get(what, f"{what}()")
     return TraceError(f"{name} of a traced value would lose its derivative", fix)

@@ -24,7 +24,7 @@ def _following(code: CodeType) -> dict[int, tuple[str, str]]:
     for step in reversed(list(dis.get_instructions(code))):
         found[step.offset] = after
         if step.opname not in _SKIPPED:
-            name = step.argval[0] if isinstance(step.argval, tuple) else step.argval
+            name = (step.argval or ("",))[0] if isinstance(step.argval, tuple) else step.argval
             after = step.opname, name if isinstance(name, str) else ""
     return found
 
@@ -66,7 +66,9 @@ class Namer:
         return name
 
 
-def names_for(nodes: Iterable[Node], given: dict[Node, str], output: Node | None, output_name: str, reserved: Iterable[str] = ()) -> dict[Node, str]:
+def names_for(
+    nodes: Iterable[Node], given: dict[Node, str], output: Node | None, output_name: str, reserved: Iterable[str] = ()
+) -> dict[Node, str]:
     """A name for every node: the given ones, the user's own, and for the rest one that says what was done to what."""
     namer = Namer(reserved)
     names = {n: namer(name) for n, name in given.items()}

@@ -81,10 +81,9 @@ def paths(tree: Any, prefix: str = "") -> list[str]:
     if isinstance(tree, LEAVES):
         return [prefix]
     found: list[str] = []
+    fields: Any = getattr(tree, "_fields", None)
     for key, part in children(tree) or ():
-        step = f".{key}" if dataclasses.is_dataclass(tree) or hasattr(tree, "_fields") else f"[{key!r}]"
-        if hasattr(tree, "_fields"):
-            step = f".{tree._fields[key]}"
+        step = f".{key}" if dataclasses.is_dataclass(tree) else f"[{key!r}]" if fields is None else f".{fields[key]}"
         found += paths(part, prefix + step)
     return found
 

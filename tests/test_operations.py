@@ -1,0 +1,315 @@
+"""Every declared operation, tested from its declaration alone: declare one, and it is tested."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+
+from chainrule.diff.bodies import opened
+from chainrule.diff.check import check_grads
+from chainrule.diff.rules import leaf
+from chainrule.diff.transforms import jvp, vjp
+from chainrule.ir.recording import Handle
+from chainrule.ops import REGISTRY, Composite, Elementwise, Linear
+from chainrule.ops.kinds import Operation
+
+OPS = [op for op in REGISTRY.values() if isinstance(op, Operation) and op.name not in ("call", "pick")]
+ELEMENTWISE = [op for op in OPS if isinstance(op, Elementwise) or (isinstance(op, Composite) and not op.examples)]
+
+
+def arity(op):
+    if isinstance(op, Elementwise):
+        return len(op.partials)
+    return op.inputs
+
+
+SMOOTH = [op for op in ELEMENTWISE if any(op.flows(k) for k in range(arity(op)))]
+CALLS = [(op, k) for op in OPS for k in range(len(op.examples))]
+
+
+def name(value):
+    return value.name if isinstance(value, Operation) else str(value)
+
+
+def points(op, shapes, seed=0, dtype=float):
+    """Random inputs in the domain of an operation, away from ties and kinks."""
+    rng = np.random.default_rng(seed)
+    domains = op.domain or [(-2.0, 2.0)] * len(shapes)
+    found = []
+    for k, shape in enumerate(shapes):
+        if isinstance(shape, np.ndarray):
+            found.append(shape)
+            continue
+        low, high = domains[k] if k < len(domains) else domains[-1]
+        x = rng.uniform(low, high, shape)
+        x = np.where(np.abs(x) < 0.02, 0.1, x)
+        found.append(np.asarray(x, dtype)[()])
+    if op.name in ("where", "logical_and", "logical_or", "logical_xor", "logical_not", "indicator"):
+        found[0] = np.asarray(found[0] > 0)[()]
+    if op.name == "clip":
+        found[1], found[2] = found[1] - 3, found[2] + 3
+    return found
+
+
+def differentiable(op, xs):
+    """The positions of inputs through which a derivative flows."""
+    return [k for k, x in enumerate(xs) if op.flows(k) and np.asarray(x).dtype.kind == "f"]
+
+
+def as_function(op, xs, params, free):
+    """The operation as a function of its differentiable inputs."""
+
+    def f(*values):
+        args = list(xs)
+        for k, v in zip(free, values, strict=True):
+            args[k] = v
+        return op(*args, **params)
+
+    f.__name__ = op.name
+    return f
+
+
+@pytest.mark.parametrize("op", OPS, ids=name)
+def test_is_covered(op):
+    assert isinstance(op, Elementwise) or op.examples or isinstance(op, Composite)
+    assert op.__doc__
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.numpy], ids=name)
+def test_value_is_numpys(op):
+    for function in op.numpy:
+        xs = points(op, op.examples[0][0] if op.examples else [(2, 3)] * arity(op))
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(op(*xs), function(*xs), rtol=1e-14)
+
+
+@pytest.mark.parametrize("op", SMOOTH, ids=name)
+@pytest.mark.parametrize("seed", range(3))
+def test_derivatives_agree(op, seed):
+    """Forward mode, reverse mode and differences, to third order."""
+    xs = points(op, [()] * arity(op), seed)
+    free = differentiable(op, xs)
+    check_grads(as_function(op, xs, {}, free), [xs[k] for k in free], order=3)
+
+
+@pytest.mark.parametrize(("op", "k"), CALLS, ids=name)
+def test_examples_agree(op, k):
+    shapes, params = op.examples[k]
+    xs = points(op, shapes, seed=k)
+    free = differentiable(op, xs)
+    if not free:
+        return
+    f = as_function(op, xs, params, free)
+    np.testing.assert_array_equal(f(*[xs[k] for k in free]), vjp(f, *[xs[k] for k in free])[0])
+    check_grads(f, [xs[k] for k in free], order=2)
+
+
+ANALYTIC = [
+    op
+    for op in SMOOTH
+    if op.name
+    not in (
+        "abs",
+        "maximum",
+        "minimum",
+        "fmax",
+        "fmin",
+        "copysign",
+        "remainder",
+        "relu",
+        "leaky_relu",
+        "where",
+        "clip",
+        "hypot",
+        "logaddexp",
+        "softplus",
+        "log_sigmoid",
+        "sigmoid",
+        "silu",
+        "arctan2",
+        "cbrt",
+        "deg2rad",
+        "rad2deg",
+        "erf",
+        "erfc",
+        "gammaln",
+        "digamma",
+        "polygamma",
+        "gelu",
+        "stop_gradient",
+    )
+]  # fmt: skip  (NumPy and SciPy define no complex value for these, or not one that is analytic)
+
+
+@pytest.mark.parametrize("op", ANALYTIC, ids=name)
+def test_complex_step(op):
+    xs = points(op, [()] * arity(op), seed=5)
+    for k in range(arity(op)):
+        moved = [x + 1e-30j if j == k else x for j, x in enumerate(xs)]
+        expected = np.imag(op.value(*moved)) / 1e-30
+        t = [1.0 if j == k else 0.0 for j in range(len(xs))]
+        assert jvp(lambda *a: op(*a), xs, t)[1] == pytest.approx(expected, rel=1e-12)
+
+
+SHAPES = [(), (1,), (3,), (2, 1), (2, 3), (1, 3), (0,), (2, 0)]
+
+
+@pytest.mark.parametrize("op", [op for op in SMOOTH if arity(op) == 2], ids=name)
+def test_broadcasting(op):
+    """The cotangent of every input has its shape, for every pair of shapes that fit."""
+    for a, b in itertools.product(SHAPES, SHAPES):
+        try:
+            shape = np.broadcast_shapes(a, b)
+        except ValueError:
+            continue
+        xs = points(op, [a, b])
+        free = differentiable(op, xs)
+        f = as_function(op, xs, {}, free)
+        args = [xs[k] for k in free]
+        out, pullback = vjp(f, *args)
+        assert np.shape(out) == shape
+        cts = pullback(np.ones(shape))
+        assert [np.shape(c) for c in cts] == [np.shape(x) for x in args]
+        v = [np.ones(np.shape(x)) for x in args]
+        _, tangent = jvp(f, args, v)
+        assert np.shape(tangent) == shape
+        assert sum(np.sum(c) for c in cts) == pytest.approx(np.sum(tangent), rel=1e-10)
+
+
+@pytest.mark.parametrize("op", SMOOTH, ids=name)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (3,), (0,)])
+def test_dtypes_are_kept(op, dtype, shape):
+    xs = points(op, [shape] * arity(op), dtype=dtype)
+    free = differentiable(op, xs)
+    f = as_function(op, xs, {}, free)
+    args = [xs[k] for k in free]
+    out, pullback = vjp(f, *args)
+    assert np.asarray(out).dtype == dtype
+    assert [np.asarray(c).dtype for c in pullback(np.ones(shape, dtype)[()])] == [dtype] * len(args)
+    assert np.asarray(jvp(f, args, [np.ones(shape, dtype)[()]] * len(args))[1]).dtype == dtype
+
+
+@pytest.mark.parametrize("op", [op for op in ELEMENTWISE if arity(op) == 1], ids=name)
+def test_special_values(op):
+    """NaN stays NaN where NumPy says so, infinity gives what NumPy gives, and a NaN derivative is no exception."""
+    with np.errstate(all="ignore"):
+        for x in (np.nan, np.inf, -np.inf, 0.0, -0.0):
+            expected = op.value(np.float64(x))
+            np.testing.assert_equal(op(np.float64(x)), expected)
+            if any(op.flows(k) for k in range(1)):
+                out, pullback = vjp(op, np.float64(x))
+                np.testing.assert_equal(out, expected)
+                pullback(np.float64(1.0))
+
+
+QUIET = (
+    "sigmoid",
+    "softplus",
+    "log_sigmoid",
+    "silu",
+    "relu",
+    "leaky_relu",
+    "tanh",
+    "abs",
+    "arctan",
+    "erf",
+    "gelu",
+    "rect",
+)
+
+
+@pytest.mark.parametrize("op", [REGISTRY[n] for n in QUIET], ids=name)
+@pytest.mark.parametrize("x", [-1e308, -1e4, -1e-300, 0.0, 1e-300, 1e4, 1e308])
+def test_no_overflow(op, x):
+    with warnings.catch_warnings(), np.errstate(over="raise", invalid="raise", divide="raise"):
+        warnings.simplefilter("error")
+        with (
+            np.errstate(over="ignore")
+            if op.name in ("gelu", "tanh", "arctan", "erf", "silu") and abs(x) > 1e200
+            else np.errstate()
+        ):
+            out, pullback = vjp(op, np.float64(x))
+            assert not np.isnan(out)
+            assert not np.isnan(pullback(np.float64(1.0))[0])
+
+
+@pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
+def test_stable_reductions(function):
+    op = REGISTRY[function]
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        for x in ([1e4, -1e4, 0.0], [-1e308, -1e308], [0.0, -1e4]):
+            out, pullback = vjp(lambda v: op(v, axis=(-1,)), np.array(x))
+            assert np.isfinite(out).all()
+            assert np.isfinite(pullback(np.ones(np.shape(out)))[0]).all()
+    with np.errstate(all="ignore"):
+        out, pullback = vjp(lambda v: REGISTRY["logsumexp"](v, axis=(-1,)), np.array([-np.inf, 0.0]))
+        assert out == 0
+        np.testing.assert_array_equal(pullback(1.0)[0], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE, ids=name)
+def test_range_holds_every_value(op):
+    low, high = op.range
+    for seed in range(20):
+        value = op(*points(op, [()] * arity(op), seed))
+        assert low <= float(value) <= high
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.body is not None], ids=name)
+def test_opening_changes_nothing(op):
+    """The body has the value and the derivative of the whole."""
+    cases = op.examples or [([()] * (arity(op) if isinstance(op, (Elementwise, Composite)) else 1), {})]
+    for shapes, params in cases:
+        xs = points(op, shapes, seed=3)
+        _, result = opened(op.body, xs, params)
+        whole = op(*xs, **params)
+        assert isinstance(result, Handle)
+        if op.name not in ("reduce_max", "reduce_min"):
+            np.testing.assert_allclose(result.value, whole, rtol=1e-12, atol=1e-14)
+        ct = np.random.default_rng(0).standard_normal(np.shape(whole))[()]
+        mine, theirs = (vjp(g, *xs)[1](ct) for g in (lambda *a: op(*a, **params), lambda *a: op.body(*a, **params)))
+        for a, b in zip(mine, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if isinstance(op, Linear)], ids=name)
+def test_linear_operations_are_linear(op):
+    for shapes, params in op.examples:
+        xs = points(op, shapes)
+        free = differentiable(op, xs)
+        for k in free if not op.joint else free[:1]:
+
+            def apply(v, k=k):
+                return op(*[v if j == k or (op.joint and j in free) else x for j, x in enumerate(xs)], **params)
+
+            if op.joint:
+                zero = op(*[0 * x if j in free else x for j, x in enumerate(xs)], **params)
+                assert np.all(zero == 0)
+            else:
+                np.testing.assert_allclose(apply(3 * xs[k]), 3 * apply(xs[k]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("op", "at", "expected"), [
+    ("relu", (0.0,), (0.0,)),
+    ("abs", (0.0,), (0.0,)),
+    ("maximum", (2.0, 2.0), (0.5, 0.5)),
+    ("minimum", (2.0, 2.0), (0.5, 0.5)),
+    ("leaky_relu", (0.0,), (0.01,)),
+])  # fmt: skip
+def test_subgradients(op, at, expected):
+    assert vjp(REGISTRY[op], *at)[1](1.0) == expected
+
+
+def test_ties_share_equally():
+    out, pullback = vjp(lambda x: REGISTRY["reduce_max"](x, axis=(-1,)), np.array([1.0, 5.0, 5.0]))
+    np.testing.assert_array_equal(pullback(1.0)[0], [0, 0.5, 0.5])
+    assert leaf(out).value == 5
+
+
+def test_product_through_zeros():
+    x = np.array([2.0, 0.0, 3.0])
+    assert vjp(lambda v: REGISTRY["prod"](v, axis=(-1,)), x)[1](1.0)[0].tolist() == [0, 6, 0]
+    x = np.array([2.0, 0.0, 0.0])
+    assert vjp(lambda v: REGISTRY["prod"](v, axis=(-1,)), x)[1](1.0)[0].tolist() == [0, 0, 0]
