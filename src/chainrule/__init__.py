@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import ShapeError as ShapeError
     from .errors import TraceError as TraceError
-    from .explain.explanation import Explanation as Explanation
-    from .explain.explanation import code as code
-    from .explain.explanation import draw as draw
-    from .explain.explanation import explain as explain
+    from .showing.explain import Explanation as Explanation
+    from .showing.explain import code as code
+    from .showing.explain import draw as draw
+    from .showing.explain import explain as explain
     from .trace.formula import Formula as Formula
     from .trace.formula import parse as parse
 
@@ -58,7 +58,7 @@ _HOME = {
     "diff.tensor": "Tensor no_grad tensor",
     "trace.array": "Array",
     "trace.formula": "Formula parse",
-    "explain.explanation": "Explanation code draw explain",
+    "showing.explain": "Explanation code draw explain",
     "errors": "ChainruleError DerivativeError FormulaError InputError ShapeError TraceError",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}

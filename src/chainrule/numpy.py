@@ -18,15 +18,16 @@ import numpy as _np
 
 from .ir.node import NO_PARAMS, Node
 from .ir.op import constant
-from .ir.recording import Handle
+from .ir.recording import Handle, state
 from .trace.array import Array
 from .trace.handles import from_nested, plain
 
 _CREATORS = {"zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "logspace", "tri", "fromiter"}
 
 
-def _made(value: Any) -> Array:
-    return Array(Node(constant, (), NO_PARAMS, value))
+def _made(value: Any) -> Any:
+    """An array to write traced values into; outside every transform, a plain one."""
+    return value if state.depth == 0 else Array(Node(constant, (), NO_PARAMS, value))
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -40,7 +41,7 @@ def array(x: Any, dtype: Any = None) -> Any:
 asarray = array
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Array:
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """`np.full`; the value may be traced."""
     made = _made(_np.zeros(shape, dtype or _np.asarray(plain(fill_value)).dtype))
     made[...] = fill_value
@@ -55,7 +56,7 @@ def __getattr__(name: str) -> Any:
     if name not in _CREATORS:
         return function
 
-    def create(*args: Any, **options: Any) -> Array:
+    def create(*args: Any, **options: Any) -> Any:
         return _made(function(*args, **options))
 
     create.__name__ = name

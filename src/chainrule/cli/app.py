@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from enum import Enum
@@ -61,18 +62,23 @@ def _clean(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except ChainruleError as error:
-            file = str(kwargs.get("target", "")).partition(".py:")[0] + ".py"
-            in_users_file = error.where.startswith(file) or error.where.startswith(str(Path(file).resolve()))
-            _fail("\n  ".join(p for p in (error.what, error.where if in_users_file else "", error.fix) if p))
+            _fail("error", _message(error, str(kwargs.get("target", ""))), 2)
         except OSError as error:
-            _fail(str(error))
+            _fail("error", str(error), 2)
 
     return run
 
 
-def _fail(message: str) -> NoReturn:
-    Console(stderr=True).print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2) from None
+def _message(error: ChainruleError, target: str) -> str:
+    """What is wrong, the line if it is one of the user's file, and what to do."""
+    file = target.partition(".py:")[0] + ".py"
+    in_users_file = error.where.startswith((file, str(Path(file).resolve())))
+    return "\n  ".join(p for p in (error.what, error.where if in_users_file else "", error.fix) if p)
+
+
+def _fail(word: str, message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(f"[red]{word}:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    raise typer.Exit(code) from None
 
 
 def _console() -> Console:
@@ -80,7 +86,7 @@ def _console() -> Console:
 
 
 def _explanation(target: str, at: list[str] | None, wrt: str | None, open: str, shape: list[str] | None) -> Any:
-    from ..explain.explanation import Explanation
+    from ..showing.explain import Explanation
 
     f = function_from(target)
     opened = [o.strip() for o in open.split(",") if o.strip()]
@@ -205,7 +211,7 @@ def check_grad(
     from ..diff.check import check_grads
     from ..diff.staged import as_function, samples
     from ..errors import DerivativeError
-    from ..trace.calls import parameters
+    from ..trace.calls import name_of, parameters
 
     f = as_function(function_from(target), shapes_from(shape or []))
     values = point_from(at or [], f) or samples(f)
@@ -215,18 +221,24 @@ def check_grad(
         raise InputError(
             f"there is no variable {unknown[0]!r}", f"the variables are {', '.join(parameters(f))}", where=""
         )
+
+    def by_position(*xs: Any) -> Any:
+        return f(**dict(zip(names, xs, strict=True)))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    by_position.__name__ = name_of(f)
+    by_position.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])  # type: ignore[attr-defined]
     try:
-        check_grads(lambda *xs: f(**dict(zip(names, xs, strict=True))), [values[n] for n in names], order)
+        check_grads(by_position, [values[n] for n in names], order)
     except DerivativeError as error:
-        Console(stderr=True).print(f"[red]wrong:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from None
+        _fail("wrong", _message(error, target), 1)
     shown = ", ".join(f"{k}={_number(v)}" for k, v in values.items())
     _console().print(
         f"[green]ok:[/] forward mode, reverse mode and differences agree to order {order} at {escape(shown)}"
     )
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def main(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:

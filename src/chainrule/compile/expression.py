@@ -130,7 +130,7 @@ def python_number(x: Any) -> Text:
     elif not math.isfinite(x):
         return Text(f"float('{float(x)}')")
     else:
-        text = str(x) if isinstance(x, np.float32) else repr(float(x))
+        text = str(x) if np.asarray(x).dtype.name == "float32" else repr(float(x))
     return Text(text, 30 if text.startswith("-") else ATOM)
 
 

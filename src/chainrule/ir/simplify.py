@@ -24,6 +24,11 @@ def is_number(x: Any) -> bool:
     return type(x) is not Node and np.ndim(x) == 0
 
 
+def is_truth(x: Any) -> bool:
+    """Whether an input is a truth value: times one it is a number, and it has no negative."""
+    return np.asarray(value_of(x)).dtype.kind == "b"
+
+
 class Simplifier:
     """Builds simplified nodes. It looks only into nodes that it has built, so that named values stay whole."""
 
@@ -60,6 +65,9 @@ def simplified(nodes: Sequence[Node], output: Node) -> Any:
     changed: dict[Node, Any] = {}
     made: dict[Any, Any] = {}
     for n in nodes:
+        if not n.inputs:  # a constant, or the variable that a body was opened on
+            changed[n] = n.value
+            continue
         inputs = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
         key = (n.op, tuple(i if type(i) is Node or is_number(i) else id(i) for i in inputs), repr(n.params))
         if key not in made:
@@ -73,8 +81,12 @@ def _unchanged(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
     for position, neutral in op.neutral.items():
         if len(inputs) == 2 and is_number(inputs[position]) and inputs[position] == neutral:
             other = inputs[1 - position]
-            if np.shape(value_of(other)) == np.broadcast_shapes(*(np.shape(value_of(i)) for i in inputs)):
+            if not is_truth(other) and np.shape(value_of(other)) == np.broadcast_shapes(
+                *(np.shape(value_of(i)) for i in inputs)
+            ):
                 return other
+    if op.name == "alias":
+        return inputs[0]
     if op.name in ("reshape", "broadcast_to") and np.shape(value_of(inputs[0])) == params["shape"]:
         return inputs[0]
     if op.name == "cast" and np.asarray(value_of(inputs[0])).dtype == params["dtype"]:
@@ -97,8 +109,9 @@ def _subtract(s: Simplifier, a: Any, b: Any) -> Any:
 
 
 def _multiply(s: Simplifier, a: Any, b: Any) -> Any:
-    for x, other in ((a, b), (b, a)):
-        if is_number(x) and x == -1:
+    pairs: tuple[tuple[Any, Any], ...] = ((a, b), (b, a))
+    for x, other in pairs:
+        if is_number(x) and x == -1 and not is_truth(other):
             return s.build("negative", other)
         if s.made_by(x, "negative"):
             return s.build("negative", s.build("multiply", *((x.inputs[0], other) if x is a else (other, x.inputs[0]))))
@@ -110,9 +123,13 @@ def _multiply(s: Simplifier, a: Any, b: Any) -> Any:
         return s.build("divide", s.build("multiply", a, b.inputs[0]), b.inputs[1])
     if is_number(b) and type(a) is Node:
         return s.build("multiply", b, a)
-    if s.made_by(b, "multiply") and is_number(b.inputs[0]) and not is_number(a):  # a (2 x) is written 2 x a
+    if _scaled(s, b) and not is_number(a) and not _scaled(s, a):  # a (2 x) is written 2 x a
         return s.build("multiply", b, a)
     return None
+
+
+def _scaled(s: Simplifier, x: Any) -> bool:
+    return s.made_by(x, "multiply") and is_number(x.inputs[0])
 
 
 def _divide(s: Simplifier, a: Any, b: Any) -> Any:

@@ -64,7 +64,7 @@ floor_divide = Elementwise(
     operator.floordiv,
     (None, None),
     numpy=(np.floor_divide,),
-    infix=("//", 20),
+    infix=("//", 19),
     domain=((-2, 2), (0.5, 2)),
 )
 remainder = Elementwise(
@@ -73,7 +73,7 @@ remainder = Elementwise(
     (1, lambda a, b, y: -floor_divide(a, b)),
     numpy=(np.remainder,),
     aliases=("mod",),
-    infix=("%", 20),
+    infix=("%", 19),
     domain=((0.1, 0.4), (0.5, 2)),
 )
 stop_gradient = Elementwise(

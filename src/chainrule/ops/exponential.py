@@ -157,6 +157,10 @@ log_sigmoid = Elementwise(
 silu = Composite(
     "silu",
     lambda x: x * sigmoid(x),
+    text="{0.atom} * sigmoid({0})",
+    scalar="{0.atom} * sigmoid({0})",
+    prelude=_SIGMOID_NUMPY,
+    scalar_prelude=_SIGMOID_MATH,
     aliases=("SiLU", "swish"),
     latex=r"\operatorname{{SiLU}}({0})",
     doc="x * sigmoid(x).",

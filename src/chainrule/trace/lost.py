@@ -41,6 +41,8 @@ def lost(what: str) -> TraceError:
             "use np.stack([...]) or chainrule.numpy.array([...])",
         )
     fix = "keep the value as it is; if no derivative should flow, use chainrule.stop_gradient(x) or x.value"
+    if what == "array":
+        fix = "use np.stack([...]) for a list of traced values, or chainrule.numpy.array([...])"
     name = {"array": "conversion to a plain NumPy array", "item": ".item()"}.get(what, f"{what}()")
     return TraceError(f"{name} of a traced value would lose its derivative", fix)
 

@@ -26,6 +26,8 @@ def _following(code: CodeType) -> dict[int, tuple[str, str]]:
         if step.opname not in _SKIPPED:
             name = (step.argval or ("",))[0] if isinstance(step.argval, tuple) else step.argval
             after = step.opname, name if isinstance(name, str) else ""
+    for offset in range(0, len(code.co_code), 2):  # a frame inside a call may stand on a cache entry of the call
+        found.setdefault(offset, found.get(offset - 2, ("", "")))
     return found
 
 

@@ -120,16 +120,14 @@ class Drawing:
             rows[k] = row
         for k, end in again.items():  # beside its use, where there is room
             others = [rows[j] for j in kept if layers[j] == layers[k]]
-            row = rows[end] + 0.7
-            while any(abs(row - other) < 0.7 for other in others):
-                row += 0.35
+            row = rows[end] + 0.75
+            while any(abs(row - other) < 0.75 for other in others):
+                row += 0.25
             rows[k] = row
             kept.append(k)
         rows = [row - min(rows) for row in rows]
         if self.down:
-            step = (
-                max(v.width + 2 * _width(max(v.value, v.gradient, key=len), SMALL) for v in self.vertices) * 0.75 + 40
-            )
+            step = self._step(layers, rows)
             points = [(row * step + step / 2, level * LEVEL + 40.0) for level, row in zip(layers, rows, strict=True)]
             size = (max(rows) + 1) * step + 40, max(layers) * LEVEL + 80.0
         else:
@@ -141,6 +139,18 @@ class Drawing:
         for e, chain in zip(self.edges, chains, strict=True):
             e.bends = [points[k] for k in chain]
         return size
+
+    def _step(self, layers: list[int], rows: list[float]) -> float:
+        """The width of a row in a picture that runs downward: enough for neighbours, with their values beside them."""
+        step = 120.0
+        places = sorted((level, row, k) for k, (level, row) in enumerate(zip(layers, rows, strict=True)))
+        for (level, row, k), (next_level, next_row, j) in itertools.pairwise(places):
+            if level == next_level and next_row > row:
+                left, right = (self.vertices[i] if i < len(self.vertices) else None for i in (k, j))
+                beside = max(_width(left.value, SMALL), _width(left.gradient, SMALL)) if left else 0
+                half = sum(v.width / 2 for v in (left, right) if v)
+                step = max(step, (half + beside + 24) / (next_row - row))
+        return step
 
     def _columns(self, layers: list[int]) -> tuple[dict[int, float], float]:
         """The centre of each layer, and the width of the picture."""

@@ -1,1 +1,0 @@
-"""Showing a computation: programs, tables, drawings, reports."""

@@ -1,0 +1,210 @@
+"""Explanations, tables, drawings, and the files they write."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.showing.show import shown
+
+
+def f(x, y, z):
+    g = x + y
+    h = g * z
+    return h + x
+
+
+@pytest.fixture
+def e():
+    return cr.explain(f, x=-2.0, y=5.0, z=-4.0)
+
+
+def net(p, x, y):
+    z = x @ p["W"] + p["b"]
+    h = np.tanh(z)
+    e = h @ p["V"] - y
+    loss = np.mean(e**2)
+    return loss
+
+
+@pytest.fixture
+def network():
+    rng = np.random.default_rng(0)
+    p = {"W": rng.standard_normal((3, 4)), "b": np.zeros(4), "V": rng.standard_normal((4, 2))}
+    return cr.explain(net, p, rng.standard_normal((5, 3)), rng.standard_normal((5, 2)), wrt="W,b,V")
+
+
+def test_value_and_gradients(e, network):
+    assert e.value == -14.0
+    assert e.gradients == {"x": -3.0, "y": -4.0, "z": 3.0}
+    assert list(network.gradients) == ["W", "b", "V"]
+    assert network.gradients["b"].shape == (4,)
+
+
+def test_formula_and_function_agree():
+    a = cr.explain("g = x + y; h = g*z; h + x", x=-2, y=5, z=-4)
+    b = cr.explain(f, -2.0, 5.0, -4.0)
+    assert str(a.code()) == str(b.code())
+    assert str(a.table()) == str(b.table())
+
+
+def test_table(e):
+    rows = {r.name: r for r in e.table()}
+    assert list(rows) == ["x", "y", "z", "g", "h", "f"]
+    assert (rows["g"].operation, rows["g"].value, rows["g"].gradient) == ("x + y", 3.0, -4.0)
+    assert rows["f"].role == "output"
+    assert e.table()["h"].value == -12.0
+    with pytest.raises(KeyError):
+        e.table()["q"]
+    assert str(e.table()).splitlines()[5].split() == ["g", "x", "+", "y", "3", "-4"]
+    assert len(e.table()) == 6
+
+
+def test_gradients_in_the_table_are_the_engines():
+    """Every intermediate gradient, checked by cutting the function at that node."""
+    table = cr.explain("a = x*y; b = sin(a) + x; c = b*b*a; c/(1 + x^2)", x=0.7, y=-1.3).table()
+    x, y = 0.7, -1.3
+    a, b = x * y, np.sin(x * y) + x
+    assert table["b"].gradient == pytest.approx(2 * b * a / (1 + x**2))
+    assert table["a"].gradient == pytest.approx((b * b + 2 * b * a * np.cos(a)) / (1 + x**2))
+
+
+def test_draw_svg(e):
+    root = ET.fromstring(e.draw(partials=True).svg)
+    texts = ["".join(t.itertext()) for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    for expected in ("x", "g = x + y", "-14", "-12", "-3"):
+        assert expected in texts
+    blue = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text") if t.get("fill") == "#1453c4"]
+    assert sorted(blue) == sorted(["-3", "-4", "3", "-4", "1", "1"])
+    purple = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text") if t.get("fill") == "#8e24aa"]
+    assert sorted(purple) == sorted(["1", "1", "-4", "3", "1", "1"])
+    assert e._repr_html_().count("<svg") == 1
+    assert e.draw()._repr_svg_().startswith("<svg")
+
+
+def boxes(drawing):
+    return [(v.x - v.width / 2, v.y - 17, v.x + v.width / 2, v.y + 17) for v in drawing.vertices]
+
+
+@pytest.mark.parametrize("size", [3, 8, 20, 60])
+def test_drawings_do_not_overlap(size):
+    rng = np.random.default_rng(size)
+
+    def random(x, y):
+        values = [x, y]
+        while len(values) < size:
+            a, b = (values[int(i)] for i in rng.integers(max(0, len(values) - 6), len(values), 2))
+            values.append(np.sin(a) * b if len(values) % 3 else a + b)
+        total = values[-1]
+        for v in values[2:-1:5]:
+            total = total + v
+        return total
+
+    drawing = cr.draw(random, 0.5, 0.8)
+    found = boxes(drawing)
+    width, height = drawing.size
+    for k, (a, b, c, d) in enumerate(found):
+        assert a >= 0
+        assert b >= 0
+        assert c <= width
+        assert d <= height
+        for p, q, r, s in found[:k]:
+            assert c <= p or r <= a or d <= q or s <= b
+
+
+def test_drawing_tells_roles_apart(network):
+    roles = {v.name: v.role for v in network.draw().vertices}
+    assert (roles["W"], roles["x"], roles["z"], roles["loss"]) == ("input", "data", "stage", "output")
+    value = next(v.value for v in network.draw().vertices if v.name == "W")
+    assert value.startswith("3×4, ‖·‖ = ")
+    labels = {e.label for e in network.draw(partials=True).edges}
+    assert "h.T @ dhV" in labels
+
+
+def test_dot_and_mermaid(e):
+    dot = e.draw().dot
+    assert dot.startswith('digraph "f" {')
+    assert dot.count("->") == 6
+    mermaid = e.draw(partials=True).mermaid
+    assert mermaid.startswith("flowchart LR")
+    assert mermaid.count("-->") == 6
+
+
+def test_files(e, network, tmp_path):
+    for explanation in (e, network):
+        for suffix in (".html", ".md", ".json", ".txt", ".py", ".svg", ".png", ".dot", ".mmd"):
+            path = explanation.save(tmp_path / f"report{suffix}")
+            assert path.stat().st_size > 100
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    data = json.loads(e.json())
+    assert data["value"] == -14.0
+    assert data["gradients"] == {"x": -3.0, "y": -4.0, "z": 3.0}
+    assert [n["name"] for n in data["nodes"]] == ["x", "y", "z", "g", "h", "f"]
+    with pytest.raises(cr.InputError, match="use one of"):
+        e.save(tmp_path / "report.docx")
+    with pytest.raises(cr.InputError, match="use one of"):
+        e.draw(tmp_path / "report.bmp")
+
+
+def test_json_of_infinite_values():
+    data = json.loads(cr.explain("x/y", x=np.inf, y=1.0).json())
+    assert data["value"] == "inf"
+
+
+def test_png_has_text(e):
+    """The picture is not blank: text was drawn with the bundled font."""
+    import io
+
+    import matplotlib.image
+
+    pixels = matplotlib.image.imread(io.BytesIO(e.draw().png))[..., :3]
+    assert (pixels.min(axis=-1) < 0.3).mean() > 0.001
+    blue = (pixels[..., 2] > 0.6) & (pixels[..., 0] < 0.3)
+    assert blue.sum() > 50
+
+
+def test_terminal(e):
+    from rich.console import Console
+
+    console = Console(width=100, record=True, file=__import__("io").StringIO())
+    console.print(e)
+    text = console.export_text()
+    for part in ("def f_grad(x, y, z):", "dg = z", "gradient", "-14"):
+        assert part in text
+    assert "dg = z" in str(e)
+    assert repr(e) == str(e)
+
+
+def test_without_a_point():
+    text = str(cr.explain("x*y"))
+    assert "example" in text
+
+
+def test_shown():
+    assert [shown(v) for v in (3.0, -0.0, 1e-9, 123456.789, np.nan, True, None)] == [
+        "3",
+        "0",
+        "1e-09",
+        "1.235e+05",
+        "nan",
+        "True",
+        "",
+    ]
+    assert shown(np.array([1.0, 2.5])) == "[1, 2.5]"
+    assert shown(np.ones((10, 3))) == "10×3, ‖·‖ = 5.477"
+
+
+def test_speed_of_the_main_job():
+    """Not a benchmark: a guard against something quadratic."""
+
+    def long(x):
+        for _ in range(300):
+            x = np.sin(x) + x
+        return x
+
+    assert cr.explain(long, 0.5).value == pytest.approx(long(0.5))
