@@ -15,7 +15,6 @@ test: $(VENV)/.tested $(if $(PEERS),$(VENV)/.peers)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 tests
-	$(BIN)/python -m pytest -p no:cacheprovider tests/test_documentation.py
 
 bench: $(VENV)/.tested $(VENV)/.peers
 	$(BIN)/python bench/run.py

@@ -110,7 +110,7 @@ def opened(graph: Graph, names: Collection[str]) -> Graph:
         made = n.op.body(*args, **n.params) if n.op in ops and n.op.body else record(n.op, tuple(args), n.params)
         if isinstance(made, Handle):
             node = made.node
-            node.code, node.lasti, node.outer, node.given_name = n.code, n.lasti, n.outer, n.given_name
+            node.code, node.lasti, node.outer, node.given_name = n.code, n.lasti, n.calls[1:], n.given_name
             kept.add(node)
         return made
 

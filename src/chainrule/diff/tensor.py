@@ -198,8 +198,10 @@ class Tensor(Array):
         return fn.copy(self)
 
     def __repr__(self) -> str:
+        values = np.asarray(self.value)
+        whole = values.dtype.kind != "f" or bool(np.all(~np.isfinite(values) | (values == np.round(values))))
         text = np.array2string(
-            np.asarray(self.value), separator=", ", prefix="tensor(", precision=4, suppress_small=False
+            values, separator=", ", prefix="tensor(", precision=4, floatmode="maxprec" if whole else "fixed"
         )
         if self.dtype.name not in ("float32", "int64", "bool"):
             text += f", dtype={self.dtype}"

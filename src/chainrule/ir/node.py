@@ -44,8 +44,14 @@ class Node:
         self.order = next(_counter)
         self.code = code
         self.lasti = lasti
-        self.outer: tuple[tuple[CodeType, int], ...] = ()
         self.given_name: str | None = None
+
+    @property
+    def calls(self) -> tuple[tuple[CodeType, int], ...]:
+        """The line that made this value and, where they were recorded, the calls around it, innermost first."""
+        if self.code is None:
+            return ()
+        return ((self.code, self.lasti), *getattr(self, "outer", ()))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -82,9 +82,9 @@ class Handle:
         return self.node.value
 
 
-def frozen(x: Any) -> Any:
-    """A constant as it is kept in a graph: later changes of the user's array must not reach it."""
-    if type(x) is np.ndarray and x.flags.writeable:
+def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A constant array as it is kept in a graph: later changes of the user's array must not reach it."""
+    if x.flags.writeable:
         x = x.copy()
         x.flags.writeable = False
     return x
@@ -97,7 +97,7 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
     """
     inputs: list[Any] = []
     values: list[Any] = []
-    kind: type[Handle] | None = None
+    kind: Any = None
     history = False
     for a in args:
         if isinstance(a, Handle):
@@ -105,11 +105,11 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             inputs.append(node)
             values.append(node.value)
             if kind is None or a.rank > kind.rank:
-                kind = type(a)
+                kind = a.__class__
             if node.op is not constant:
                 history = True
         else:
-            inputs.append(a)
+            inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
             values.append(a)
     try:
         value = op.value(*values, **params) if known is None else known
@@ -117,19 +117,32 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
         raise
     except (ValueError, TypeError, IndexError) as error:
         raise _explained(op, inputs, error) from error
-    assert kind is not None
     if not history or not state.recording:
         return kind(Node(constant, (), NO_PARAMS, value))
-    for k, i in enumerate(inputs):
-        if type(i) is np.ndarray:
-            inputs[k] = frozen(i)
-    frame = _getframe(2)
-    while frame.f_code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
+    return kind(_located(op, tuple(inputs), params, value, _getframe(2)))
+
+
+def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False) -> Any:
+    """`record` for the commonest case, an operator between a handle and a Python number."""
+    node = a._node if a._view is None else a.node
+    if node.op is constant or not state.recording:
+        return record(op, (number, a) if reflected else (a, number))
+    x = node.value
+    value = op.value(number, x) if reflected else op.value(x, number)
+    inputs = (number, node) if reflected else (node, number)
+    return a.__class__(_located(op, inputs, NO_PARAMS, value, _getframe(2)))
+
+
+def _located(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any], value: Any, frame: Any) -> Node:
+    """A node that knows the user's line: the innermost frame from `frame` outward that is no library's."""
+    code = frame.f_code
+    while code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
         frame = frame.f_back
-    made = Node(op, tuple(inputs), params, value, frame.f_code, frame.f_lasti)  # type: ignore[arg-type]
+        code = frame.f_code
+    made = Node(op, inputs, params, value, code, frame.f_lasti)  # type: ignore[arg-type]
     if state.naming:
         made.outer = _outer(frame)
-    return kind(made)
+    return made
 
 
 def _outer(frame: Any) -> tuple[Any, ...]:

@@ -17,12 +17,13 @@ def by_name(name: str) -> Op | None:
 
 def by_ufunc(ufunc: object) -> Op | None:
     """The operation that implements a NumPy or SciPy function, or None."""
-    found = _functions().get(ufunc)
+    found = _cache.get("functions", _NOTHING)[1].get(ufunc) or _functions().get(ufunc)
     if found is None and getattr(ufunc, "signature", "") is None:  # an elementwise ufunc of another library
         found = _names().get(getattr(ufunc, "__name__", ""))
     return found
 
 
+_NOTHING: tuple[int, dict[object, Op]] = (-1, {})
 _cache: dict[str, tuple[int, dict[object, Op]]] = {}
 
 

@@ -118,13 +118,9 @@ class Drawing:
         rows = [0.0] * len(layers)
         for k, (row, _) in zip(kept, layout.coords, strict=True):
             rows[k] = row
-        for k, end in again.items():  # beside its use, where there is room
-            others = [rows[j] for j in kept if layers[j] == layers[k]]
-            row = rows[end] + 0.75
-            while any(abs(row - other) < 0.75 for other in others):
-                row += 0.25
-            rows[k] = row
-            kept.append(k)
+        for k, end in again.items():
+            rows[k] = rows[end] + 0.8
+        _spread(layers, rows)
         rows = [row - min(rows) for row in rows]
         if self.down:
             step = self._step(layers, rows)
@@ -320,6 +316,16 @@ def _layers(count: int, edges: list[Edge]) -> list[int]:
         if k not in before and k in after:
             layers[k] = min(layers[j] for j in after[k]) - 1
     return layers
+
+
+def _spread(layers: list[int], rows: list[float]) -> None:
+    """Move the places within each layer apart where they are closer than four fifths of a row."""
+    by_layer: dict[int, list[int]] = {}
+    for k in sorted(range(len(rows)), key=lambda k: rows[k]):
+        by_layer.setdefault(layers[k], []).append(k)
+    for members in by_layer.values():
+        for before, k in itertools.pairwise(members):
+            rows[k] = max(rows[k], rows[before] + 0.8)
 
 
 def _svg_vertex(v: Vertex, down: bool) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ShapeError, TraceError
 from ..ir.op import Op
-from ..ir.recording import Handle, record, state
+from ..ir.recording import Handle, record, record_with_number, state
 from ..ops import arithmetic as ar
 from ..ops import exponential as ex
 from ..ops import indexing as ix
@@ -23,14 +23,11 @@ from .lost import lost
 
 
 def _binary(op: Op, reflected: bool = False) -> Callable[..., Any]:
-    if reflected:
-
-        def method(self: Array, other: Any) -> Any:
-            return record(op, (operand(other), self))
-    else:
-
-        def method(self: Array, other: Any) -> Any:
-            return record(op, (self, operand(other)))
+    def method(self: Array, other: Any) -> Any:
+        if other.__class__ is float or other.__class__ is int:
+            return record_with_number(op, self, other, reflected)
+        other = operand(other)
+        return record(op, (other, self) if reflected else (self, other))
 
     return method
 

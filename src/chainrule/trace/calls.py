@@ -194,11 +194,11 @@ def owned(leaves: Sequence[Any], floats: Sequence[bool]) -> list[Any]:
     seen: set[int] = set()
     result: list[Any] = []
     for x, is_float in zip(leaves, floats, strict=True):
-        if isinstance(x, np.ndarray):
+        if is_float and not isinstance(x, Handle):
+            x = float(x)
+        elif isinstance(x, np.ndarray):
             if id(x) in seen or x.base is not None or not x.flags.writeable:
                 x = x.copy()
             seen.add(id(x))
-        elif is_float and not isinstance(x, Handle):
-            x = float(x)
         result.append(x)
     return result

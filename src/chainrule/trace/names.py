@@ -40,9 +40,7 @@ def user_name(node: Node) -> str | None:
         return user_name(inner) if inner.op is not node.op else inner.given_name
     if node.given_name is not None:
         return node.given_name
-    if node.code is None:
-        return None
-    for code, lasti in ((node.code, node.lasti), *node.outer):
+    for code, lasti in node.calls:
         opname, name = _following(code).get(lasti, ("", ""))
         if opname.startswith("STORE_") and opname != "STORE_SUBSCR":
             return name

@@ -1,0 +1,9 @@
+"""NumPy's functions on traced values: each line says which operation a function is, with NumPy's own signature."""
+
+from .dispatch import FUNCTIONS as FUNCTIONS
+from .dispatch import call_function as call_function
+from .dispatch import call_ufunc as call_ufunc
+from .products import *  # noqa: F403
+from .reductions import *  # noqa: F403
+from .shapes import *  # noqa: F403
+from .values import *  # noqa: F403
