@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.recording import Handle
-from ..ops.shape import reshape, stack
+from ..ops.broadcasting import reshape
+from ..ops.shape import stack
 from ..trace.calls import Argnums, Selection, Trace, select, traced_call
 from ..trace.handles import dtype_of, plain
 from ..trace.tree import flatten, unflatten

@@ -14,9 +14,9 @@ from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, variable
 from ..ir.recording import Handle
 from ..ops.arithmetic import alias
+from ..ops.broadcasting import broadcast_to, sum_to
 from ..ops.kinds import Elementwise, Linear
-from ..ops.reduction import sum_to
-from ..ops.shape import broadcast_to, cast
+from ..ops.shape import cast
 from ..trace.array import Array
 from ..trace.handles import dtype_of, plain
 

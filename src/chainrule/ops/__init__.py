@@ -1,13 +1,37 @@
 """The vocabulary: every operation, declared once. Importing this package declares them all."""
 
 from ..ir.op import REGISTRY, Op
-from . import arithmetic, exponential, indexing, linalg, piecewise, reduction, shape, special, structured, trigonometric
+from . import (
+    arithmetic,
+    broadcasting,
+    exponential,
+    indexing,
+    linalg,
+    piecewise,
+    reduction,
+    shape,
+    special,
+    structured,
+    trigonometric,
+)
 from .kinds import Composite, Elementwise, Linear, Operation
 from .structured import Structured
 
 __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", "Structured", "by_name", "by_ufunc"]
 
-_FAMILIES = (arithmetic, piecewise, exponential, trigonometric, special, shape, reduction, linalg, indexing, structured)
+_FAMILIES = (
+    arithmetic,
+    broadcasting,
+    piecewise,
+    exponential,
+    trigonometric,
+    special,
+    shape,
+    reduction,
+    linalg,
+    indexing,
+    structured,
+)
 
 
 def by_name(name: str) -> Op | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .broadcasting import sum_to
 from .kinds import Linear
-from .reduction import sum_to
 
 
 class _Here:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .broadcasting import broadcast_to, reshape, sum_to
 from .kinds import Linear
-from .reduction import sum_to
-from .shape import broadcast_to, reshape, transpose
+from .shape import transpose
 
 
 def matrix_transpose(x: Any) -> Any:

@@ -1,7 +1,4 @@
-"""Reductions along axes.
-
-Every `axis` here is a tuple of negative ints (axes counted from the end); `chainrule.trace` normalises what users write.
-"""
+"""Reductions along axes."""
 
 from __future__ import annotations
 
@@ -10,91 +7,21 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import stop_gradient
+from .broadcasting import AXES, Axes, axes_text, count, kept, reduction_text, reshape, sum
 from .exponential import exp, log, sqrt
+from .indexing import getitem
 from .kinds import Composite, Linear
 from .piecewise import equal, isfinite, where
-from .shape import broadcast_to, reshape
+from .shape import concatenate
 
-Axes = tuple[int, ...]
-
-
-AXES = (  # examples for a reduction: every axis, one, several, axes kept, nothing to reduce, nothing there
-    (((2, 3),), {"axis": (-2, -1)}),
-    (((2, 3),), {"axis": (-2,)}),
-    (((2, 3, 2),), {"axis": (-3, -1), "keepdims": True}),
-    (((),), {"axis": ()}),
-    (((4, 0),), {"axis": (-2,)}),
-)
 ALONG = ((((2, 3),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2, -1)}), (((4,),), {"axis": (-1,)}))
 
 
-def axes_text(axis: Axes | None, ndim: int) -> str:
-    """`axis=...` as NumPy code writes it."""
-    if axis is None or len(axis) == ndim:
-        return ""
-    positive = tuple(a + ndim for a in axis)
-    return f", axis={positive[0] if len(positive) == 1 else positive}"
-
-
-def _text(name: str) -> Any:
-    def text(args: list[Any], node: Any) -> str:
-        axis = node.params.get("axis")
-        keep = ", keepdims=True" if node.params.get("keepdims") else ""
-        return f"np.{name}({args[0]}{axes_text(axis, np.ndim(node.inputs[0].value))}{keep})"
-
-    return text
-
-
-def expand(y: Any, x: Any, axis: Axes, keepdims: bool = True) -> Any:
-    """A reduced value broadcast back to the shape of what it was reduced from."""
-    return broadcast_to(kept(y, x, axis, keepdims), shape=np.shape(x))
-
-
-def kept(y: Any, x: Any, axis: Axes, keepdims: bool = False) -> Any:
-    """A reduced value with its reduced axes kept as axes of length one."""
-    if keepdims or np.ndim(y) == 0:  # a scalar broadcasts as it is
-        return y
-    shape = list(np.shape(x))
-    for a in axis:
-        shape[a] = 1
-    return reshape(y, shape=tuple(shape))
-
-
-def count(x: Any, axis: Axes) -> int:
-    """How many entries a reduction over `axis` runs over."""
-    n = 1
-    for a in axis:
-        n *= np.shape(x)[a]
-    return n
-
-
-def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
-    """Sum `x` over the axes along which `shape` was broadcast: the transpose of broadcasting."""
-    have = np.shape(x)
-    if have == shape:
-        return x
-    lead = len(have) - len(shape)
-    axis = [k - len(have) for k in range(lead)]
-    axis += [k - len(shape) for k, n in enumerate(shape) if n == 1 and have[k + lead] != 1]
-    if lead == len(axis):
-        return sum(x, axis=tuple(axis), keepdims=False)
-    y = sum(x, axis=tuple(axis), keepdims=True)
-    return reshape(y, shape=shape) if lead else y
-
-
-sum = Linear(
-    "sum",
-    lambda x, axis, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
-    (lambda ct, x, axis, keepdims=False: expand(ct, x, axis, keepdims),),
-    text=_text("sum"),
-    examples=AXES,
-    latex=r"\sum {0}",
-)
 mean = Composite(
     "mean",
     lambda x, axis, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / count(x, axis),
     value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
-    text=_text("mean"),
+    text=reduction_text("mean"),
     examples=AXES,
     latex=r"\operatorname{{mean}}({0})",
 )
@@ -121,7 +48,7 @@ def _extreme(name: str, function: Any) -> Composite:
         body,
         value=value,
         pullback=pullback,
-        text=_text(name.removeprefix("reduce_")),
+        text=reduction_text(name.removeprefix("reduce_")),
         examples=AXES,
         latex=rf"\{name.removeprefix('reduce_')} {{0}}",
         doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",
@@ -154,14 +81,10 @@ def _prod(x: Any, axis: Axes, keepdims: bool = False) -> Any:
 
 
 def _cut(x: Any, axis: int, start: int, stop: int) -> Any:
-    from .indexing import getitem
-
     return getitem(x, index=(Ellipsis, slice(start, stop)) + (slice(None),) * (-axis - 1))
 
 
 def _joined(a: Any, b: Any, axis: int) -> Any:
-    from .shape import concatenate
-
     return concatenate(a, b, axis=axis)
 
 
@@ -169,7 +92,7 @@ prod = Composite(
     "prod",
     _prod,
     value=lambda x, axis, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
-    text=_text("prod"),
+    text=reduction_text("prod"),
     examples=AXES,
     latex=r"\prod {0}",
 )
@@ -181,7 +104,7 @@ def _var(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
 
 
 def _moment_text(name: str) -> Any:
-    plain = _text(name)
+    plain = reduction_text(name)
 
     def text(args: list[Any], node: Any) -> str:
         ddof = node.params.get("ddof", 0)
@@ -254,7 +177,7 @@ logsumexp = Composite(
     value=_quiet(_logsumexp),
     pullback=_logsumexp_pullback,
     examples=AXES[:3],
-    text=lambda args, node: _text("logsumexp")(args, node).replace("np.", "special.", 1),
+    text=lambda args, node: reduction_text("logsumexp")(args, node).replace("np.", "special.", 1),
     latex=r"\log \sum e^{{{0}}}",
     prelude="from scipy import special\n",
     doc="log(sum(exp(x))) along axes, without overflow.",

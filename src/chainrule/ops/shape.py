@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .indexing import getitem
 from .kinds import Linear
-
-
-def _tuple(shape: tuple[int, ...]) -> str:
-    return repr(tuple(int(n) for n in shape))
 
 
 def _transpose_text(args: list[Any], node: Any) -> str:
@@ -18,18 +15,6 @@ def _transpose_text(args: list[Any], node: Any) -> str:
     if axes == tuple(range(-1, -len(axes) - 1, -1)):
         return f"{args[0].atom}.T"
     return f"np.transpose({args[0]}, {tuple(a + len(axes) for a in axes)})"
-
-
-def _broadcast_text(args: list[Any], node: Any) -> str:
-    if np.ndim(node.value) and type(node.inputs[0]) is not type(node):
-        return f"np.full({_tuple(node.params['shape'])}, {args[0]})"
-    return f"np.broadcast_to({args[0]}, {_tuple(node.params['shape'])})"
-
-
-def _sum_back(ct: Any, x: Any, shape: Any) -> Any:
-    from .reduction import sum_to
-
-    return sum_to(ct, np.shape(x))
 
 
 def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -41,15 +26,6 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(back)
 
 
-reshape = Linear(
-    "reshape",
-    lambda x, shape: np.reshape(x, shape),
-    (lambda ct, x, shape: reshape(ct, shape=np.shape(x)),),
-    text=lambda args, node: f"np.reshape({args[0]}, {_tuple(node.params['shape'])})",
-    latex="{0}",
-    view=True,
-    examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),
-)
 transpose = Linear(
     "transpose",
     lambda x, axes: np.transpose(x, axes),
@@ -60,28 +36,15 @@ transpose = Linear(
     doc="Axes permuted; `axes` are negative ints.",
     examples=((((2, 3, 4),), {"axes": (-1, -3, -2)}), (((2, 3),), {"axes": (-1, -2)})),
 )
-broadcast_to = Linear(
-    "broadcast_to",
-    lambda x, shape: np.broadcast_to(x, shape),
-    (_sum_back,),
-    text=_broadcast_text,
-    latex="{0}",
-    view=True,
-    examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)}), (((1,),), {"shape": (0,)})),
-)
 
 
 def _concatenate_back(i: int, ct: Any, *xs: Any, axis: int) -> Any:
-    from .indexing import getitem
-
     start = sum(np.shape(x)[axis] for x in xs[:i])
     cut = slice(start, start + np.shape(xs[i])[axis])
     return getitem(ct, index=(Ellipsis, cut) + (slice(None),) * (-axis - 1))
 
 
 def _stack_back(i: int, ct: Any, *xs: Any, axis: int) -> Any:
-    from .indexing import getitem
-
     return getitem(ct, index=(Ellipsis, i) + (slice(None),) * (-axis - 1))
 
 
@@ -127,8 +90,6 @@ roll = Linear(
 
 
 def _unpad(ct: Any, x: Any, width: tuple[tuple[int, int], ...]) -> Any:
-    from .indexing import getitem
-
     return getitem(ct, index=tuple(slice(low, n - high) for (low, high), n in zip(width, np.shape(ct), strict=True)))
 
 

@@ -12,6 +12,7 @@ from ..errors import TraceError, caller
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, View, record
+from ..ops import broadcasting as bc
 from ..ops import indexing as ix
 from ..ops import shape as sh
 
@@ -63,8 +64,8 @@ def written(view: View, new: Any) -> Any:
     base = view.base
     if view.op is ix.getitem:
         return record(ix.index_set, (base, new), view.params)
-    if view.op is sh.reshape:
-        return record(sh.reshape, (new,), {"shape": np.shape(base.value)})
+    if view.op is bc.reshape:
+        return record(bc.reshape, (new,), {"shape": np.shape(base.value)})
     if view.op is sh.transpose:
         return record(sh.transpose, (new,), {"axes": sh.inverse(view.params["axes"])})
     if view.op is sh.flip:

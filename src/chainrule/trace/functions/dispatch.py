@@ -10,10 +10,10 @@ import numpy as np
 
 from ...errors import ShapeError, TraceError
 from ...ir.recording import Handle, record
+from ...ops import broadcasting as bc
 from ...ops import by_ufunc
 from ...ops import indexing as ix
 from ...ops import piecewise as pw
-from ...ops import shape as sh
 from ..handles import constant_like, operand, split_index
 from ..lost import ufunc_of
 
@@ -87,7 +87,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
         return FUNCTIONS[np.cumsum](*inputs, **{"axis": 0, **options})
     if method == "outer":
         a, b = (operand(i) for i in inputs)
-        return ufunc_of(ufunc)(sh.reshape(a, shape=(*np.shape(a), *(1,) * np.ndim(b))), b)  # type: ignore[operator]
+        return ufunc_of(ufunc)(bc.reshape(a, shape=(*np.shape(a), *(1,) * np.ndim(b))), b)  # type: ignore[operator]
     raise TraceError(f"np.{ufunc.__name__}.{method} of a traced value is not supported", "write it in other operations")
 
 

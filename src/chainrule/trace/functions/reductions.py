@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import TraceError
+from ...ops import broadcasting as bc
 from ...ops import piecewise as pw
 from ...ops import reduction as rd
 from ...ops import shape as sh
@@ -36,7 +37,7 @@ def _reduction(op: Any, *functions: Any) -> Callable[..., Any]:
     return implements(*functions)(version)
 
 
-sum_ = _reduction(rd.sum, np.sum)
+sum_ = _reduction(bc.sum, np.sum)
 mean = _reduction(rd.mean, np.mean)
 prod = _reduction(rd.prod, np.prod)
 max_ = _reduction(rd.reduce_max, np.max, np.amax)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import ShapeError, TraceError
 from ...ir.recording import Handle
+from ...ops import broadcasting as bc
 from ...ops import indexing as ix
 from ...ops import shape as sh
 from ..handles import from_nested, operand, plain, view_of
@@ -31,7 +32,7 @@ def reshape(a: Any, shape: Any = None, order: str = "C", **options: Any) -> Any:
         sizes[sizes.index(-1)] = total // known if known else 0
     if int(np.prod(sizes)) != total or min(sizes, default=0) < 0:
         raise ShapeError(f"cannot reshape an array of shape {np.shape(a)} ({total} entries) into {tuple(sizes)}")
-    return _view(a, sh.reshape, shape=tuple(sizes))
+    return _view(a, bc.reshape, shape=tuple(sizes))
 
 
 def _view(a: Any, op: Any, **params: Any) -> Any:
@@ -132,7 +133,7 @@ def atleast_2d(a: Any) -> Any:
 @implements(np.broadcast_to)
 def broadcast_to(a: Any, shape: Any, **_: Any) -> Any:
     """`np.broadcast_to`."""
-    return _view(a, sh.broadcast_to, shape=tuple(shape) if isinstance(shape, (tuple, list)) else (shape,))
+    return _view(a, bc.broadcast_to, shape=tuple(shape) if isinstance(shape, (tuple, list)) else (shape,))
 
 
 @implements(np.broadcast_arrays)

@@ -1,0 +1,116 @@
+"""Broadcasting and summing, each the transpose of the other, and reshaping.
+
+Every `axis` in these families is a tuple of negative ints (axes counted from the end), so that axes may be added in
+front; `chainrule.trace` normalises what users write.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .kinds import Linear
+
+Axes = tuple[int, ...]
+AXES = (  # examples for a reduction: every axis, one, several, axes kept, nothing to reduce, nothing there
+    (((2, 3),), {"axis": (-2, -1)}),
+    (((2, 3),), {"axis": (-2,)}),
+    (((2, 3, 2),), {"axis": (-3, -1), "keepdims": True}),
+    (((),), {"axis": ()}),
+    (((4, 0),), {"axis": (-2,)}),
+)
+
+
+def axes_text(axis: Axes | None, ndim: int) -> str:
+    """`axis=...` as NumPy code writes it."""
+    if axis is None or len(axis) == ndim:
+        return ""
+    positive = tuple(a + ndim for a in axis)
+    return f", axis={positive[0] if len(positive) == 1 else positive}"
+
+
+def reduction_text(name: str) -> Any:
+    def text(args: list[Any], node: Any) -> str:
+        axis = node.params.get("axis")
+        keep = ", keepdims=True" if node.params.get("keepdims") else ""
+        return f"np.{name}({args[0]}{axes_text(axis, np.ndim(node.inputs[0].value))}{keep})"
+
+    return text
+
+
+def _tuple(shape: tuple[int, ...]) -> str:
+    return repr(tuple(int(n) for n in shape))
+
+
+def _broadcast_text(args: list[Any], node: Any) -> str:
+    if np.ndim(node.value) and type(node.inputs[0]) is not type(node):
+        return f"np.full({_tuple(node.params['shape'])}, {args[0]})"
+    return f"np.broadcast_to({args[0]}, {_tuple(node.params['shape'])})"
+
+
+def expand(y: Any, x: Any, axis: Axes, keepdims: bool = True) -> Any:
+    """A reduced value broadcast back to the shape of what it was reduced from."""
+    return broadcast_to(kept(y, x, axis, keepdims), shape=np.shape(x))
+
+
+def kept(y: Any, x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    """A reduced value with its reduced axes kept as axes of length one."""
+    if keepdims or np.ndim(y) == 0:  # a scalar broadcasts as it is
+        return y
+    shape = list(np.shape(x))
+    for a in axis:
+        shape[a] = 1
+    return reshape(y, shape=tuple(shape))
+
+
+def count(x: Any, axis: Axes) -> int:
+    """How many entries a reduction over `axis` runs over."""
+    n = 1
+    for a in axis:
+        n *= np.shape(x)[a]
+    return n
+
+
+def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `x` over the axes along which `shape` was broadcast: the transpose of broadcasting."""
+    have = np.shape(x)
+    if have == shape:
+        return x
+    lead = len(have) - len(shape)
+    axis = [k - len(have) for k in range(lead)]
+    axis += [k - len(shape) for k, n in enumerate(shape) if n == 1 and have[k + lead] != 1]
+    if lead == len(axis):
+        return sum(x, axis=tuple(axis), keepdims=False)
+    y = sum(x, axis=tuple(axis), keepdims=True)
+    return reshape(y, shape=shape) if lead else y
+
+
+reshape = Linear(
+    "reshape",
+    lambda x, shape: np.reshape(x, shape),
+    (lambda ct, x, shape: reshape(ct, shape=np.shape(x)),),
+    text=lambda args, node: f"np.reshape({args[0]}, {_tuple(node.params['shape'])})",
+    latex="{0}",
+    view=True,
+    examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),
+)
+broadcast_to = Linear(
+    "broadcast_to",
+    lambda x, shape: np.broadcast_to(x, shape),
+    (lambda ct, x, shape: sum_to(ct, np.shape(x)),),
+    text=_broadcast_text,
+    latex="{0}",
+    view=True,
+    examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)}), (((1,),), {"shape": (0,)})),
+)
+
+
+sum = Linear(
+    "sum",
+    lambda x, axis, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
+    (lambda ct, x, axis, keepdims=False: expand(ct, x, axis, keepdims),),
+    text=reduction_text("sum"),
+    examples=AXES,
+    latex=r"\sum {0}",
+)
