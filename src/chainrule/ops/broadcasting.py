@@ -31,6 +31,7 @@ def axes_text(axis: Axes | None, ndim: int) -> str:
 
 
 def reduction_text(name: str) -> Any:
+    """How NumPy writes a reduction called `name`."""
     def text(args: list[Any], node: Any) -> str:
         axis = node.params.get("axis")
         keep = ", keepdims=True" if node.params.get("keepdims") else ""
