@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import numpy as numpy
+    from .diff.batching import vmap as vmap
     from .diff.check import check_grads as check_grads
     from .diff.jacobians import hessian as hessian
     from .diff.jacobians import hvp as hvp
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 _HOME = {
     "diff.transforms": "checkpoint grad jvp linearize stop_gradient value_and_grad vjp",
     "diff.jacobians": "hessian hvp jacobian",
+    "diff.batching": "vmap",
     "diff.check": "check_grads",
     "diff.tensor": "Tensor no_grad tensor",
     "trace.array": "Array",

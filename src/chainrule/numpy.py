@@ -19,7 +19,7 @@ import numpy as _np
 from .ir.node import NO_PARAMS, Node
 from .ir.op import constant
 from .ir.recording import Handle, state
-from .trace.array import Array
+from .trace.array import recording_kind
 from .trace.handles import from_nested, plain
 
 _CREATORS = {"zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "logspace", "tri", "fromiter"}
@@ -27,7 +27,7 @@ _CREATORS = {"zeros", "ones", "empty", "eye", "identity", "arange", "linspace", 
 
 def _made(value: Any) -> Any:
     """An array to write traced values into; outside every transform, a plain one."""
-    return value if state.depth == 0 else Array(Node(constant, (), NO_PARAMS, value))
+    return value if state.depth == state.level == 0 else recording_kind()(Node(constant, (), NO_PARAMS, value))
 
 
 def array(x: Any, dtype: Any = None) -> Any:

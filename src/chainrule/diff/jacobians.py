@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -11,10 +12,11 @@ import numpy as np
 from ..errors import InputError
 from ..ir.recording import Handle
 from ..ops.broadcasting import reshape
-from ..ops.shape import stack
+from ..ops.shape import concatenate, transpose
 from ..trace.calls import Argnums, Selection, Trace, select, traced_call
-from ..trace.handles import dtype_of, plain
+from ..trace.handles import dtype_of
 from ..trace.tree import flatten, unflatten
+from .batching import vmap
 from .rules import leaf
 from .transforms import grad, jvp, pulled, pushed
 
@@ -46,65 +48,62 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, mode: Mode | None =
         selection = select(f, args, kwargs, argnums)
         t = traced_call(f, selection, leaf)
         ins = sum(int(np.size(v.value)) for v in t.leaves)
-        outs = sum(int(np.size(plain(o))) for o in t.outputs)
+        outs = sum(int(np.size(o)) for o in t.outputs)
         forward = ins < outs if mode is None else mode == "forward"
         return _assembled(t, selection, _by_columns(t) if forward else _by_rows(t))
 
     return matrix
 
 
-def _basis(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Any]:
-    for k in range(int(np.prod(shape))):
-        e = np.zeros(shape, dtype)
-        e.reshape(-1)[k] = 1
-        yield e[()]
+CHUNK = 1024  # rows or columns computed in one batch
 
 
 def _by_rows(t: Trace) -> list[list[Any]]:
-    """Blocks [output][input], by one pullback for each output entry."""
+    """Blocks [output][input], by a pullback of every output entry, a batch of them at once."""
     blocks: list[list[Any]] = []
     for k, o in enumerate(t.outputs):
-        rows = [
-            pulled(t, [e if j == k else None for j in range(len(t.outputs))])
-            for e in _basis(np.shape(plain(o)), _floating(o))
-        ]
-        blocks.append(
-            [
-                _stacked([r[i] for r in rows], (*np.shape(plain(o)), *v.shape), v.dtype, -1)
-                for i, v in enumerate(t.leaves)
-            ]
-        )
+
+        def pull(e: Any, k: int = k) -> list[Any]:
+            return pulled(t, [e if j == k else None for j in range(len(t.outputs))])
+
+        rows = _batches(pull, np.shape(o), _floating(o))
+        blocks.append([reshape(r, shape=(*np.shape(o), *v.shape)) for r, v in zip(rows, t.leaves, strict=True)])
     return blocks
 
 
 def _by_columns(t: Trace) -> list[list[Any]]:
-    """Blocks [output][input], by one tangent for each input entry."""
+    """Blocks [output][input], by a tangent for every input entry, a batch of them at once."""
     blocks: list[list[Any]] = [[] for _ in t.outputs]
     for k, v in enumerate(t.leaves):
-        columns: list[list[Any]] = []
-        for e in _basis(v.shape, v.dtype):
-            direction = [e if j == k else np.zeros(u.shape, u.dtype)[()] for j, u in enumerate(t.leaves)]
-            rest = iter(direction)
-            columns.append(flatten(pushed(t, [s.build(rest) for s in t.structure]))[0])
-        for i, o in enumerate(t.outputs):
-            blocks[i].append(
-                _stacked([c[i] for c in columns], (*np.shape(plain(o)), *v.shape), _floating(o), np.ndim(plain(o)))
-            )
+
+        def push(e: Any, k: int = k) -> list[Any]:
+            rest = iter([e if j == k else np.zeros(u.shape, u.dtype)[()] for j, u in enumerate(t.leaves)])
+            return flatten(pushed(t, [s.build(rest) for s in t.structure]))[0]
+
+        columns = _batches(push, v.shape, v.dtype)
+        for i, (c, o) in enumerate(zip(columns, t.outputs, strict=True)):
+            n = np.ndim(o)
+            turned = transpose(c, axes=(*range(-n, 0), -n - 1))
+            blocks[i].append(reshape(turned, shape=(*np.shape(o), *v.shape)))
     return blocks
+
+
+def _batches(f: Callable[[Any], list[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> list[Any]:
+    """`f` of every unit vector of a shape, the results stacked in front."""
+    n = math.prod(shape)
+    parts: list[list[Any]] = []
+    for start in range(0, n, CHUNK):
+        rows = np.eye(min(CHUNK, n - start), n, start, dtype).reshape(-1, *shape)
+        parts.append(vmap(f)(rows))
+    if not parts:
+        zero = f(np.zeros(shape, dtype))
+        return [np.zeros((0, *np.shape(z)), dtype_of(z)) for z in zero]
+    return [p[0] if len(p) == 1 else concatenate(*p, axis=-np.ndim(p[0])) for p in zip(*parts, strict=True)]
 
 
 def _floating(o: Any) -> np.dtype[Any]:
     dtype = dtype_of(o)
     return dtype if dtype.kind in "fc" else np.dtype(float)
-
-
-def _stacked(parts: Sequence[Any], shape: tuple[int, ...], dtype: np.dtype[Any], axis: int) -> Any:
-    """Rows (axis -1: stacked first) or columns (stacked after `axis` axes of the output) as one block."""
-    if not parts:
-        return np.zeros(shape, dtype)
-    where = 0 if axis == -1 else axis
-    joined = stack(*parts, axis=where - np.ndim(plain(parts[0])) - 1)
-    return reshape(joined, shape=shape) if np.shape(plain(joined)) != shape else joined
 
 
 def _assembled(t: Trace, selection: Selection, blocks: list[list[Any]]) -> Any:

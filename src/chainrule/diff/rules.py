@@ -17,22 +17,22 @@ from ..ops.arithmetic import alias
 from ..ops.broadcasting import broadcast_to, sum_to
 from ..ops.kinds import Elementwise, Linear
 from ..ops.shape import cast
-from ..trace.array import Array
-from ..trace.handles import dtype_of, plain
+from ..trace.array import Array, recording_kind
+from ..trace.handles import dtype_of, recorded
 
 _float64 = np.float64
 
 
 def leaf(x: Any) -> Array:
     """A fresh variable with the value of `x`, tied to `x` when that is traced itself."""
-    if isinstance(x, Handle):
-        return type(x)(Node(alias, (x.node,), NO_PARAMS, x.value))  # type: ignore[return-value]
-    return Array(Node(variable, (), NO_PARAMS, np.asarray(x)[()]))
+    if recorded(x):
+        return type(x)(Node(alias, (x.node,), NO_PARAMS, x.node.value))
+    return recording_kind()(Node(variable, (), NO_PARAMS, x if isinstance(x, Handle) else np.asarray(x)[()]))
 
 
 def zeros_of(x: Any) -> Any:
     """A plain zero of the same shape and dtype."""
-    return np.zeros(np.shape(plain(x)), dtype_of(x))[()]
+    return np.zeros(np.shape(x), dtype_of(x))[()]
 
 
 def fit(ct: Any, x: Any) -> Any:

@@ -14,7 +14,7 @@ from ..ir.recording import Handle, record, setting, state
 from ..ops.arithmetic import stop_gradient as _stop
 from ..ops.structured import call, pick
 from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call
-from ..trace.handles import dtype_of, kind_of, plain
+from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.tree import flatten, map_leaves, unflatten
 from .rules import leaf, zeros_of
 from .walk import forward, reverse
@@ -79,9 +79,9 @@ def _scalar(f: Callable[..., Any], t: Trace) -> Any:
             "return the value to differentiate, or use has_aux=True, vjp or jacobian",
         )
     out = t.outputs[0]
-    if np.shape(plain(out)) != ():
+    if np.shape(out) != ():
         raise ShapeError(
-            f"grad needs a scalar-valued function; {name_of(f)} returned shape {np.shape(plain(out))}",
+            f"grad needs a scalar-valued function; {name_of(f)} returned shape {np.shape(out)}",
             "reduce it (np.sum, np.mean), or use jacobian or vjp",
         )
     if dtype_of(out).kind == "c":
@@ -140,7 +140,11 @@ def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False) -> Any:
 
 def _released(x: Any, live: Any) -> Any:
     """An output whose memory the graph does not share."""
-    return np.array(plain(x))[()] if not live and isinstance(x, Handle) else x
+    return _own_copy(lowered(x)) if not live and isinstance(x, Handle) else x
+
+
+def _own_copy(x: Any) -> Any:
+    return x if isinstance(x, Handle) else np.array(x)[()]
 
 
 def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
@@ -152,9 +156,9 @@ def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
             f"give a {word} of the same structure as the output",
         )
     for c, o in zip(leaves, t.outputs, strict=True):
-        if np.shape(plain(c)) != np.shape(plain(o)):
+        if np.shape(c) != np.shape(o):
             raise ShapeError(
-                f"the {word} has shape {np.shape(plain(c))}, the output {np.shape(plain(o))}",
+                f"the {word} has shape {np.shape(c)}, the output {np.shape(o)}",
                 f"give a {word} of the output's shape",
             )
     return [_like(c, o) for c, o in zip(leaves, t.outputs, strict=True)]
@@ -207,9 +211,9 @@ def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
             )
         given += leaves
     for v, x in zip(t.leaves, given, strict=True):
-        if np.shape(plain(x)) != v.shape:
+        if np.shape(x) != v.shape:
             raise ShapeError(
-                f"a tangent has shape {np.shape(plain(x))}, its primal {v.shape}",
+                f"a tangent has shape {np.shape(x)}, its primal {v.shape}",
                 "give tangents of the primals' shapes",
             )
         if dtype_of(x).kind not in "fc" and not isinstance(x, (int, float)):

@@ -51,7 +51,13 @@ def reverse(
         else:
             args = [i.value if type(i) is Node else i for i in inputs]
             out = n.value
-            if op is getitem and type(inputs[0]) is Node and inputs[0] in active and type(args[0]) is np.ndarray:
+            if (
+                op is getitem
+                and type(inputs[0]) is Node
+                and inputs[0] in active
+                and type(args[0]) is np.ndarray
+                and not isinstance(ct, Handle)
+            ):
                 _gather(cot, buffers, inputs[0], ct, args, params)
                 continue
         vjp = VJP[type(op)]

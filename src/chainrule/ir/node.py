@@ -55,11 +55,12 @@ class Node:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value)
+        return getattr(self.value, "shape", ())
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.asarray(self.value).dtype
+        dtype = getattr(self.value, "dtype", None)
+        return np.asarray(self.value).dtype if dtype is None else dtype
 
     @property
     def parents(self) -> list[Node]:

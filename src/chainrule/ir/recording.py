@@ -23,9 +23,15 @@ _getframe = sys._getframe
 
 
 class State(threading.local):
-    """What the current thread is doing: inside how many transforms, whether and how it records."""
+    """What the current thread is doing.
+
+    `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
+    type of handle that records at the current level.
+    """
 
     depth = 0
+    level = 0
+    array: Any = None
     recording = True
     naming = False
     abstract = False
@@ -62,6 +68,7 @@ class Handle:
     __slots__ = ("_node", "_view")
 
     rank = 0  # when handles of two types meet, the result has the type of higher rank
+    records = True  # whether operations on it become nodes of a graph; otherwise `bind` carries them out
 
     def __init__(self, node: Node, view: View | None = None) -> None:
         self._node = node
@@ -81,6 +88,16 @@ class Handle:
         """The concrete value, a NumPy array or scalar."""
         return self.node.value
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of its axes."""
+        return self.node.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its entries."""
+        return self.node.dtype
+
 
 def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A constant array as it is kept in a graph: later changes of the user's array must not reach it."""
@@ -95,6 +112,8 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
 
     `known` is the value, where it has been computed already.
     """
+    if state.level:
+        return _record_leveled(op, args, params, known)
     inputs: list[Any] = []
     values: list[Any] = []
     kind: Any = None
@@ -125,12 +144,31 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
 def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False) -> Any:
     """`record` for the commonest case, an operator between a handle and a Python number."""
     node = a._node if a._view is None else a.node
-    if node.op is constant or not state.recording:
+    if node.op is constant or state.level or not state.recording:
         return record(op, (number, a) if reflected else (a, number))
     x = node.value
     value = op.value(number, x) if reflected else op.value(x, number)
     inputs = (number, node) if reflected else (node, number)
     return a.__class__(_located(op, inputs, NO_PARAMS, value, _getframe(2)))
+
+
+def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], known: Any) -> Any:
+    """`record` under batching: the type of highest rank takes the operation, all other inputs are constants to it."""
+    kind: Any = max((type(a) for a in args if isinstance(a, Handle)), key=lambda k: k.rank)
+    if not kind.records:
+        try:
+            return kind.bind(op, args, params)
+        except (ValueError, TypeError, IndexError) as error:
+            if isinstance(error, ChainruleError):
+                raise
+            raise _explained(op, [a.node if isinstance(a, Handle) else a for a in args], error) from error
+    inputs: list[Any] = [a.node if isinstance(a, Handle) and a.rank == kind.rank else a for a in args]
+    inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in inputs]
+    values = [i.value if type(i) is Node else i for i in inputs]
+    value = op(*values, **params) if known is None else known  # type: ignore[operator]
+    if all(type(i) is not Node or i.op is constant for i in inputs) or not state.recording:
+        return kind(Node(constant, (), NO_PARAMS, value))
+    return kind(_located(op, tuple(inputs), params, value, _getframe(3)))
 
 
 def _located(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any], value: Any, frame: Any) -> Node:
@@ -161,6 +199,7 @@ def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
     for k, i in enumerate(inputs):
         made = f", made at {i.place}" if type(i) is Node and i.code is not None else ""
         value = i.value if type(i) is Node else i
+        value = np.zeros(value.shape, value.dtype) if isinstance(value, Handle) else value
         name = f" {i.given_name}" if type(i) is Node and i.given_name else ""
         lines.append(f"    operand {k + 1}{name}: shape {np.shape(value)}, {np.asarray(value).dtype}{made}")
     return ShapeError("\n".join(lines), "make the shapes agree, for instance with reshape, transpose or np.newaxis")

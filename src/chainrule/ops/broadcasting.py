@@ -22,6 +22,12 @@ AXES = (  # examples for a reduction: every axis, one, several, axes kept, nothi
 )
 
 
+def dtype_of(x: Any) -> np.dtype[Any]:
+    """The type of the entries of a number, an array or a traced value."""
+    dtype = getattr(x, "dtype", None)
+    return np.asarray(x).dtype if dtype is None else dtype
+
+
 def axes_text(axis: Axes | None, ndim: int) -> str:
     """`axis=...` as NumPy code writes it."""
     if axis is None or len(axis) == ndim:
@@ -32,6 +38,7 @@ def axes_text(axis: Axes | None, ndim: int) -> str:
 
 def reduction_text(name: str) -> Any:
     """How NumPy writes a reduction called `name`."""
+
     def text(args: list[Any], node: Any) -> str:
         axis = node.params.get("axis")
         keep = ", keepdims=True" if node.params.get("keepdims") else ""

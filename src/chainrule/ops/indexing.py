@@ -5,12 +5,14 @@ An index is a tuple of ints, slices, None, Ellipsis, and `HERE` wherever an arra
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from .broadcasting import sum_to
+from .broadcasting import dtype_of, sum_to
 from .kinds import Linear
+from .piecewise import equal
 
 
 class _Here:
@@ -83,15 +85,10 @@ def _set_back(i: int, ct: Any, x: Any, v: Any, *arrays: Any, index: Index) -> An
     if i == 0:
         return index_set(ct, 0, *arrays, index=index)
     taken = getitem(ct, *arrays, index=index)
-    plain = tuple(getattr(a, "value", a) for a in arrays)
-    if any(np.asarray(a).dtype.kind in "iu" for a in plain):  # written twice: the last write counts
-        writer = np.full(np.shape(x), -1)
-        here = filled(index, plain)
-        number = np.arange(np.size(writer[here])).reshape(np.shape(writer[here]))
-        writer[here] = number
-        wins = writer[here] == number
-        if not wins.all():
-            taken = taken * wins
+    if any(dtype_of(a).kind in "iu" for a in arrays):  # an entry written twice keeps the last write
+        number = np.arange(math.prod(np.shape(taken))).reshape(np.shape(taken))
+        writer = index_set(np.full(np.shape(x), -1), number, *arrays, index=index)
+        taken = taken * equal(getitem(writer, *arrays, index=index), number)
     return sum_to(taken, np.shape(v))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .broadcasting import broadcast_to, reshape, sum_to
+from .broadcasting import broadcast_to, dtype_of, reshape, sum_to
 from .kinds import Linear
 from .shape import transpose
 
@@ -86,7 +86,7 @@ def _einsum_back(i: int, ct: Any, *args: Any, subscripts: str) -> Any:
     for c, n in zip(terms[i], shape, strict=True):
         if c in target:  # a diagonal was taken: put the cotangent back on it
             d = next(spare)
-            operands.append(np.eye(n, dtype=np.asarray(getattr(ct, "value", ct)).dtype))
+            operands.append(np.eye(n, dtype=dtype_of(ct)))
             letters.append(c + d)
             target += d
         else:

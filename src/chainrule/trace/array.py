@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -42,7 +44,7 @@ def _unary(op: Op) -> Callable[..., Any]:
 def _inplace(op: Op) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
         result = record(op, (self, operand(other)))
-        if self.rebinds_scalars and np.ndim(self.value) == 0 and self._view is None:
+        if self.rebinds_scalars and self.ndim == 0 and self._view is None:
             return result
         self.assign(result)
         return self
@@ -64,23 +66,17 @@ class Array(Handle):
     # ---- what it is ----------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value)
-
-    @property
     def ndim(self) -> int:
-        return np.ndim(self.value)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
-        return int(np.size(self.value))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.asarray(self.value).dtype
+        return math.prod(self.shape)
 
     def __len__(self) -> int:
-        return len(self.value)
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
 
     def __repr__(self) -> str:
         return f"Array({np.array2string(np.asarray(self.value), separator=', ', prefix='Array(')})"
@@ -182,13 +178,13 @@ class Array(Handle):
 
     def assign(self, new: Handle) -> None:
         """Give this array a new value, as in-place code does; a view writes through to its base."""
-        old, node = self.value, new.node
-        if np.shape(node.value) != np.shape(old):
+        old, node = self.node.value, new.node
+        if new.shape != self.shape:
             raise ShapeError(
-                f"an in-place operation cannot change the shape {np.shape(old)} to {np.shape(node.value)}",
+                f"an in-place operation cannot change the shape {self.shape} to {np.shape(new)}",
                 "write a = a + b instead of a += b",
             )
-        want, have = np.asarray(old).dtype, np.asarray(node.value).dtype
+        want, have = self.dtype, dtype_of(new)
         if want != have:
             if not np.can_cast(have, want, "same_kind"):
                 raise TraceError(
@@ -198,10 +194,12 @@ class Array(Handle):
             node = record(sh.cast, (new,), {"dtype": want}).node
         if node.given_name is None:
             node.given_name = self._node.given_name
-        if type(old) is np.ndarray and old.flags.c_contiguous and not node.value.flags.c_contiguous:
+        if type(old) is type(node.value) is np.ndarray and old.flags.c_contiguous and not node.value.flags.c_contiguous:
             node.value = np.ascontiguousarray(node.value)  # what shares memory in the user's code depends on the layout
         view = self._view
         self._node = node
+        if new.rank > self.rank:  # it was the same for all examples of a batch, and no longer is
+            self.__class__ = type(new)  # type: ignore[assignment]
         if view is not None:
             base: Any = view.base
             base.assign(written(view, type(self)(node)))
@@ -253,3 +251,14 @@ class Array(Handle):
     clip, copy, take, repeat, round = fn.clip, fn.copy, fn.take, fn.repeat, fn.round_
     diagonal, trace, nonzero, fill = fn.diagonal, fn.trace, fn.nonzero, fn.fill
     conj = conjugate = _unary(ar.positive)
+
+
+@functools.lru_cache(maxsize=64)
+def array_at(level: int) -> type[Array]:
+    """The type of handle that records inside that many batches (`vmap`)."""
+    return Array if level == 0 else type("Array", (Array,), {"__slots__": (), "rank": 10 * level})
+
+
+def recording_kind() -> type[Array]:
+    """The type of handle that records at the current level."""
+    return state.array or Array

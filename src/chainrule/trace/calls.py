@@ -12,8 +12,8 @@ import numpy as np
 from ..errors import InputError, TraceError
 from ..ir.node import Node
 from ..ir.recording import Handle, setting, state
-from .array import Array
-from .handles import dtype_of, kind_of, plain
+from .array import recording_kind
+from .handles import dtype_of, kind_of, lowered, plain
 from .tree import TreeDef, flatten, paths, unflatten
 
 Argnums = int | str | Sequence[int | str]
@@ -150,7 +150,7 @@ def traced_call(
         leaves, treedef = flatten(tree)
         flat += leaves
         structure.append(treedef)
-    live = kind_of(flat) or (Array if state.depth > 0 else None)
+    live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
     nodes = [h.node for h in handles]
     rest = iter(handles)
@@ -186,7 +186,7 @@ def finished(tree: Any, live: Any) -> Any:
     if live:
         return tree
     leaves, treedef = flatten(tree)
-    return unflatten(treedef, [plain(x) for x in leaves])
+    return unflatten(treedef, [lowered(x) for x in leaves])
 
 
 def owned(leaves: Sequence[Any], floats: Sequence[bool]) -> list[Any]:

@@ -11,10 +11,11 @@ import numpy as np
 from ..errors import TraceError, caller
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant
-from ..ir.recording import Handle, View, record
+from ..ir.recording import Handle, View, record, state
 from ..ops import broadcasting as bc
 from ..ops import indexing as ix
 from ..ops import shape as sh
+from ..ops.broadcasting import dtype_of as dtype_of
 
 
 def plain(x: Any) -> Any:
@@ -22,15 +23,20 @@ def plain(x: Any) -> Any:
     return x.value if isinstance(x, Handle) else x
 
 
+def recorded(x: Any) -> bool:
+    """Whether `x` is a handle that records at the current level; under `vmap`, others are values to it."""
+    return isinstance(x, Handle) and x.records and (state.array is None or x.rank >= state.array.rank)
+
+
+def lowered(x: Any) -> Any:
+    """The value behind a handle that records at the current level, or `x` itself."""
+    return x.node.value if recorded(x) else x
+
+
 def kind_of(xs: Iterable[Any]) -> type[Handle] | None:
-    """The type of handle that an operation on these values gives; None when none of them is traced."""
-    kinds = {type(x) for x in xs if isinstance(x, Handle)}
+    """The type of handle that records an operation on these values; None when none of them is traced."""
+    kinds = {type(x) for x in xs if recorded(x)}
     return max(kinds, key=lambda k: k.rank) if kinds else None
-
-
-def dtype_of(x: Any) -> np.dtype[Any]:
-    """The dtype of a handle, a number or an array."""
-    return np.asarray(plain(x)).dtype
 
 
 def constant_like(x: Handle, value: Any) -> Any:
@@ -65,7 +71,7 @@ def written(view: View, new: Any) -> Any:
     if view.op is ix.getitem:
         return record(ix.index_set, (base, new), view.params)
     if view.op is bc.reshape:
-        return record(bc.reshape, (new,), {"shape": np.shape(base.value)})
+        return record(bc.reshape, (new,), {"shape": base.shape})
     if view.op is sh.transpose:
         return record(sh.transpose, (new,), {"axes": sh.inverse(view.params["axes"])})
     if view.op is sh.flip:
@@ -78,8 +84,10 @@ def written(view: View, new: Any) -> Any:
 def view_of(base: Any, op: Op, params: dict[str, Any]) -> Any:
     """The result of an operation that may share memory with `base`; if it does, the handle stays tied to it."""
     made = record(op, (base,), params)
-    value = made.node.value
-    if type(value) is np.ndarray and np.may_share_memory(value, base.value):
+    value, whole = made.node.value, base.node.value
+    while isinstance(value, Handle) and isinstance(whole, Handle):
+        value, whole = value.node.value, whole.node.value
+    if type(value) is np.ndarray and np.may_share_memory(value, whole):
         return type(made)(made.node, View(base, op, params))
     return made
 

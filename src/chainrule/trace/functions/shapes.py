@@ -13,7 +13,7 @@ from ...ir.recording import Handle
 from ...ops import broadcasting as bc
 from ...ops import indexing as ix
 from ...ops import shape as sh
-from ..handles import from_nested, operand, plain, view_of
+from ..handles import from_nested, operand, view_of
 from .dispatch import axes, implements, one_axis
 
 
@@ -26,7 +26,7 @@ def reshape(a: Any, shape: Any = None, order: str = "C", **options: Any) -> Any:
         )
     want = options.get("newshape", shape)
     sizes = [operator.index(n) for n in (want if isinstance(want, (tuple, list)) else (want,))]
-    total = int(np.size(plain(a)))
+    total = int(np.size(a))
     if sizes.count(-1) == 1:
         known = -int(np.prod(sizes))
         sizes[sizes.index(-1)] = total // known if known else 0
@@ -42,7 +42,7 @@ def _view(a: Any, op: Any, **params: Any) -> Any:
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
     """`np.ravel`."""
-    return reshape(a, (int(np.size(plain(a))),), order=order)
+    return reshape(a, (int(np.size(a)),), order=order)
 
 
 @implements(np.copy)
@@ -127,7 +127,7 @@ def atleast_1d(a: Any) -> Any:
 @implements(np.atleast_2d)
 def atleast_2d(a: Any) -> Any:
     """`np.atleast_2d`."""
-    return a if np.ndim(a) >= 2 else reshape(a, (1, int(np.size(plain(a)))))
+    return a if np.ndim(a) >= 2 else reshape(a, (1, int(np.size(a))))
 
 
 @implements(np.broadcast_to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,7 @@ def fill(a: Any, value: Any) -> None:
 
 def _filled(function: Any) -> Callable[..., Any]:
     def version(a: Any, *args: Any, **options: Any) -> Any:
-        return constant_like(a, np.array(function(plain(a), *args, **options)))
+        return constant_like(a, function(np.empty(np.shape(a), dtype_of(a)), *args, **options))
 
     version.__doc__ = f"`np.{function.__name__}`: a traced array to write into."
     return implements(function)(version)
@@ -112,10 +113,28 @@ def _bare(x: Any) -> Any:
 
 
 _plainly(
-    np.shape, np.ndim, np.size, np.count_nonzero, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
+    np.count_nonzero, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
     np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj, np.nonzero, np.flatnonzero, np.argwhere,
     np.searchsorted, np.array_repr, np.array_str, np.array2string, np.digitize, np.min_scalar_type, np.common_type,
 )  # fmt: skip
+
+
+@implements(np.shape)
+def shape(a: Any) -> tuple[int, ...]:
+    """`np.shape`: plain."""
+    return a.shape
+
+
+@implements(np.ndim)
+def ndim(a: Any) -> int:
+    """`np.ndim`: plain."""
+    return len(a.shape)
+
+
+@implements(np.size)
+def size(a: Any, axis: int | None = None) -> int:
+    """`np.size`: plain."""
+    return math.prod(a.shape) if axis is None else a.shape[axis]
 
 
 def nonzero(a: Any) -> Any:
