@@ -180,6 +180,28 @@ def test_terminal(e):
     assert repr(e) == str(e)
 
 
+def test_latex(e):
+    assert e.latex() == "\\begin{aligned}\ng &= x + y \\\\\nh &= g \\, z \\\\\nf &= h + x\n\\end{aligned}"
+    text = cr.explain("z1 = sigma(W @ x + beta_0); sum(z1^2) / 2", W=np.ones((2, 3)), x=np.ones(3), beta_0=1.0).latex()
+    for part in (r"z_{1} &= \sigma(", r"\beta_{0}", r"\mathrm{Wx} &= W x", r"\frac{", "^{2}"):
+        assert part in text
+
+
+def test_every_operation_has_latex():
+    from test_operations import OPS, as_function, differentiable, points
+
+    for op in OPS:
+        shapes, params = (
+            op.examples[0] if op.examples else ([(2,)] * (len(getattr(op, "partials", ())) or op.inputs), {})
+        )
+        xs = points(op, shapes, seed=1)
+        free = differentiable(op, xs)
+        if free:
+            f = as_function(op, xs, params, free)
+            text = cr.explain(lambda *a: np.sum(f(*a)), *[xs[k] for k in free]).latex()
+            assert text.count("{") == text.count("}"), op.name
+
+
 def test_without_a_point():
     text = str(cr.explain("x*y"))
     assert "example" in text

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compile.latex import latex
 from ..compile.python import Program, program
 from ..diff.staged import stage
 from ..errors import InputError
@@ -122,6 +123,10 @@ class Explanation:
     def code(self) -> Program:
         """The staged program as runnable Python."""
         return program(self.staged)
+
+    def latex(self) -> str:
+        """The forward stages as aligned equations in LaTeX."""
+        return latex(self.staged)
 
     def table(self) -> Table:
         """Every node with its value and its gradient."""
