@@ -26,13 +26,25 @@ if TYPE_CHECKING:
     from . import numpy as numpy
     from .diff.batching import vmap as vmap
     from .diff.check import check_grads as check_grads
+    from .diff.checkpointing import checkpoint as checkpoint
+    from .diff.checkpointing import checkpoint_sequential as checkpoint_sequential
+    from .diff.checkpointing import recomputations as recomputations
+    from .diff.cost import Cost as Cost
+    from .diff.cost import cost as cost
+    from .diff.custom import custom_jvp as custom_jvp
+    from .diff.custom import custom_vjp as custom_vjp
+    from .diff.custom import elementwise as elementwise
+    from .diff.custom import linear as linear
+    from .diff.diagnose import debug_nans as debug_nans
+    from .diff.diagnose import trace_gradient as trace_gradient
+    from .diff.jacobians import gnvp as gnvp
     from .diff.jacobians import hessian as hessian
     from .diff.jacobians import hvp as hvp
     from .diff.jacobians import jacobian as jacobian
+    from .diff.sparse import sparsity as sparsity
     from .diff.tensor import Tensor as Tensor
     from .diff.tensor import no_grad as no_grad
     from .diff.tensor import tensor as tensor
-    from .diff.transforms import checkpoint as checkpoint
     from .diff.transforms import grad as grad
     from .diff.transforms import jvp as jvp
     from .diff.transforms import linearize as linearize
@@ -53,10 +65,15 @@ if TYPE_CHECKING:
     from .trace.formula import parse as parse
 
 _HOME = {
-    "diff.transforms": "checkpoint grad jvp linearize stop_gradient value_and_grad vjp",
-    "diff.jacobians": "hessian hvp jacobian",
+    "diff.checkpointing": "checkpoint checkpoint_sequential recomputations",
+    "diff.transforms": "grad jvp linearize stop_gradient value_and_grad vjp",
+    "diff.jacobians": "gnvp hessian hvp jacobian",
     "diff.batching": "vmap",
     "diff.check": "check_grads",
+    "diff.cost": "Cost cost",
+    "diff.custom": "custom_jvp custom_vjp elementwise linear",
+    "diff.diagnose": "debug_nans trace_gradient",
+    "diff.sparse": "sparsity",
     "diff.tensor": "Tensor no_grad tensor",
     "trace.array": "Array",
     "trace.formula": "Formula parse",

@@ -22,10 +22,12 @@ class Program(str):
 
     Attributes:
         constants: arrays too large to be written down, which the program takes as further arguments.
+        functions: the user's functions with derivative rules of their own, which the program calls by name.
         function: the program, compiled: it takes the variables in order and returns (value, gradients).
     """
 
     constants: dict[str, Any]
+    functions: dict[str, Any]
     name: str
 
     def __repr__(self) -> str:
@@ -34,7 +36,7 @@ class Program(str):
     @property
     def function(self) -> Callable[..., Any]:
         """The program as a function, its constant arrays filled in."""
-        namespace: dict[str, Any] = {}
+        namespace: dict[str, Any] = dict(self.functions)
         exec(compile(str(self), "<chainrule program>", "exec"), namespace)
         made = namespace[self.name]
         if not self.constants:
@@ -120,7 +122,7 @@ class _Writer:
         name = f"{re.sub(r'[^0-9a-zA-Z_]', '_', s.name).strip('_') or 'f'}_grad"
         head = f"def {name}({', '.join([*parameters, *self.constants])}):"
         made = Program("\n".join([*self._preamble(body), head, *body]) + "\n")
-        made.constants, made.name = self.constants, name
+        made.constants, made.functions, made.name = self.constants, s.functions, name
         return made
 
     def _text(self, writer: Callable[..., Text], node: Any) -> Text:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import InputError, ShapeError, TraceError
+from ..ir.graph import Bundle
 from ..ir.node import Node
 from ..ir.op import Op
 from ..ir.recording import Handle, setting, state
@@ -24,6 +25,7 @@ from ..ops.structured import Structured
 from ..trace import functions as fn
 from ..trace.array import Array, array_at
 from ..trace.tree import flatten, unflatten
+from .checkpointing import checkpoint
 
 batched = Op("batched", lambda: None, public=False, doc="A value for every example of a batch, or one for all of them.")
 EACH, SAME = {"each": True}, {"each": False}
@@ -156,6 +158,8 @@ def body(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n
 def one_by_one(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
     """Any operation: for one example after another."""
     results = [op(*(v[k] if e else v for v, e in zip(values, each, strict=True)), **params) for k in range(n)]
+    if isinstance(results[0], tuple):
+        return Bundle(sh.stack(*r, axis=-1 - np.ndim(r[0])) for r in zip(*results, strict=True))
     return sh.stack(*results, axis=-1 - np.ndim(results[0]))
 
 
@@ -289,7 +293,15 @@ def _write(op: Any, values: list[Any], each: list[bool], params: dict[str, Any],
 
 def _call(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
     """A checkpointed call: its body is batched, and stays checkpointed where it is recorded."""
-    raise TraceError("checkpoint inside vmap is not supported", "apply checkpoint outside: checkpoint(vmap(f))")
+
+    def run(*args: Any) -> list[Any]:
+        return _mapped(lambda *xs: params["graph"].replay(xs), list(args), each)
+
+    return Bundle(checkpoint(run)(*values))
+
+
+def _pick(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    return values[0][params["index"]]
 
 
 RULES: dict[str, Rule] = {
@@ -308,6 +320,7 @@ RULES: dict[str, Rule] = {
     "index_set": _write,
     "index_add": _write,
     "cast": elementwise,
+    "pick": _pick,
     **dict.fromkeys(("sum", "concatenate", "stack", "flip", "roll", "tril", "triu", "cumsum"), along),
     **dict.fromkeys(
         ("mean", "prod", "var", "std", "reduce_max", "reduce_min", "logsumexp", "softmax", "log_softmax"), along

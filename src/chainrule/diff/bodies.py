@@ -10,7 +10,7 @@ from ..ir.recording import Handle
 from ..ops.kinds import Composite
 from ..ops.structured import Structured
 from ..trace.handles import dtype_of, kind_of
-from .rules import JVP, VJP, fit, leaf
+from .rules import JVP, WHOLE_VJP, fit, leaf
 from .walk import forward, reverse
 
 
@@ -23,22 +23,28 @@ def opened(
     return [h.node if isinstance(h, Handle) else None for h in handles], result
 
 
-def _composite_vjp(op: Composite, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    if not op.flows(k):
-        return None
+def _composite_vjp(
+    op: Composite, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
     if op.pullback is not None:
-        return fit(op.pullback(k, ct, out, *args, **params), args[k])
+        return [fit(op.pullback(k, ct, out, *args, **params), args[k]) if op.flows(k) else None for k in positions]
     leaves, result = opened(op.body, args, params)
     if not isinstance(result, Handle):
-        return None
-    return reverse([result.node], [ct], [leaves[k]], live=kind_of((ct, *args)))[0]
+        return [None] * len(positions)
+    wanted = [k for k in positions if leaves[k] is not None and op.flows(k)]
+    found = reverse([result.node], [ct], [leaves[k] for k in wanted], live=kind_of((ct, *args)))
+    return [dict(zip(wanted, found, strict=True)).get(k) for k in positions]
 
 
-def _structured_vjp(op: Structured, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+def _structured_vjp(
+    op: Structured, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
     leaves, results = opened(params["graph"].replay, args, {}, listed=True)
     outputs = [(r.node, c) for r, c in zip(results, ct, strict=True) if isinstance(r, Handle) and c is not None]
     live = kind_of((*args, *ct))
-    return reverse([o for o, _ in outputs], [c for _, c in outputs], [leaves[k]], live=live)[0]
+    return reverse(
+        [o for o, _ in outputs], [c for _, c in outputs], [leaves[k] for k in positions], live=live, release=True
+    )
 
 
 def _composite_jvp(op: Composite, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
@@ -59,5 +65,5 @@ def _structured_jvp(op: Structured, ts: Sequence[Any], out: Any, args: Sequence[
     return Bundle(next(found) if isinstance(r, Handle) else None for r in results)
 
 
-VJP[Composite], JVP[Composite] = _composite_vjp, _composite_jvp
-VJP[Structured], JVP[Structured] = _structured_vjp, _structured_jvp
+WHOLE_VJP[Composite], JVP[Composite] = _composite_vjp, _composite_jvp
+WHOLE_VJP[Structured], JVP[Structured] = _structured_vjp, _structured_jvp

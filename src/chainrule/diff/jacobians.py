@@ -18,12 +18,15 @@ from ..trace.handles import dtype_of
 from ..trace.tree import flatten, unflatten
 from .batching import vmap
 from .rules import leaf
-from .transforms import grad, jvp, pulled, pushed
+from .sparse import sparse_jacobian
+from .transforms import grad, jvp, pulled, pushed, vjp
 
 Mode = Literal["forward", "reverse"]
 
 
-def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, mode: Mode | None = None) -> Callable[..., Any]:
+def jacobian(
+    f: Callable[..., Any], argnums: Argnums = 0, *, mode: Mode | None = None, sparsity: Any = None
+) -> Callable[..., Any]:
     """The matrix of all partial derivatives of a function.
 
     Args:
@@ -31,6 +34,9 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, mode: Mode | None =
         argnums: which arguments, as for `grad`.
         mode: "forward" (one pass for each input entry) or "reverse" (one for each output entry); the
             cheaper one when left out.
+        sparsity: "auto" to find the pattern of zeros from the graph, or a boolean (sparse) matrix of output entries by
+            input entries; then columns that share no row are computed together, and the result is a `scipy.sparse`
+            array. For one array argument and one array result.
 
     Returns:
         A function of the same arguments. For an array argument and result, an array of shape
@@ -42,6 +48,11 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0, *, mode: Mode | None =
     """
     if mode not in (None, "forward", "reverse"):
         raise InputError(f"mode={mode!r} is unknown", "use mode='forward', mode='reverse', or leave it out")
+
+    if sparsity is not None:
+        if not isinstance(argnums, int) or (isinstance(sparsity, str) and sparsity != "auto"):
+            raise InputError("a sparse Jacobian takes one argument by position, and sparsity='auto' or a matrix")
+        return functools.wraps(f)(lambda *args: sparse_jacobian(f, argnums, sparsity, args))
 
     @functools.wraps(f)
     def matrix(*args: Any, **kwargs: Any) -> Any:
@@ -141,4 +152,31 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     single = not isinstance(primals, tuple)
     xs, vs = ((primals,), (tangents,)) if single else (primals, tangents)
     _, product = jvp(grad(f, tuple(range(len(xs)))), xs, vs)
+    return product[0] if single else product
+
+
+def gnvp(model: Callable[..., Any], loss: Callable[[Any], Any], primals: Any, tangents: Any) -> Any:
+    """The product of the generalised Gauss-Newton matrix of `loss(model(x))` with a direction: J^T H J v.
+
+    J is the Jacobian of the model and H the Hessian of the loss in the model's output. For a loss that is the negative
+    log-likelihood of an exponential family in its natural parameter (squared error, cross entropy of logits), it is the
+    Fisher information matrix (Martens, 2020, section 9).
+
+    Args:
+        model: a function of the parameters.
+        loss: a scalar-valued function of the model's output.
+        primals: the parameters, or a tuple of arguments.
+        tangents: the direction, of the same structure.
+
+    Returns:
+        The product, of the same structure. It costs a small multiple of one evaluation.
+
+    >>> gnvp(lambda w: w**2, lambda out: np.sum(out**2), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
+    array([8., 0.])
+    """
+    single = not isinstance(primals, tuple)
+    xs, vs = ((primals,), (tangents,)) if single else (primals, tangents)
+    out, pullback = vjp(model, *xs)
+    _, moved = jvp(model, xs, vs)
+    product = pullback(hvp(loss, (out,), (moved,))[0])
     return product[0] if single else product

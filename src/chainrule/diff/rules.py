@@ -78,6 +78,18 @@ def _linear_vjp(op: Linear, k: int, ct: Any, out: Any, args: Sequence[Any], para
 
 VJP: dict[type[Op], Callable[..., Any]] = {Elementwise: _elementwise_vjp, Linear: _linear_vjp}
 
+# For operations with bodies, all inputs at once: functions of (op, positions, ct, out, args, params) giving a list.
+WHOLE_VJP: dict[type[Op], Callable[..., list[Any]]] = {}
+
+
+def pulled_back(op: Op, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: Any) -> list[Any]:
+    """The cotangents of the inputs at `positions` (None where nothing flows)."""
+    rule = VJP.get(type(op))
+    if rule is None:
+        return WHOLE_VJP[type(op)](op, positions, ct, out, args, params)
+    return [rule(op, k, ct, out, args, params) for k in positions]
+
+
 # ---- forward: the tangent of the output ----------------------------------------------------------------------
 
 

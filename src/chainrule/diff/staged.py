@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,17 +11,18 @@ from ..errors import InputError, ShapeError
 from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import REGISTRY, constant, variable
-from ..ir.recording import Handle, record, setting, state
+from ..ir.recording import Handle, record, remember_calls, setting, state
 from ..ir.simplify import simplified
 from ..ir.staged import Line, Staged
 from ..ops import by_name
+from ..ops.custom import custom
 from ..trace.array import Array
 from ..trace.calls import check_differentiable, name_of, parameters
 from ..trace.formula import Formula, parse
 from ..trace.handles import dtype_of, plain
 from ..trace.names import names_for
 from ..trace.tree import flatten, paths, unflatten
-from .rules import VJP, zeros_of
+from .rules import pulled_back, zeros_of
 from .walk import active_nodes
 
 
@@ -36,7 +36,12 @@ def as_function(f: Any, shapes: Mapping[str, Any] | None = None) -> Callable[...
 
 
 def trace_graph(
-    f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, abstract: bool = False
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    abstract: bool = False,
+    hook: Callable[..., None] = remember_calls,
 ) -> tuple[Graph, dict[Node, str], str]:
     """Record one call of `f` with every floating-point leaf as a variable.
 
@@ -63,7 +68,7 @@ def trace_graph(
             check_differentiable(a, name)
         raise InputError(f"{name_of(f)} was given nothing to differentiate", "give it floats, for instance x=2.0")
     new_args, new_kwargs = unflatten(treedef, handles)
-    with setting(depth=state.depth + 1, recording=True, naming=True, abstract=abstract):
+    with setting(depth=state.depth + 1, recording=True, hook=hook, abstract=abstract):
         result = f(*new_args, **new_kwargs)
     if not isinstance(result, Handle):
         if flatten(result)[0] and not isinstance(result, (int, float, np.ndarray, np.generic)):
@@ -168,14 +173,17 @@ def _derived(graph: Graph, inputs: dict[Node, str], name: str, wrt: Sequence[str
             "return a floating-point value",
         )
     stages = [n for n in graph.nodes if n.op is not constant]
-    names = names_for(stages, inputs, output, name if name.isidentifier() else "f", ("np", "math", "special", "exp"))
+    functions = {n.params["call"].name: n.params["call"].owner.function for n in stages if n.op is custom}
+    names = names_for(
+        stages, inputs, output, name if name.isidentifier() else "f", ("np", "math", "special", "exp", *functions)
+    )
     chosen = _chosen(inputs, wrt)
     seed = None
     if output.shape != ():
         seed = Node(variable, (), NO_PARAMS, np.ones(output.shape, output.dtype))
     taken = set(names.values())
     gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}
-    staged = Staged(name, list(inputs), chosen, stages, output, [], names, gradient_names, {}, {}, seed)
+    staged = Staged(name, list(inputs), chosen, stages, output, [], names, gradient_names, {}, {}, seed, functions)
     with setting(depth=state.depth + 1, recording=True):
         _backward(staged)
     _drop_dead(staged)
@@ -217,16 +225,12 @@ def _backward(s: Staged) -> None:
             continue
         ct = _complete(s, n, parts[n])
         args = [Array(i) if type(i) is Node else i for i in n.inputs]
-        for position, i in enumerate(n.inputs):
-            if type(i) is not Node or i not in active:
-                continue
-            with contextlib.suppress(ZeroDivisionError):
-                c = VJP[type(n.op)](n.op, position, ct, Array(n), args, n.params)
-                if c is None:
-                    continue
-                expression = _simple(c, s)
-                s.lines.append(Line(i, expression, k, i in parts))
-                parts.setdefault(i, []).append(c)
+        positions = [p for p, i in enumerate(n.inputs) if type(i) is Node and i in active]
+        for p, c in zip(positions, pulled_back(n.op, positions, ct, Array(n), args, n.params), strict=True):
+            if c is not None:
+                target: Any = n.inputs[p]
+                s.lines.append(Line(target, _simple(c, s), k, target in parts))
+                parts.setdefault(target, []).append(c)
     for v in s.wrt:
         if v in parts:
             _complete(s, v, parts[v])
@@ -239,7 +243,8 @@ def local_partial(n: Node, p: Node) -> Any:
     """The derivative of one scalar node by another that it reads, over all the places where it stands."""
     args = [i.value if type(i) is Node else i for i in n.inputs]
     one = np.ones((), n.dtype)[()]
-    parts = [VJP[type(n.op)](n.op, k, one, n.value, args, n.params) for k, i in enumerate(n.inputs) if i is p]
+    positions = [k for k, i in enumerate(n.inputs) if i is p]
+    parts = pulled_back(n.op, positions, one, n.value, args, n.params)
     return sum(0.0 if c is None else c for c in parts)
 
 

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ShapeError
-from ..ir.graph import Bundle, Graph
-from ..ir.recording import Handle, record, setting, state
+from ..ir.recording import Handle, setting, state
 from ..ops.arithmetic import stop_gradient as _stop
-from ..ops.structured import call, pick
 from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call
 from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.tree import flatten, map_leaves, unflatten
@@ -61,7 +59,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
         selection = select(f, args, kwargs, argnums)
         t = traced_call(f, selection, leaf, has_aux=has_aux)
         out = _scalar(f, t)
-        found = pulled(t, [np.ones((), dtype_of(out))[()]])
+        found = pulled(t, [np.ones((), dtype_of(out))[()]], release=True)
         trees = _rebuilt(t, found)
         gradients = trees[0] if selection.single else tuple(trees)
         value = finished(out, t.live)
@@ -102,12 +100,12 @@ def _described(t: Trace) -> str:
     return "nothing" if not t.outputs else f"a {getattr(kind, '__name__', kind)} of {len(t.outputs)} values"
 
 
-def pulled(t: Trace, cotangents: Sequence[Any]) -> list[Any]:
+def pulled(t: Trace, cotangents: Sequence[Any], release: bool = False) -> list[Any]:
     """The cotangents of a trace's variables, zeros where nothing flows."""
     pairs = [(o.node, c) for o, c in zip(t.outputs, cotangents, strict=True) if isinstance(o, Handle) and c is not None]
     live = t.live or kind_of(c for _, c in pairs)
     with setting(depth=state.depth + 1, recording=True):
-        found = reverse([o for o, _ in pairs], [c for _, c in pairs], t.leaves, live=live)
+        found = reverse([o for o, _ in pairs], [c for _, c in pairs], t.leaves, live=live, release=release)
     return [zeros_of(v.value) if c is None else c for v, c in zip(t.leaves, found, strict=True)]
 
 
@@ -250,39 +248,3 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 def stop_gradient(x: Any) -> Any:
     """The same values (of a tree), through which no derivative flows."""
     return map_leaves(_stop, x)
-
-
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Compute `f` without keeping its intermediate values; the reverse pass computes them again.
-
-    The gradients are the same to the last bit; memory is traded for time. Works on any function of trees,
-    also on one that closes over traced values.
-    """
-
-    @functools.wraps(f)
-    def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        leaves, treedef = flatten((args, kwargs))
-        traced = [k for k, x in enumerate(leaves) if isinstance(x, Handle)]
-        if not traced and state.depth == 0:
-            return f(*args, **kwargs)
-        given = list(leaves)
-        fresh = [leaf(leaves[k]) for k in traced]
-        for k, h in zip(traced, fresh, strict=True):
-            given[k] = h
-        marker = leaf(0.0)  # everything after it belongs to this call
-        new_args, new_kwargs = unflatten(treedef, given)
-        results, result_tree = flatten(f(*new_args, **new_kwargs))
-        graph = Graph(
-            [h.node for h in fresh] or [marker.node], [r.node if isinstance(r, Handle) else r for r in results]
-        )
-        outside = graph.outside
-        inputs = [leaves[k] for k in traced] if fresh else [marker]
-        if not graph.nodes:
-            return unflatten(result_tree, results)
-        kind = type(inputs[0])
-        values = Bundle(r.value if isinstance(r, Handle) else r for r in results)
-        bundle = record(call, (*inputs, *(kind(n) for n in outside)), {"graph": graph.closed()}, values)
-        picked = [record(pick, (bundle,), {"index": k}) if isinstance(r, Handle) else r for k, r in enumerate(results)]
-        return unflatten(result_tree, picked)
-
-    return checkpointed

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..ir.node import Node, reachable
-from ..ir.recording import Handle
+from ..ir.recording import Handle, state
 from ..ops.indexing import filled, getitem
-from .rules import JVP, VJP
+from .rules import JVP, VJP, pulled_back
 
 
 def active_nodes(nodes: Sequence[Node], leaves: Sequence[Node]) -> set[Node]:
@@ -28,9 +28,20 @@ def active_nodes(nodes: Sequence[Node], leaves: Sequence[Node]) -> set[Node]:
 
 
 def reverse(
-    outputs: Sequence[Node], cotangents: Sequence[Any], leaves: Sequence[Node], *, live: type[Handle] | None
+    outputs: Sequence[Node],
+    cotangents: Sequence[Any],
+    leaves: Sequence[Node],
+    *,
+    live: type[Handle] | None,
+    release: bool = False,
 ) -> list[Any]:
-    """Reverse mode: the cotangent of each leaf (None for zero), given those of the outputs."""
+    """Reverse mode: the cotangent of each leaf (None for zero), given those of the outputs.
+
+    With `release`, every node is cut off once it has been passed, so that memory is freed on the way: for graphs that
+    nobody walks again.
+    """
+    check = state.check
+    release = release and live is None and check is None
     nodes = reachable(outputs, min((v.order for v in leaves), default=0))
     active = active_nodes(nodes, leaves)
     stop = set(leaves)
@@ -42,9 +53,15 @@ def reverse(
     while nodes:
         n = nodes.pop()
         if n not in cot or n in stop:
+            if release and n not in stop:
+                n.inputs = ()
+                active.discard(n)
             continue
         ct = cot.pop(n)
         inputs, op, params = n.inputs, n.op, n.params
+        if release:
+            n.inputs = ()
+            active.discard(n)
         if live:
             args = [live(i) if type(i) is Node else i for i in inputs]
             out: Any = live(n)
@@ -60,11 +77,16 @@ def reverse(
             ):
                 _gather(cot, buffers, inputs[0], ct, args, params)
                 continue
-        vjp = VJP[type(op)]
+        vjp = VJP.get(type(op))
+        if vjp is None:
+            positions = [k for k, i in enumerate(inputs) if type(i) is Node and i in active]
+            found = iter(pulled_back(op, positions, ct, out, args, params))
         for k, i in enumerate(inputs):
             if type(i) is Node and i in active:
-                c = vjp(op, k, ct, out, args, params)
+                c = next(found) if vjp is None else vjp(op, k, ct, out, args, params)  # pyright: ignore[reportPossiblyUnboundVariable]
                 if c is not None:
+                    if check is not None:
+                        check(n, k, c)
                     cot[i] = cot[i] + c if i in cot else c
                     buffers.discard(i)
     return [cot.get(v) for v in leaves]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .node import Node, reachable
-from .op import constant
+from .node import NO_PARAMS, Node, reachable
+from .op import constant, variable
 from .recording import Handle, record
 
 
@@ -42,12 +42,18 @@ class Graph:
                 found[o] = None
         return list(found)
 
+    @property
+    def captured(self) -> list[Handle]:
+        """Handles of other levels (under `vmap`) that stand as constants in the graph."""
+        found = {id(i): i for n in self.nodes for i in n.inputs if isinstance(i, Handle)}
+        return list(found.values())
+
     def closed(self) -> Graph:
-        """The same structure without values, and with what it closed over as further inputs.
+        """The same structure without values; what it closed over (`outside`, then `captured`) are further inputs.
 
         It is what is kept when the values are to be computed again.
         """
-        changed: dict[Node, Node] = {}
+        changed: dict[Any, Node] = {}
 
         def copied(n: Node, inputs: tuple[Any, ...]) -> Node:
             new = Node(n.op, inputs, n.params, n.value if n.op is constant else None, n.code, n.lasti)
@@ -55,14 +61,18 @@ class Graph:
             changed[n] = new
             return new
 
+        def new(i: Any) -> Any:
+            if type(i) is Node:
+                return changed.get(i, i.value if i.op is constant else i)
+            return changed[id(i)] if isinstance(i, Handle) else i
+
         inputs = [copied(n, ()) for n in (*self.inputs, *self.outside)]
+        for h in self.captured:
+            changed[id(h)] = Node(variable, (), NO_PARAMS, None)
+            inputs.append(changed[id(h)])
         for n in self.nodes:
-            copied(
-                n, tuple(changed.get(i, i.value if i.op is constant else i) if type(i) is Node else i for i in n.inputs)
-            )
-        return Graph(
-            inputs, [changed.get(o, o.value if o.op is constant else o) if type(o) is Node else o for o in self.outputs]
-        )
+            copied(n, tuple(map(new, n.inputs)))
+        return Graph(inputs, [new(o) for o in self.outputs])
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs on plain values; nothing is recorded."""

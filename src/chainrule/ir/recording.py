@@ -25,7 +25,8 @@ _getframe = sys._getframe
 class State(threading.local):
     """What the current thread is doing.
 
-    `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
+    `hook` is called with every node recorded and the frame that made it, `check` with every
+    cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
     type of handle that records at the current level.
     """
 
@@ -33,7 +34,8 @@ class State(threading.local):
     level = 0
     array: Any = None
     recording = True
-    naming = False
+    hook: Any = None
+    check: Any = None
     abstract = False
 
 
@@ -178,13 +180,18 @@ def _located(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any], value: 
         frame = frame.f_back
         code = frame.f_code
     made = Node(op, inputs, params, value, code, frame.f_lasti)  # type: ignore[arg-type]
-    if state.naming:
-        made.outer = _outer(frame)
+    if state.hook is not None:
+        state.hook(made, frame)
     return made
 
 
+def remember_calls(node: Node, frame: Any) -> None:
+    """A hook: keep the calls around the line that made a node, where a returned value gets its name."""
+    node.outer = _outer(frame)
+
+
 def _outer(frame: Any) -> tuple[Any, ...]:
-    """The calls around `frame` in the user's code, innermost first: where a returned value gets its name."""
+    """The calls around `frame` in the user's code, innermost first."""
     calls: list[Any] = []
     frame = frame.f_back
     while frame is not None and not frame.f_code.co_filename.startswith(LIBRARY):

@@ -33,6 +33,7 @@ class Staged:
         gradients: the total gradient of each node that has one, as a value.
         cotangents: the variables that stand for those gradients in the lines.
         seed: the variable that stands for the cotangent of the result; None for a scalar, whose is 1.
+        functions: the user's functions with rules of their own that the program calls, by name.
         live_stages: the stages that the result or a wanted gradient needs.
     """
 
@@ -47,6 +48,7 @@ class Staged:
     gradients: dict[Node, Any]
     cotangents: dict[Node, Node]
     seed: Node | None
+    functions: dict[str, Any] = field(default_factory=dict)
     live_stages: list[Node] = field(default_factory=list)
 
     def number(self, node: Node) -> int:

@@ -83,15 +83,16 @@ def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     return Selection(args, kwargs, where, single)
 
 
-def check_differentiable(tree: Any, name: str) -> None:
-    """Raise unless every leaf is real floating point."""
+def check_differentiable(tree: Any, name: str) -> list[str]:
+    """Raise unless every leaf is real floating point; how the user writes each leaf."""
     leaves, _ = flatten(tree)
     if not leaves:
         raise InputError(
             f"{name} is {type(tree).__name__} {tree!r:.60}: there is nothing in it to differentiate",
             "pass floats or arrays of floats",
         )
-    for x, path in zip(leaves, paths(tree, name), strict=True):
+    written = paths(tree, name)
+    for x, path in zip(leaves, written, strict=True):
         dtype = dtype_of(x)
         if dtype.kind in "iub":
             word = {"b": "boolean"}.get(dtype.kind, "an integer")
@@ -108,6 +109,7 @@ def check_differentiable(tree: Any, name: str) -> None:
             raise InputError(
                 f"{path} has dtype {dtype}: a derivative needs floating point", "pass numbers or arrays of floats"
             )
+    return written
 
 
 def _short(x: Any, kind: Any = None) -> str:
@@ -144,15 +146,18 @@ def traced_call(
 ) -> Trace:
     """Call `f` with fresh variables in place of the selected arguments."""
     flat: list[Any] = []
+    written: list[str] = []
     structure: list[TreeDef] = []
     for w, tree in zip(selection.where, selection.chosen, strict=True):
-        check_differentiable(tree, _argument_name(f, w))
+        written += check_differentiable(tree, _argument_name(f, w))
         leaves, treedef = flatten(tree)
         flat += leaves
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
     nodes = [h.node for h in handles]
+    for node, name in zip(nodes, written, strict=True):
+        node.given_name = name
     rest = iter(handles)
     args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
     with setting(depth=state.depth + 1, recording=True):
