@@ -14,7 +14,11 @@ from chainrule.ir.recording import Handle
 from chainrule.ops import REGISTRY, Composite, Elementwise, Linear
 from chainrule.ops.kinds import Operation
 
-OPS = [op for op in REGISTRY.values() if isinstance(op, Operation) and op.name not in ("call", "pick")]
+OPS = [
+    op
+    for op in REGISTRY.values()
+    if isinstance(op, Operation) and op.name not in ("call", "pick", "custom", "scan", "while_loop", "switch")
+]
 ELEMENTWISE = [op for op in OPS if isinstance(op, Elementwise) or (isinstance(op, Composite) and not op.examples)]
 
 

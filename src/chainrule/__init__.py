@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from .diff.jacobians import hessian as hessian
     from .diff.jacobians import hvp as hvp
     from .diff.jacobians import jacobian as jacobian
+    from .diff.loops import cond as cond
+    from .diff.loops import fori_loop as fori_loop
+    from .diff.loops import scan as scan
+    from .diff.loops import switch as switch
+    from .diff.loops import while_loop as while_loop
     from .diff.sparse import sparsity as sparsity
     from .diff.tensor import Tensor as Tensor
     from .diff.tensor import no_grad as no_grad
@@ -73,6 +78,7 @@ _HOME = {
     "diff.cost": "Cost cost",
     "diff.custom": "custom_jvp custom_vjp elementwise linear",
     "diff.diagnose": "debug_nans trace_gradient",
+    "diff.loops": "cond fori_loop scan switch while_loop",
     "diff.sparse": "sparsity",
     "diff.tensor": "Tensor no_grad tensor",
     "trace.array": "Array",

@@ -304,6 +304,11 @@ def _pick(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], 
     return values[0][params["index"]]
 
 
+def _loop(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    """A loop of a fixed number of steps: one loop over the whole batch."""
+    return Bundle(_mapped(lambda *xs: list(op.value(*xs, **params)), values, each))
+
+
 RULES: dict[str, Rule] = {
     "reshape": _reshape,
     "transpose": _transpose,
@@ -321,6 +326,7 @@ RULES: dict[str, Rule] = {
     "index_add": _write,
     "cast": elementwise,
     "pick": _pick,
+    "scan": _loop,
     **dict.fromkeys(("sum", "concatenate", "stack", "flip", "roll", "tril", "triu", "cumsum"), along),
     **dict.fromkeys(
         ("mean", "prod", "var", "std", "reduce_max", "reduce_min", "logsumexp", "softmax", "log_softmax"), along

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..ir.graph import Bundle, Graph
 from ..ir.recording import Handle, record, state
-from ..ops.structured import call, pick
+from ..ops.structured import call, picked
 from ..trace.tree import flatten, unflatten
 from .rules import leaf
 
@@ -47,8 +47,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         bundle = record(
             call, (*inputs, *(kind(n) for n in outside), *graph.captured), {"graph": graph.closed()}, values
         )
-        picked = [record(pick, (bundle,), {"index": k}) if isinstance(r, Handle) else r for k, r in enumerate(results)]
-        return unflatten(result_tree, picked)
+        parts = picked(bundle, len(results))
+        return unflatten(result_tree, [p if isinstance(r, Handle) else r for p, r in zip(parts, results, strict=True)])
 
     return checkpointed
 

@@ -15,7 +15,7 @@ from ..ir.op import REGISTRY
 from ..ir.recording import Handle, record
 from ..ops.custom import Custom, custom
 from ..ops.kinds import Elementwise, Linear
-from ..ops.structured import pick
+from ..ops.structured import picked
 from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.tree import TreeDef, flatten, unflatten
 from .rules import JVP, WHOLE_VJP, fit, spread, zeros_of
@@ -84,6 +84,7 @@ class Call:
     places: list[int]
     treedef: TreeDef
     out_tree: TreeDef | None = None
+    count: int = 1
 
     @property
     def name(self) -> str:
@@ -103,6 +104,7 @@ class Call:
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """The leaves of the result."""
         results, self.out_tree = flatten(self.owner.function(*self.arguments(inputs)))
+        self.count = len(results)
         return results
 
     def output(self, leaves: Any) -> Any:
@@ -135,8 +137,7 @@ class _WithRule:
         if call.single:
             return made
         assert call.out_tree is not None
-        value = made.node.value
-        return unflatten(call.out_tree, [record(pick, (made,), {"index": k}) for k in range(len(value))])
+        return unflatten(call.out_tree, picked(made, call.count))
 
     __name__: str
     how: str

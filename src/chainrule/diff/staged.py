@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ShapeError
-from ..ir.graph import Graph
+from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import REGISTRY, constant, variable
 from ..ir.recording import Handle, record, remember_calls, setting, state
@@ -16,6 +16,8 @@ from ..ir.simplify import simplified
 from ..ir.staged import Line, Staged
 from ..ops import by_name
 from ..ops.custom import custom
+from ..ops.loops import Loop
+from ..ops.structured import Structured, pick
 from ..trace.array import Array
 from ..trace.calls import check_differentiable, name_of, parameters
 from ..trace.formula import Formula, parse
@@ -24,6 +26,8 @@ from ..trace.names import names_for
 from ..trace.tree import flatten, paths, unflatten
 from .rules import pulled_back, zeros_of
 from .walk import active_nodes
+
+LONGEST = 2_000  # stages of a program with loops written out
 
 
 def as_function(f: Any, shapes: Mapping[str, Any] | None = None) -> Callable[..., Any]:
@@ -40,7 +44,7 @@ def trace_graph(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     *,
-    abstract: bool = False,
+    abstract: str | None = None,
     hook: Callable[..., None] = remember_calls,
 ) -> tuple[Graph, dict[Node, str], str]:
     """Record one call of `f` with every floating-point leaf as a variable.
@@ -94,7 +98,7 @@ def _leaf_name(label: str) -> str:
 
 
 def opened(graph: Graph, names: Collection[str]) -> Graph:
-    """The graph with the named operations replaced by what they are made of."""
+    """The graph with the named operations replaced by what they are made of; loops and checkpoints are written out."""
     ops = set()
     for name in names:
         op = by_name(name) or REGISTRY.get(name)
@@ -106,18 +110,36 @@ def opened(graph: Graph, names: Collection[str]) -> Graph:
                 where="",
             )
         ops.add(op)
-    if not ops:
+    if not ops and not any(isinstance(n.op, (Structured, Loop)) for n in graph.nodes):
         return graph
 
     kept: set[Node] = set()
 
     def step(n: Node, args: list[Any]) -> Any:
+        if n.op is pick and isinstance(args[0], tuple):
+            return args[0][n.params["index"]]
+        if isinstance(n.op, Structured):
+            return _unrolled(n.params["graph"].replay(args))
+        if isinstance(n.op, Loop):
+            return _unrolled(n.op.value(*args, **n.params))
         made = n.op.body(*args, **n.params) if n.op in ops and n.op.body else record(n.op, tuple(args), n.params)
         if isinstance(made, Handle):
             node = made.node
             node.code, node.lasti, node.outer, node.given_name = n.code, n.lasti, n.calls[1:], n.given_name
             kept.add(node)
         return made
+
+    def _unrolled(results: Sequence[Any]) -> Bundle:
+        since = min(n.order for n in graph.inputs)
+        inner = reachable([r.node for r in results if isinstance(r, Handle)], since)
+        if len(inner) > LONGEST:
+            raise InputError(
+                f"a loop of this length has more than {LONGEST:,} stages when it is written out",
+                "explain it with fewer steps, or explain one step of it",
+                where="",
+            )
+        kept.update(inner)
+        return Bundle(results)
 
     out = graph.walk([Array(n) for n in graph.inputs], step)[0]
     result = Graph(graph.inputs, [out.node])
@@ -142,10 +164,10 @@ def stage(
     """
     f = as_function(f, shapes)
     given = dict(kwargs or {})
-    abstract = not args and not given
-    if abstract:
+    no_point = not args and not given
+    if no_point:
         given = samples(f)
-    graph, inputs, name = trace_graph(f, args, given, abstract=abstract)
+    graph, inputs, name = trace_graph(f, args, given, abstract="" if no_point else None)
     with setting(depth=state.depth + 1, recording=True):
         graph = opened(graph, (open,) if isinstance(open, str) else open)
     return _derived(graph, inputs, name, wrt)

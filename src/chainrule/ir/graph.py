@@ -74,6 +74,14 @@ class Graph:
             copied(n, tuple(map(new, n.inputs)))
         return Graph(inputs, [new(o) for o in self.outputs])
 
+    def widened(self, own: int, start: int, total: int) -> Graph:
+        """The same graph with `total` inputs behind the first `own` ones, of which it reads those from `start` on."""
+        extra = self.inputs[own:]
+        padded = [Node(variable, (), NO_PARAMS, None) for _ in range(total - len(extra))]
+        whole = Graph(self.inputs, self.outputs)
+        whole.inputs = (*self.inputs[:own], *padded[:start], *extra, *padded[start:])
+        return whole
+
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs on plain values; nothing is recorded."""
         return self.walk(values, lambda n, args: n.op.value(*args, **n.params))

@@ -36,7 +36,7 @@ class State(threading.local):
     recording = True
     hook: Any = None
     check: Any = None
-    abstract = False
+    abstract: str | None = None
 
 
 state = State()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir.graph import Bundle, Graph
+from ..ir.recording import record
 from .kinds import Linear, Operation
 
 
@@ -19,9 +20,8 @@ def _call(*args: Any, graph: Graph) -> Bundle:
     return Bundle(graph.run(args))
 
 
-def _pick_back(i: int, ct: Any, bundle: Any, index: int) -> Bundle:
-    values = getattr(bundle, "value", bundle)
-    return Bundle(ct if k == index else None for k in range(len(values)))
+def _pick_back(i: int, ct: Any, bundle: Any, index: int, count: int) -> Bundle:
+    return Bundle(ct if k == index else None for k in range(count))
 
 
 call = Structured(
@@ -29,9 +29,14 @@ call = Structured(
 )
 pick = Linear(
     "pick",
-    lambda bundle, index: bundle[index],
+    lambda bundle, index, count: bundle[index],
     _pick_back,
     inputs=1,
     public=False,
     text=lambda args, node: f"{args[0].atom}[{node.params['index']}]",
 )
+
+
+def picked(bundle: Any, count: int) -> list[Any]:
+    """The values under a bundled node, each as a node of its own."""
+    return [record(pick, (bundle,), {"index": k, "count": count}) for k in range(count)]

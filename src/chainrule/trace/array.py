@@ -88,10 +88,12 @@ class Array(Handle):
         return format(self.value, spec)
 
     def __bool__(self) -> bool:
-        if state.abstract:
+        if state.abstract is not None:
             raise TraceError(
-                "the branch taken here depends on a value, and no values were given",
-                "give the point at which to trace, for instance at={'x': 2.0} or --at x=2.0",
+                state.abstract or "the branch taken here depends on a value, and no values were given",
+                "use chainrule.cond, or np.where"
+                if state.abstract
+                else "give the point at which to trace, for instance x=2.0, or --at x=2.0",
             )
         return bool(self.value)
 

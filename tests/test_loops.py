@@ -1,0 +1,135 @@
+"""scan, fori_loop, while_loop, cond, switch: the same as Python's loops and branches, in every mode and order."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+rng = np.random.default_rng(0)
+W, XS, H = rng.standard_normal((3, 3)) * 0.5, rng.standard_normal((6, 3)), np.ones(3)
+
+
+def scanned(W, xs, h):
+    h, ys = cr.scan(lambda h, x: (np.tanh(W @ h + x), {"y": np.sum(h * x)}), h, xs)
+    return np.sum(h**2) + np.sum(ys["y"] ** 2)
+
+
+def looped(W, xs, h):
+    total = 0.0
+    for x in xs:
+        total = total + np.sum(h * x) ** 2
+        h = np.tanh(W @ h + x)
+    return np.sum(h**2) + total
+
+
+def test_scan():
+    assert scanned(W, XS, H) == pytest.approx(looped(W, XS, H))
+    for mine, theirs in zip(cr.grad(scanned, (0, 1, 2))(W, XS, H), cr.grad(looped, (0, 1, 2))(W, XS, H), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12)
+    cr.check_grads(scanned, (W, XS, H), order=2)
+    np.testing.assert_allclose(cr.hessian(scanned)(W, XS, H), cr.hessian(looped)(W, XS, H), rtol=1e-10, atol=1e-12)
+    batch = np.stack([XS, 2 * XS])
+    np.testing.assert_allclose(
+        cr.vmap(cr.grad(scanned, 1), (None, 0, None))(W, batch, H), [cr.grad(looped, 1)(W, x, H) for x in batch]
+    )
+    over = cr.grad(lambda W: np.sum(cr.vmap(scanned, (None, 0, None))(W, batch, H)))(W)
+    np.testing.assert_allclose(over, sum(cr.grad(looped)(W, x, H) for x in batch))
+
+
+def test_scan_is_one_node_traced_once():
+    calls = []
+
+    def f(x):
+        def step(c, _):
+            calls.append(1)
+            return c * x, c
+
+        c, ys = cr.scan(step, x, None, length=1000)
+        return c + ys[3]
+
+    assert cr.grad(f)(1.001) == pytest.approx(cr.jvp(f, (1.001,), (1.0,))[1])
+    assert len(calls) == 2
+
+
+def test_scan_trees_and_empty():
+    c, ys = cr.scan(lambda c, x: ({"a": c["a"] + x[0]}, (x[1], c["a"])), {"a": 0.0}, (np.arange(3.0), np.ones(3)))
+    assert c == {"a": 3.0}
+    np.testing.assert_array_equal(ys[1], [0, 0, 1])
+    assert cr.grad(lambda x: cr.scan(lambda c, x: (c * 2, None), x, np.zeros(0))[0])(3.0) == 1.0
+
+
+def test_fori_loop():
+    f = lambda x: cr.fori_loop(0, 5, lambda i, c: c * x + i, x)
+    g = lambda x: ((((x * x + 0) * x + 1) * x + 2) * x + 3) * x + 4
+    assert f(2.0) == g(2.0)
+    assert cr.grad(f)(2.0) == cr.grad(g)(2.0)
+    table = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(cr.grad(lambda t: cr.fori_loop(0, 3, lambda i, c: c * t[i], 1.0))(table), [6, 3, 2])
+
+
+def test_while_loop():
+    f = lambda x: cr.while_loop(lambda c: c < 100, lambda c: c * x, x)
+    assert f(3.0) == 243.0
+    assert cr.grad(f)(3.0) == 405.0
+    assert cr.jvp(f, (3.0,), (1.0,)) == (243.0, 405.0)
+    assert cr.grad(cr.grad(f))(3.0) == 5 * 4 * 3.0**3
+
+    def newton(a):
+        return cr.while_loop(
+            lambda s: abs(s["x"] ** 2 - a) > 1e-12, lambda s: {"x": 0.5 * (s["x"] + a / s["x"])}, {"x": a}, max_steps=50
+        )["x"]
+
+    assert cr.grad(newton)(2.0) == pytest.approx(0.5 / np.sqrt(2))
+    with pytest.raises(cr.ChainruleError, match="after 3 steps"):
+        cr.grad(lambda x: cr.while_loop(lambda c: c > 0, lambda c: c + x, x, max_steps=3))(1.0)
+    with pytest.raises(cr.ChainruleError, match="after 3 steps"):
+        cr.while_loop(lambda c: True, lambda c: c, 1.0, max_steps=3)
+
+
+def test_cond_and_switch():
+    f = lambda x: cr.cond(x > 0, lambda y: y**2 * x, lambda y: -y, x)
+    assert [f(3.0), f(-3.0)] == [27.0, 3.0]
+    assert [cr.grad(f)(v) for v in (3.0, -3.0)] == [27.0, -1.0]
+    assert cr.grad(cr.grad(f))(3.0) == 18.0
+    assert cr.jvp(f, (3.0,), (1.0,)) == (27.0, 27.0)
+    np.testing.assert_allclose(cr.vmap(f)(np.array([1.0, -2.0])), [1, 2])
+    np.testing.assert_allclose(cr.vmap(cr.grad(f))(np.array([1.0, -2.0])), [3, -1])
+    g = lambda x, k: cr.switch(k, [lambda y: y, lambda y: y**2, lambda y: y**3 * x], x)
+    assert [cr.grad(g)(2.0, k) for k in (-1, 0, 1, 2, 9)] == [1.0, 1.0, 4.0, 32.0, 32.0]
+    h = lambda x: cr.fori_loop(0, 4, lambda i, c: cr.cond(c > 10, lambda c: c + x, lambda c: c * x, c), x)
+    assert h(3.0) == 33.0
+    assert cr.grad(h)(3.0) == 29.0
+    with np.errstate(all="raise"):
+        assert cr.grad(lambda x: cr.cond(x > 0, lambda y: np.sqrt(y), lambda y: y * 0.0, x))(-1.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: cr.grad(lambda x: cr.scan(lambda c, v: (c if c > 0 else -c, v), x, XS)[0])(1.0), "cond"),
+        (lambda: cr.grad(lambda x: cr.scan(lambda c, v: c, x, XS)[0])(1.0), "pair"),
+        (lambda: cr.grad(lambda x: np.sum(cr.scan(lambda c, v: (c * v, v), x, XS)[0]))(1.0), "changes its shape"),
+        (lambda: cr.grad(lambda x: cr.scan(lambda c, v: ((c, c), v), x, XS)[0])(1.0), "structure"),
+        (lambda: cr.scan(lambda c, v: (c, v), 1.0, None), "length"),
+        (lambda: cr.scan(lambda c, v: (c, v), 1.0, (XS, XS[:2])), "first axes"),
+        (lambda: cr.grad(lambda x: cr.cond(x > 0, lambda y: y, lambda y: (y, y), x))(1.0), "different structures"),
+        (lambda: cr.grad(lambda x: np.sum(cr.cond(x > 0, lambda y: y, lambda y: y * XS, x)))(1.0), "different shapes"),
+    ],
+)
+def test_clear_errors(call, message):
+    with pytest.raises(cr.ChainruleError, match=message):
+        call()
+
+
+def test_loops_and_checkpoints_are_written_out_in_programs():
+    def f(w, x):
+        h = cr.fori_loop(0, 3, lambda i, h: np.tanh(h * w), x)
+        return cr.checkpoint(lambda h: h * h + w)(h)
+
+    program = cr.code(f, 0.5, 2.0)
+    assert program.count("tanh(") == 3
+    value, gradients = program.function(0.5, 2.0)
+    assert value == pytest.approx(f(0.5, 2.0))
+    assert gradients == pytest.approx(cr.grad(f, (0, 1))(0.5, 2.0))
+    with pytest.raises(cr.InputError, match="stages"):
+        cr.code(lambda x: cr.fori_loop(0, 5000, lambda i, c: c * x, x), 1.0)
