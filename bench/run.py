@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from checkpointing import table as checkpointing
 from rows import ROWS
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
@@ -132,6 +133,7 @@ def main(names: list[str]) -> None:
         print("\n".join(lines[-9:]), flush=True)
     if names:
         return
+    lines += checkpointing()
     lines += table("import (ms), the start of Python taken off", imports(), 1e3)
     lines += [
         "## Sizes",

@@ -19,6 +19,7 @@ from ..ir.op import Op
 from ..ir.recording import Handle, setting, state
 from ..ops import Composite, Elementwise
 from ..ops import indexing as ix
+from ..ops import linalg as la
 from ..ops import shape as sh
 from ..ops.broadcasting import broadcast_to, reshape
 from ..ops.structured import Structured
@@ -191,8 +192,15 @@ def _search(op: Any, values: list[Any], each: list[bool], params: dict[str, Any]
 
 
 def _matmul(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
-    """Vectors become matrices with one row or column; then the batch axes broadcast."""
+    """Vectors become matrices with one row or column; then the batch axes broadcast.
+
+    A batch of vectors times one matrix is a product of two matrices.
+    """
     (a, b), (na, nb) = values, map(_ndim, values, each)
+    if na == 1 and nb == 2 and not each[1]:
+        return op(a, b)
+    if na == 2 and nb == 1 and not each[0]:
+        return op(b, la.matrix_transpose(a))
     if na == 1:
         a = reshape(a, shape=(*np.shape(a)[:-1], 1, np.shape(a)[-1]))
     if nb == 1:
