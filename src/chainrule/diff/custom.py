@@ -131,7 +131,7 @@ class _WithRule:
         leaves, treedef = flatten(args)
         if not any(isinstance(x, Handle) for x in leaves):
             return self.function(*args)
-        places = [k for k, x in enumerate(leaves) if dtype_of(x).kind == "f"]
+        places = [k for k, x in enumerate(leaves) if dtype_of(x).kind in "fc"]
         call = Call(self, [None if k in places else x for k, x in enumerate(leaves)], places, treedef)
         made = record(custom, tuple(leaves[k] for k in places), {"call": call})
         if call.single:

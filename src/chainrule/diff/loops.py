@@ -286,7 +286,7 @@ def _scan_vjp(positions: Sequence[int], ct: Any, args: Sequence[Any], params: di
             column.append(zeros_of(x) if c is None else c)
         total = [_plus(a, b) for a, b in zip(total, found[carried + len(xs) :], strict=True)]
     result = [*back, *op.stacked([c[::-1] for c in columns], 0), *total]
-    return [result[k] if dtype_of(args[k]).kind == "f" else None for k in positions]
+    return [result[k] if dtype_of(args[k]).kind in "fc" else None for k in positions]
 
 
 def _scan_jvp(ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:
@@ -314,7 +314,7 @@ def _while_vjp(positions: Sequence[int], ct: Any, args: Sequence[Any], params: d
         back = found[:carried]
         total = [_plus(a, b) for a, b in zip(total, found[carried:], strict=True)]
     result = [*back, *[None] * tested, *total]
-    return [result[k] if dtype_of(args[k]).kind == "f" else None for k in positions]
+    return [result[k] if dtype_of(args[k]).kind in "fc" else None for k in positions]
 
 
 def _while_jvp(ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:

@@ -15,6 +15,7 @@ from ..ir.op import Op, variable
 from ..ir.recording import Handle
 from ..ops.arithmetic import alias
 from ..ops.broadcasting import broadcast_to, sum_to
+from ..ops.complex import real
 from ..ops.kinds import Elementwise, Linear
 from ..ops.shape import cast
 from ..trace.array import Array, recording_kind
@@ -52,9 +53,12 @@ def spread(t: Any, out: Any) -> Any:
 
 
 def _typed(x: Any, dtype: np.dtype[Any]) -> Any:
-    if dtype.kind not in "fc" or dtype_of(x) == dtype:
+    have = dtype_of(x)
+    if dtype.kind not in "fc" or have == dtype:
         return x
-    return cast(x, dtype=dtype)
+    if have.kind == "c" and dtype.kind == "f":  # only the real part reaches a real number
+        x = real(x)
+    return x if dtype_of(x) == dtype else cast(x, dtype=dtype)
 
 
 # ---- reverse: the cotangent of input k -----------------------------------------------------------------------

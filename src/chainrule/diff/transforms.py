@@ -18,13 +18,17 @@ from .rules import leaf, zeros_of
 from .walk import forward, reverse
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """The gradient of a scalar-valued function.
 
     Args:
         f: a function of numbers, arrays, or trees of them, returning a scalar.
         argnums: which arguments to differentiate: a position, a name, or a tuple of them.
         has_aux: whether `f` returns a pair (value, aux); then the result is (gradient, aux).
+        holomorphic: that `f` is a holomorphic function of complex arguments; then the result is its complex derivative.
+            Without it, the gradient of a real-valued function of z = x + iy is df/dx - i df/dy.
 
     Returns:
         A function of the same arguments. Its result has the structure and shapes of the chosen argument
@@ -37,7 +41,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) 
     >>> grad(lambda x, y: x * y + x, argnums=(0, 1))(2.0, 3.0)
     (4.0, 2.0)
     """
-    both = value_and_grad(f, argnums, has_aux=has_aux)
+    both = value_and_grad(f, argnums, has_aux=has_aux, holomorphic=holomorphic)
 
     @functools.wraps(f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -47,7 +51,9 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) 
     return gradient
 
 
-def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, holomorphic: bool = False
+) -> Callable[..., Any]:
     """The value of a scalar-valued function and its gradient, from one evaluation; see `grad`.
 
     >>> value_and_grad(lambda x: x**3)(2.0)
@@ -58,7 +64,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
     def both(*args: Any, **kwargs: Any) -> Any:
         selection = select(f, args, kwargs, argnums)
         t = traced_call(f, selection, leaf, has_aux=has_aux)
-        out = _scalar(f, t)
+        out = _scalar(f, t, holomorphic)
         found = pulled(t, [np.ones((), dtype_of(out))[()]], release=True)
         trees = _rebuilt(t, found)
         gradients = trees[0] if selection.single else tuple(trees)
@@ -70,7 +76,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
     return both
 
 
-def _scalar(f: Callable[..., Any], t: Trace) -> Any:
+def _scalar(f: Callable[..., Any], t: Trace, holomorphic: bool) -> Any:
     if len(t.outputs) != 1 or not t.output_tree.is_leaf:
         raise InputError(
             f"grad needs a function that returns one scalar; {name_of(f)} returned {_described(t)}",
@@ -82,10 +88,15 @@ def _scalar(f: Callable[..., Any], t: Trace) -> Any:
             f"grad needs a scalar-valued function; {name_of(f)} returned shape {np.shape(out)}",
             "reduce it (np.sum, np.mean), or use jacobian or vjp",
         )
-    if dtype_of(out).kind == "c":
+    if holomorphic:
+        if any(v.dtype.kind != "c" for v in t.leaves) or dtype_of(out).kind != "c":
+            raise InputError(
+                "holomorphic=True is for complex arguments and results", "pass complex numbers, or leave it out"
+            )
+    elif dtype_of(out).kind == "c":
         raise InputError(
             f"grad needs a real-valued function; {name_of(f)} returned {dtype_of(out)}",
-            "take np.real, np.imag or np.abs of it",
+            "take np.real, np.imag or np.abs of it, or pass holomorphic=True for a holomorphic function",
         )
     if dtype_of(out).kind in "iub" and isinstance(out, Handle):
         raise InputError(

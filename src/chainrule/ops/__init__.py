@@ -4,9 +4,12 @@ from ..ir.op import REGISTRY, Op
 from . import (
     arithmetic,
     broadcasting,
+    complex,
+    custom,
     exponential,
     indexing,
     linalg,
+    loops,
     piecewise,
     reduction,
     shape,
@@ -20,18 +23,9 @@ from .structured import Structured
 __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", "Structured", "by_name", "by_ufunc"]
 
 _FAMILIES = (
-    arithmetic,
-    broadcasting,
-    piecewise,
-    exponential,
-    trigonometric,
-    special,
-    shape,
-    reduction,
-    linalg,
-    indexing,
-    structured,
-)
+    arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
+    structured, loops, custom,
+)  # fmt: skip
 
 
 def by_name(name: str) -> Op | None:

@@ -104,10 +104,18 @@ clip = Composite(
     doc="x kept between low and high; at a bound the derivative is shared equally.",
 )
 
+
+def _direction(x: Any, y: Any) -> Any:
+    """The derivative of |x|: the sign, or the conjugate of the direction of a complex number; 0 at 0."""
+    if not np.iscomplexobj(x):
+        return sign(x)
+    return np.conjugate(x) / where(equal(y, 0), 1.0, y)
+
+
 absolute = Elementwise(
     "abs",
     np.absolute,
-    (lambda x, y: sign(x),),
+    (lambda x, y: _direction(x, y),),
     numpy=(np.absolute, np.fabs),
     text="np.abs({0})",
     scalar="abs({0})",

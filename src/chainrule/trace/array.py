@@ -14,6 +14,7 @@ from ..errors import ShapeError, TraceError
 from ..ir.op import Op
 from ..ir.recording import Handle, record, record_with_number, state
 from ..ops import arithmetic as ar
+from ..ops import complex as cx
 from ..ops import exponential as ex
 from ..ops import indexing as ix
 from ..ops import linalg as la
@@ -226,6 +227,16 @@ class Array(Handle):
         return fn.swapaxes(self, -1, -2)
 
     @property
+    def real(self) -> Any:
+        """The real part."""
+        return record(cx.real, (self,))
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return record(cx.imag, (self,))
+
+    @property
     def flat(self) -> Any:
         """The entries in order, one after another."""
         return iter(fn.ravel(self))
@@ -252,7 +263,7 @@ class Array(Handle):
     dot, ravel, flatten, squeeze, swapaxes = fn.dot, fn.ravel, fn.flatten, fn.squeeze, fn.swapaxes
     clip, copy, take, repeat, round = fn.clip, fn.copy, fn.take, fn.repeat, fn.round_
     diagonal, trace, nonzero, fill = fn.diagonal, fn.trace, fn.nonzero, fn.fill
-    conj = conjugate = _unary(ar.positive)
+    conj = conjugate = _unary(cx.conj)
 
 
 @functools.lru_cache(maxsize=64)

@@ -84,7 +84,7 @@ def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
 
 
 def check_differentiable(tree: Any, name: str) -> list[str]:
-    """Raise unless every leaf is real floating point; how the user writes each leaf."""
+    """Raise unless every leaf is floating point; how the user writes each leaf."""
     leaves, _ = flatten(tree)
     if not leaves:
         raise InputError(
@@ -100,12 +100,7 @@ def check_differentiable(tree: Any, name: str) -> list[str]:
                 f"{path} is {word} ({dtype}, value {_short(x)}): a derivative needs floating point",
                 f"pass {_short(plain(x), float)} or {path}.astype(float)",
             )
-        if dtype.kind == "c":
-            raise InputError(
-                f"{path} is complex ({dtype}): complex derivatives are not supported yet",
-                "pass the real and the imaginary part as two arguments",
-            )
-        if dtype.kind != "f":
+        if dtype.kind not in "fc":
             raise InputError(
                 f"{path} has dtype {dtype}: a derivative needs floating point", "pass numbers or arrays of floats"
             )

@@ -114,7 +114,7 @@ def _bare(x: Any) -> Any:
 
 _plainly(
     np.count_nonzero, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
-    np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj, np.nonzero, np.flatnonzero, np.argwhere,
+    np.may_share_memory, np.shares_memory, np.nonzero, np.flatnonzero, np.argwhere,
     np.searchsorted, np.array_repr, np.array_str, np.array2string, np.digitize, np.min_scalar_type, np.common_type,
 )  # fmt: skip
 
@@ -129,6 +129,18 @@ def shape(a: Any) -> tuple[int, ...]:
 def ndim(a: Any) -> int:
     """`np.ndim`: plain."""
     return len(a.shape)
+
+
+@implements(np.iscomplexobj)
+def iscomplexobj(x: Any) -> bool:
+    """`np.iscomplexobj`: plain."""
+    return dtype_of(x).kind == "c"
+
+
+@implements(np.isrealobj)
+def isrealobj(x: Any) -> bool:
+    """`np.isrealobj`: plain."""
+    return dtype_of(x).kind != "c"
 
 
 @implements(np.size)
