@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import stop_gradient
-from .broadcasting import AXES, Axes, axes_text, count, kept, reduction_text, reshape, sum
+from .broadcasting import AXES, Axes, axes_text, count, expand, kept, reduction_text, reshape, sum
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
@@ -21,6 +21,7 @@ mean = Composite(
     "mean",
     lambda x, axis, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / count(x, axis),
     value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
+    pullback=lambda i, ct, y, x, axis, keepdims=False: expand(ct / count(x, axis), x, axis, keepdims),
     text=reduction_text("mean"),
     examples=AXES,
     latex=r"\operatorname{{mean}}({0})",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +29,19 @@ def name_of(f: Any) -> str:
 def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The parameters of a function by name; empty for one that does not tell."""
     try:
-        return dict(inspect.signature(f).parameters)
+        return _known[f]
+    except (KeyError, TypeError):
+        pass
+    try:
+        found = dict(inspect.signature(f).parameters)
     except (TypeError, ValueError):
         return {}
+    with contextlib.suppress(TypeError):  # cannot be referred to weakly, or has no hash: asked again next time
+        _known[f] = found
+    return found
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[str, inspect.Parameter]] = weakref.WeakKeyDictionary()
 
 
 @dataclass
@@ -83,16 +95,17 @@ def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     return Selection(args, kwargs, where, single)
 
 
-def check_differentiable(tree: Any, name: str) -> list[str]:
-    """Raise unless every leaf is floating point; how the user writes each leaf."""
+def check_differentiable(tree: Any, name: str) -> None:
+    """Raise unless every leaf is floating point."""
     leaves, _ = flatten(tree)
     if not leaves:
         raise InputError(
             f"{name} is {type(tree).__name__} {tree!r:.60}: there is nothing in it to differentiate",
             "pass floats or arrays of floats",
         )
-    written = paths(tree, name)
-    for x, path in zip(leaves, written, strict=True):
+    if all(dtype_of(x).kind in "fc" for x in leaves):
+        return
+    for x, path in zip(leaves, paths(tree, name), strict=True):
         dtype = dtype_of(x)
         if dtype.kind in "iub":
             word = {"b": "boolean"}.get(dtype.kind, "an integer")
@@ -104,7 +117,6 @@ def check_differentiable(tree: Any, name: str) -> list[str]:
             raise InputError(
                 f"{path} has dtype {dtype}: a derivative needs floating point", "pass numbers or arrays of floats"
             )
-    return written
 
 
 def _short(x: Any, kind: Any = None) -> str:
@@ -144,14 +156,17 @@ def traced_call(
     written: list[str] = []
     structure: list[TreeDef] = []
     for w, tree in zip(selection.where, selection.chosen, strict=True):
-        written += check_differentiable(tree, _argument_name(f, w))
+        name = _argument_name(f, w)
+        check_differentiable(tree, name)
+        if state.hook is not None:  # somebody looks at the nodes: let them have names
+            written += paths(tree, name)
         leaves, treedef = flatten(tree)
         flat += leaves
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
     nodes = [h.node for h in handles]
-    for node, name in zip(nodes, written, strict=True):
+    for node, name in zip(nodes, written, strict=False):
         node.given_name = name
     rest = iter(handles)
     args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
