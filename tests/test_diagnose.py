@@ -47,7 +47,7 @@ def test_blocked_gradients():
         assert unused is not None
         return b + np.where(m, y, 0.0) + k
 
-    trace = cr.trace_gradient(h, -1.0, -2.0, wrt="y")
+    trace = cr.trace_gradient(h, "y", -1.0, -2.0)
     found = {s.name: s.blocked for s in trace.steps}
     assert found["stop_gradient(...)"] == "stop_gradient"
     assert found["unused"] == "never reaches the output"
@@ -56,10 +56,10 @@ def test_blocked_gradients():
     assert found["b"] == "zero partial"
     assert trace.total == 0
     assert "test_diagnose.py" in str(trace)
-    assert [s.name for s in cr.trace_gradient(h, -1.0, 2.0, wrt="x").blocked] == ["a"]
-    assert cr.trace_gradient("x*y", x=2.0, y=3.0, wrt="x").total == 3.0
+    assert [s.name for s in cr.trace_gradient(h, "x", -1.0, 2.0).blocked] == ["a"]
+    assert cr.trace_gradient("x*y", "x", x=2.0, y=3.0).total == 3.0
     with pytest.raises(cr.InputError, match="no variable"):
-        cr.trace_gradient("x*y", x=2.0, y=3.0, wrt="z")
+        cr.trace_gradient("x*y", "z", x=2.0, y=3.0)
 
 
 def tridiagonal(x):
@@ -136,6 +136,13 @@ def test_sparse_errors():
         cr.sparsity(lambda x: np.cumsum(x), np.ones(10_000))
 
 
+def test_a_pattern_can_be_plotted(tmp_path):
+    path = cr.plot_sparsity(cr.sparsity(tridiagonal, np.ones(12)), tmp_path / "pattern.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(cr.InputError, match="cannot draw into"):
+        cr.plot_sparsity(np.eye(2), tmp_path / "pattern.txt")
+
+
 def test_gauss_newton_products():
     rng = np.random.default_rng(0)
     A, v = rng.standard_normal((4, 3)), rng.standard_normal(3)
@@ -155,6 +162,17 @@ def test_cost():
         (lambda x: np.sum(cr.softmax(x) * x), (np.ones(9),)),
     ):
         assert 1 <= cr.cost(f, *args).ratio <= 4
+
+
+def test_cost_of_every_problem_of_the_tour():
+    import importlib.util
+    from pathlib import Path
+
+    spec = importlib.util.spec_from_file_location("tour", Path(__file__).parent.parent / "examples" / "tour.py")
+    tour = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tour)
+    for _, _, f, at, _ in tour.PROBLEMS:
+        assert cr.cost(f, **{k: float(v) for k, v in at.items()}).ratio <= 4
 
 
 # ---- checkpoint_sequential -----------------------------------------------------------------------------------

@@ -121,15 +121,86 @@ def test_clear_errors(call, message):
         call()
 
 
-def test_loops_and_checkpoints_are_written_out_in_programs():
+def rnn(W, xs, h0):
+    def step(h, x):
+        z = W @ h + x
+        new = np.tanh(z)
+        return new, np.sum(h * x)
+
+    h, losses = cr.scan(step, h0, xs)
+    return np.sum(h**2) + np.sum(losses**2)
+
+
+def agrees(f, *args):
+    """The printed program, run, is the engine."""
+    program = cr.code(f, *args)
+    value, gradients = program.function(*args)
+    expected, theirs = cr.value_and_grad(f, tuple(range(len(args))))(*args)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    for mine, engine in zip(gradients if len(args) > 1 else (gradients,), theirs, strict=True):
+        np.testing.assert_allclose(mine, engine, rtol=1e-10, atol=1e-12)
+    return program
+
+
+def test_a_loop_reads_as_a_loop():
+    program = agrees(rnn, W, XS, H)
+    text = " ".join(program.split())
+    for part in (
+        "h, losses = h_loop(h0, xs, W)",
+        "for t in range(6): x = x_all[t] Wh = W @ h z = Wh + x new = np.tanh(z)",
+        "for t in reversed(range(6)): h = kept[t]",
+        "dh0, dxs, dW = h_loop_grad(h0, xs, W, dh, dlosses)",
+        "dz = dnew * (1 - new * new)",
+    ):
+        assert part in text
+    e = cr.explain(rnn, W, XS, H)
+    assert [r.operation for r in e.table()].count("scan(h0, xs, W)") == 1
+    assert len(e.draw().vertices) == 11
+    assert len(cr.draw(rnn, W, XS, H, open="scan").vertices) > 30
+    assert "scan" in e.json()
+    assert "scan" in e.latex()
+
+
+def test_every_kind_of_loop_is_printed_and_runs():
+    agrees(lambda x, a: cr.while_loop(lambda c: c < 100, lambda c: c * x + a, x) ** 2, 3.0, 0.5)
+    for x in (3.0, -3.0):
+        agrees(lambda x, w: cr.cond(x > 0, lambda v: np.sin(v) * w, lambda v: -v, x) * x, x, 0.5)
+    for k in (0, 1, 2):
+        agrees(lambda x: np.sum(cr.switch(k, [lambda v: v, lambda v: v**2, lambda v: np.exp(v) * x], x)), H)
+    agrees(lambda x: cr.fori_loop(0, 5, lambda i, c: c * x + i, x), 1.5)
+
+    def nested(x, w):
+        def outer(c, row):
+            return cr.fori_loop(0, 3, lambda j, d: np.tanh(d * w) + c, c * row), c
+
+        c, seen = cr.scan(outer, x, XS[:, :1])
+        return np.sum(c**2) + np.sum(seen)
+
+    agrees(nested, H, 0.7)
+
+    def shared(x):
+        c, ys = cr.scan(lambda c, y: (c * y + x, c * y + x), x, XS)
+        return np.sum(c * ys[0]) + np.sum(ys**2) + np.sum(x)
+
+    agrees(shared, H)
+
+    def unchanged(x, w):
+        (a, b), _ = cr.scan(lambda c, y: ((c[0], c[0] * c[1] + y[0]), None), (x, w), XS)
+        return a * b
+
+    agrees(unchanged, 0.5, 0.7)
+
+
+def test_loops_can_be_opened_and_checkpoints_are_written_out():
     def f(w, x):
         h = cr.fori_loop(0, 3, lambda i, h: np.tanh(h * w), x)
         return cr.checkpoint(lambda h: h * h + w)(h)
 
-    program = cr.code(f, 0.5, 2.0)
+    agrees(f, 0.5, 2.0)
+    program = cr.code(f, 0.5, 2.0, open="fori_loop")
     assert program.count("tanh(") == 3
     value, gradients = program.function(0.5, 2.0)
     assert value == pytest.approx(f(0.5, 2.0))
     assert gradients == pytest.approx(cr.grad(f, (0, 1))(0.5, 2.0))
     with pytest.raises(cr.InputError, match="stages"):
-        cr.code(lambda x: cr.fori_loop(0, 5000, lambda i, c: c * x, x), 1.0)
+        cr.code(lambda x: cr.fori_loop(0, 5000, lambda i, c: c * x, x), 1.0, open="scan")

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .showing.explain import code as code
     from .showing.explain import draw as draw
     from .showing.explain import explain as explain
+    from .showing.pattern import plot_sparsity as plot_sparsity
     from .trace.formula import Formula as Formula
     from .trace.formula import parse as parse
 
@@ -84,6 +85,7 @@ _HOME = {
     "trace.array": "Array",
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
+    "showing.pattern": "plot_sparsity",
     "errors": "ChainruleError DerivativeError FormulaError InputError ShapeError TraceError",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}

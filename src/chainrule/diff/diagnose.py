@@ -135,12 +135,13 @@ _COMPARISONS = (
 )
 
 
-def trace_gradient(f: Callable[..., Any] | str, *args: Any, wrt: str, **values: Any) -> GradientTrace:
+def trace_gradient(f: Callable[..., Any] | str, wrt: str, *args: Any, **values: Any) -> GradientTrace:
     """Say where the gradient with respect to a variable flows, and where it is blocked.
 
     Args:
-        f: a function or a formula, and the point as for `explain`.
+        f: a function or a formula.
         wrt: the name of the variable.
+        *args, **values: the point, as for `explain`.
 
     Returns:
         A `GradientTrace`, which prints as a table: for every node computed from the variable, the norm of the gradient

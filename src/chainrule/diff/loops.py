@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +17,10 @@ from ..ops import loops as op
 from ..ops.loops import Loop
 from ..ops.structured import picked
 from ..trace.array import recording_kind
+from ..trace.calls import parameters
 from ..trace.handles import dtype_of, kind_of
-from ..trace.tree import TreeDef, flatten, unflatten
+from ..trace.names import leaf_name
+from ..trace.tree import TreeDef, flatten, paths, unflatten
 from .bodies import opened
 from .rules import JVP, WHOLE_VJP, zeros_of
 from .walk import forward, reverse
@@ -67,7 +70,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
         ys_tree.append(tree)
         return [*out, *ys]
 
-    graph, same = _body(body, examples)
+    graph, same = _body(body, examples, _names(f, (init, xs)))
     params = {"body": graph, "carried": len(carry_leaves), "scanned": len(xs_leaves), "length": n}
     results = _recorded(op.scan, (*carry_leaves, *xs_leaves, *same), params, len(graph.outputs))
     return unflatten(carry_tree, results[: len(carry_leaves)]), unflatten(ys_tree[0], results[len(carry_leaves) :])
@@ -96,7 +99,15 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any
             init = body(i, init)
         return init
     steps = np.arange(int(lower), int(upper))
-    return scan(lambda c, i: (body(i, c), None), init, steps)[0]
+
+    def step(c: Any, i: Any) -> tuple[Any, None]:
+        return body(i, c), None
+
+    names = [*parameters(body), "i", "carry"]
+    step.__signature__ = inspect.Signature(
+        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in (names[1], names[0])]
+    )  # type: ignore[attr-defined]
+    return scan(step, init, steps)[0]
 
 
 def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int | None = None) -> Any:
@@ -128,8 +139,8 @@ def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
         _same(leaves, treedef, out, tree, "while_loop")
         return out
 
-    inner, inside = _body(step, leaves)
-    condition, outside = _body(lambda *xs: [test(unflatten(treedef, list(xs)))], leaves)
+    inner, inside = _body(step, leaves, _names(body, (init,)))
+    condition, outside = _body(lambda *xs: [test(unflatten(treedef, list(xs)))], leaves, _names(test, (init,)))
     params = {"body": inner, "test": condition, "carried": len(leaves), "tested": len(outside), "limit": max_steps}
     return unflatten(treedef, _recorded(op.while_loop, (*leaves, *outside, *inside), params, len(leaves)))
 
@@ -141,7 +152,9 @@ def cond(predicate: Any, true: Callable[..., Any], false: Callable[..., Any], *o
     4.0
     """
     truth = np.asarray(predicate) != 0 if not isinstance(predicate, Handle) else predicate
-    index = truth.astype(int) if isinstance(truth, Handle) else int(truth)  # type: ignore[attr-defined]
+    index: Any = int(truth) if not isinstance(truth, Handle) else truth.astype(int)  # type: ignore[attr-defined]
+    if isinstance(index, Handle):
+        index.node.code = None
     return switch(index, [false, true], *operands)
 
 
@@ -169,7 +182,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         return run
 
     with np.errstate(all="ignore"):  # a branch that is not taken may have no value here
-        made = [_body(flat(f), leaves) for f in branches]
+        made = [_body(flat(f), leaves, _names(f, operands)) for f in branches]
     if any(t != trees[0] for t in trees):
         raise InputError("switch: the branches return different structures", "return the same tree from each")
     if any(s != shapes[0] for s in shapes):
@@ -183,6 +196,12 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     return unflatten(
         trees[0], _recorded(op.switch, (index, *leaves, *same), {"branches": tuple(graphs)}, len(shapes[0]))
     )
+
+
+def _names(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
+    """What the parameters of a body are called, one name for each leaf."""
+    names = [*parameters(f), *(f"x{k}" for k in range(len(args)))]
+    return [leaf_name(p) for name, a in zip(names, args, strict=False) for p in paths(a, name)]
 
 
 # ---- tracing bodies ------------------------------------------------------------------------------------------
@@ -213,8 +232,10 @@ def _same(before: list[Any], tree: TreeDef, after: list[Any], new_tree: TreeDef,
             )
 
 
-def _body(f: Callable[..., list[Any]], examples: Sequence[Any]) -> tuple[Graph, list[Handle]]:
-    """The graph of a body, and handles for what it closes over."""
+def _body(
+    f: Callable[..., list[Any]], examples: Sequence[Any], names: Sequence[str] = ()
+) -> tuple[Graph, list[Handle]]:
+    """The graph of a body whose inputs have these names, and handles for what it closes over."""
     kind = recording_kind()
     fresh = [
         kind(
@@ -227,6 +248,8 @@ def _body(f: Callable[..., list[Any]], examples: Sequence[Any]) -> tuple[Graph, 
         )
         for x in examples
     ]
+    for h, name in zip(fresh, names, strict=False):
+        h.node.given_name = name
     message = "the body of a loop or a branch is traced once, so it cannot branch on a traced value"
     with setting(depth=state.depth + 1, recording=True, abstract=message):
         results = f(*fresh)
@@ -238,6 +261,7 @@ def _recorded(operation: Loop, inputs: tuple[Any, ...], params: dict[str, Any], 
     if not any(isinstance(x, Handle) for x in inputs):
         return list(operation.value(*inputs, **params))
     bundle = record(operation, inputs, params)
+    bundle.node.code = None  # the user's name belongs to what is picked from it
     return picked(bundle, count)
 
 

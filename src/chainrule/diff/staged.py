@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +15,8 @@ from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import REGISTRY, constant, variable
 from ..ir.recording import Handle, record, remember_calls, setting, state
 from ..ir.simplify import simplified
-from ..ir.staged import Line, Staged
-from ..ops import by_name
+from ..ir.staged import Line, LoopLine, Staged
+from ..ops import by_name, loops
 from ..ops.custom import custom
 from ..ops.loops import Loop
 from ..ops.structured import Structured, pick
@@ -22,12 +24,13 @@ from ..trace.array import Array
 from ..trace.calls import check_differentiable, name_of, parameters
 from ..trace.formula import Formula, parse
 from ..trace.handles import dtype_of, plain
-from ..trace.names import names_for
+from ..trace.names import leaf_name, names_for
 from ..trace.tree import flatten, paths, unflatten
 from .rules import pulled_back, zeros_of
 from .walk import active_nodes
 
 LONGEST = 2_000  # stages of a program with loops written out
+LOOPS = {"scan": "scan", "fori_loop": "scan", "while_loop": "while_loop", "cond": "switch", "switch": "switch"}
 
 
 def as_function(f: Any, shapes: Mapping[str, Any] | None = None) -> Callable[..., Any]:
@@ -64,7 +67,7 @@ def trace_graph(
             handles.append(x)
             continue
         node = Node(variable, (), NO_PARAMS, np.asarray(plain(x))[()])
-        node.given_name = _leaf_name(label)
+        node.given_name = leaf_name(label)
         inputs[node] = node.given_name
         handles.append(Array(node))
     if not inputs:
@@ -87,30 +90,20 @@ def trace_graph(
     return graph, inputs, name_of(f)
 
 
-def _leaf_name(label: str) -> str:
-    """`p['w'][0]` as the identifier `w0`, `x` as `x`."""
-    head, *steps = [s.strip("]'\"") for s in label.replace(".", "[").split("[")]
-    if not steps:
-        return head
-    words = [s for s in steps if not s.lstrip("-").isdigit()]
-    digits = [s for s in steps if s.lstrip("-").isdigit()]
-    return "_".join([*(words or [head]), *digits])
-
-
 def opened(graph: Graph, names: Collection[str]) -> Graph:
-    """The graph with the named operations replaced by what they are made of; loops and checkpoints are written out."""
-    ops = set()
+    """The graph with the named operations replaced by what they are made of; checkpoints are written out."""
+    ops: set[Any] = set()
     for name in names:
-        op = by_name(name) or REGISTRY.get(name)
-        if op is None or op.body is None:
-            made = sorted(o.name for o in REGISTRY.values() if o.body is not None and o.public)
+        op = REGISTRY.get(LOOPS.get(name, name)) or by_name(name)
+        if op is None or (op.body is None and not isinstance(op, Loop)):
+            made = sorted([*LOOPS, *(o.name for o in REGISTRY.values() if o.body is not None and o.public)])
             raise InputError(
                 f"cannot open {name!r}: it is {'no operation' if op is None else 'primitive'}",
                 f"these can be opened: {', '.join(made)}",
                 where="",
             )
         ops.add(op)
-    if not ops and not any(isinstance(n.op, (Structured, Loop)) for n in graph.nodes):
+    if not ops and not any(isinstance(n.op, Structured) for n in graph.nodes):
         return graph
 
     kept: set[Node] = set()
@@ -120,7 +113,7 @@ def opened(graph: Graph, names: Collection[str]) -> Graph:
             return args[0][n.params["index"]]
         if isinstance(n.op, Structured):
             return _unrolled(n.params["graph"].replay(args))
-        if isinstance(n.op, Loop):
+        if isinstance(n.op, Loop) and n.op in ops:
             return _unrolled(n.op.value(*args, **n.params))
         made = n.op.body(*args, **n.params) if n.op in ops and n.op.body else record(n.op, tuple(args), n.params)
         if isinstance(made, Handle):
@@ -194,22 +187,44 @@ def _derived(graph: Graph, inputs: dict[Node, str], name: str, wrt: Sequence[str
             f"{name} returned {dtype_of(output.value)}: nothing can be differentiated through it",
             "return a floating-point value",
         )
+    seeds = {} if output.shape == () else {output: _seed(output)}
+    return _staged(graph, inputs, name, _chosen(inputs, wrt), seeds)
+
+
+def _seed(output: Node) -> Node:
+    return Node(variable, (), NO_PARAMS, np.ones(output.shape, output.dtype)[()])
+
+
+def _staged(graph: Graph, inputs: dict[Node, str], name: str, wrt: list[Node], seeds: dict[Node, Node]) -> Staged:
     stages = [n for n in graph.nodes if n.op is not constant]
     functions = {n.params["call"].name: n.params["call"].owner.function for n in stages if n.op is custom}
+    output = graph.outputs[0] if len(graph.outputs) == 1 and type(graph.outputs[0]) is Node else None
     names = names_for(
         stages, inputs, output, name if name.isidentifier() else "f", ("np", "math", "special", "exp", *functions)
     )
-    chosen = _chosen(inputs, wrt)
-    seed = None
-    if output.shape != ():
-        seed = Node(variable, (), NO_PARAMS, np.ones(output.shape, output.dtype))
     taken = set(names.values())
     gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}
-    staged = Staged(name, list(inputs), chosen, stages, output, [], names, gradient_names, {}, {}, seed, functions)
+    s = Staged(
+        name, list(inputs), wrt, stages, list(graph.outputs), [], names, gradient_names, {}, {}, seeds, functions
+    )
     with setting(depth=state.depth + 1, recording=True):
-        _backward(staged)
-    _drop_dead(staged)
-    return staged
+        for n in stages:
+            if isinstance(n.op, Loop):
+                s.bodies[n] = [_body(g, values) for g, values in loops.examples(n)]
+        _backward(s)
+    _drop_dead(s)
+    return s
+
+
+def _body(graph: Graph, values: Sequence[Any]) -> Staged:
+    """The staged program of the body of a loop: every result has a cotangent of its own."""
+    inputs = [Node(variable, (), NO_PARAMS, np.asarray(v)[()]) for v in values]
+    labels = [old.given_name or f"x{k}" for k, old in enumerate(graph.inputs)]
+    results = graph.replay([Array(n) for n in inputs])
+    inner = Graph(inputs, [r.node if isinstance(r, Handle) else r for r in results])
+    outputs = [o for o in inner.outputs if type(o) is Node and dtype_of(o.value).kind == "f"]
+    wrt = [n for n in inputs if dtype_of(n.value).kind == "f"]
+    return _staged(inner, dict(zip(inputs, labels, strict=True)), "result", wrt, {o: _seed(o) for o in outputs})
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -237,28 +252,45 @@ def _chosen(inputs: dict[Node, str], wrt: Sequence[str] | str | None) -> list[No
 def _backward(s: Staged) -> None:
     """Walk back over the stages; every gradient that is complete becomes a variable of the lines before it."""
     active = active_nodes(s.stages, s.wrt)
-    parts: dict[Node, list[Any]] = {}
-    if s.output in active:
-        parts[s.output] = [Array(s.seed) if s.seed is not None else np.ones((), s.output.dtype)[()]]
-    wanted = set(s.wrt)
+    parts: dict[Node, list[Any]] = {o: [Array(v)] for o, v in s.seeds.items() if o in active}
+    if not s.seeds and s.outputs[0] in active:
+        parts[s.output] = [np.ones((), s.output.dtype)[()]]
     for k in range(len(s.stages), 0, -1):
         n = s.stages[k - 1]
         if n not in parts:
             continue
+        positions = [p for p, i in enumerate(n.inputs) if type(i) is Node and i in active]
+        if isinstance(n.op, Loop):
+            _loop_back(s, n, k, parts, positions)
+            continue
         ct = _complete(s, n, parts[n])
         args = [Array(i) if type(i) is Node else i for i in n.inputs]
-        positions = [p for p, i in enumerate(n.inputs) if type(i) is Node and i in active]
         for p, c in zip(positions, pulled_back(n.op, positions, ct, Array(n), args, n.params), strict=True):
             if c is not None:
                 target: Any = n.inputs[p]
-                s.lines.append(Line(target, _simple(c, s), k, target in parts))
+                if not isinstance(c, tuple):  # picking from a loop is no line of its own
+                    s.lines.append(Line(target, _simple(c, s), k, target in parts))
                 parts.setdefault(target, []).append(c)
     for v in s.wrt:
         if v in parts:
             _complete(s, v, parts[v])
         else:
             s.gradients[v] = zeros_of(v.value)
-    assert wanted <= set(s.gradients)
+
+
+def _loop_back(s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positions: Sequence[int]) -> None:
+    """Undo a loop in one line; the values of its gradients are computed at once."""
+    ct = functools.reduce(operator.add, parts[n])
+    values = Bundle(None if c is None else plain(c) for c in ct)
+    args = [i.value if type(i) is Node else i for i in n.inputs]
+    line = LoopLine(n, k, [], [None if c is None else _simple(c, s) for c in ct])
+    for p, c in zip(positions, pulled_back(n.op, positions, values, n.value, args, n.params), strict=True):
+        if c is not None:
+            target: Any = n.inputs[p]
+            part = Node(variable, (), NO_PARAMS, c)
+            line.results.append((p, target, part, target in parts))
+            parts.setdefault(target, []).append(Array(part))
+    s.lines.append(line)
 
 
 def local_partial(n: Node, p: Node) -> Any:
@@ -276,9 +308,9 @@ def _complete(s: Staged, n: Node, parts: list[Any]) -> Any:
     s.gradients[n] = total
     if np.ndim(total) == 0 and all(_constant(p) for p in parts):
         return np.asarray(total)[()]
-    if n is s.output and s.seed is not None:
-        s.cotangents[n] = s.seed
-        return Array(s.seed)
+    if n in s.seeds and len(parts) == 1:
+        s.cotangents[n] = s.seeds[n]
+        return Array(s.seeds[n])
     node = Node(variable, (), NO_PARAMS, total)
     s.cotangents[n] = node
     return Array(node)
@@ -294,7 +326,7 @@ def _constant(x: Any) -> bool:
 def _simple(c: Any, s: Staged) -> Any:
     if not isinstance(c, Handle):
         return float(c) if np.ndim(c) == 0 else c
-    stop = {*s.names, *s.cotangents.values()}
+    stop = {*s.names, *s.cotangents.values(), *s.seeds.values()}
     nodes: list[Node] = []
     stack, seen = [c.node], {c.node}
     while stack:
@@ -313,14 +345,26 @@ def _simple(c: Any, s: Staged) -> Any:
 def _drop_dead(s: Staged) -> None:
     """Keep the backward lines that a wanted gradient needs, and the forward stages that they or the result need."""
     owner = {v: n for n, v in s.cotangents.items()}
-    needed_gradients, needed_values = set(s.wrt), {s.output}
+    needed_gradients = set(s.wrt)
+    needed_values = {o for o in s.outputs if type(o) is Node}
+    kept: list[Line | LoopLine] = []
+
+    def need(expression: Any) -> None:
+        for n in reachable([expression] if type(expression) is Node else []):
+            if n in owner:
+                needed_gradients.add(owner[n])
+            elif n in s.names:
+                needed_values.add(n)
+
     for line in reversed(s.lines):
-        if line.target in needed_gradients:
-            for n in reachable([line.expression] if type(line.expression) is Node else []):
-                if n in owner:
-                    needed_gradients.add(owner[n])
-                elif n in s.names:
-                    needed_values.add(n)
-    s.lines = [line for line in s.lines if line.target in needed_gradients]
+        if isinstance(line, LoopLine):
+            if any(target in needed_gradients for _, target, _, _ in line.results):
+                for i in (*line.cotangents, *line.stage.inputs):
+                    need(i)
+                kept.append(line)
+        elif line.target in needed_gradients:
+            need(line.expression)
+            kept.append(line)
+    s.lines = kept[::-1]
     forward = set(reachable(needed_values))
     s.live_stages = [n for n in s.stages if n in forward]

@@ -19,6 +19,24 @@ class Line:
 
 
 @dataclass
+class LoopLine:
+    """The backward line of a loop or a branch: gradients of several inputs at once.
+
+    Attributes:
+        stage: the forward node.
+        undoes: its number.
+        results: for each input that gets a gradient: its position, its node, the variable that stands for the
+            contribution, and whether it adds to others.
+        cotangents: the gradient of each thing that the loop gives: a node, a number, or None for zero.
+    """
+
+    stage: Node
+    undoes: int
+    results: list[tuple[int, Node, Node, bool]]
+    cotangents: list[Any]
+
+
+@dataclass
 class Staged:
     """A computation and its gradient, stage by stage.
 
@@ -27,13 +45,14 @@ class Staged:
         inputs: the variables of the program, in order.
         wrt: those whose gradient is computed.
         stages: the forward nodes, in order; stage k is written with the number k + 1.
-        output: the node of the result.
+        outputs: the nodes of the results (or constants); a function has one, the body of a loop may have several.
         lines: the backward lines, in order.
         names: of every node; `gradient_names` of their gradients.
         gradients: the total gradient of each node that has one, as a value.
         cotangents: the variables that stand for those gradients in the lines.
-        seed: the variable that stands for the cotangent of the result; None for a scalar, whose is 1.
+        seeds: result -> the variable that stands for its cotangent; a scalar function has none, its cotangent is 1.
         functions: the user's functions with rules of their own that the program calls, by name.
+        bodies: loop stage -> the staged programs of its graphs.
         live_stages: the stages that the result or a wanted gradient needs.
     """
 
@@ -41,15 +60,26 @@ class Staged:
     inputs: list[Node]
     wrt: list[Node]
     stages: list[Node]
-    output: Node
-    lines: list[Line]
+    outputs: list[Any]
+    lines: list[Line | LoopLine]
     names: dict[Node, str]
     gradient_names: dict[Node, str]
     gradients: dict[Node, Any]
     cotangents: dict[Node, Node]
-    seed: Node | None
+    seeds: dict[Node, Node]
     functions: dict[str, Any] = field(default_factory=dict)
+    bodies: dict[Node, list[Staged]] = field(default_factory=dict)
     live_stages: list[Node] = field(default_factory=list)
+
+    @property
+    def output(self) -> Node:
+        """The result of a function."""
+        return self.outputs[0]
+
+    @property
+    def seed(self) -> Node | None:
+        """The variable that stands for the cotangent of the result, where that is no scalar."""
+        return self.seeds.get(self.outputs[0])
 
     def number(self, node: Node) -> int:
         """The number of a stage."""

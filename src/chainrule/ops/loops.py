@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DerivativeError, TraceError
 from ..ir.graph import Bundle, Graph
+from ..ir.node import Node
 from ..ir.recording import Handle
 from .indexing import getitem
 from .kinds import Operation
@@ -118,8 +119,35 @@ def _switch(index: Any, *args: Any, branches: Sequence[Graph]) -> Bundle:
     return Bundle(select(index, branches, lambda g: g.replay(list(args))))
 
 
-scan = Loop("scan", _scan, public=False, doc="A loop over the first axis of arrays, carrying values from step to step.")
-while_loop = Loop(
-    "while_loop", _while, public=False, doc="A loop that runs while a condition on the carried values holds."
+def examples(node: Node) -> list[tuple[Graph, list[Any]]]:
+    """The graphs of a loop node, each with values of its inputs as they are at the first step."""
+    args = [i.value if type(i) is Node else i for i in node.inputs]
+    p = node.params
+    if node.op is scan:
+        carry, xs, same = split(args, p)
+        return [(p["body"], [*carry, *rows(xs, 0), *same])]
+    if node.op is while_loop:
+        carry, same = args[: p["carried"]], args[p["carried"] :]
+        return [(p["test"], [*carry, *same[: p["tested"]]]), (p["body"], [*carry, *same[p["tested"] :]])]
+    return [(g, args[1:]) for g in p["branches"]]
+
+
+def _text(args: list[Any], node: Any) -> str:
+    return f"{node.op.name}({', '.join(args)})"
+
+
+scan = Loop(
+    "scan",
+    _scan,
+    text=_text,
+    public=False,
+    doc="A loop over the first axis of arrays, carrying values from step to step.",
 )
-switch = Loop("switch", _switch, public=False, doc="One of several branches, chosen by an integer.")
+while_loop = Loop(
+    "while_loop",
+    _while,
+    text=_text,
+    public=False,
+    doc="A loop that runs while a condition on the carried values holds.",
+)
+switch = Loop("switch", _switch, text=_text, public=False, doc="One of several branches, chosen by an integer.")

@@ -123,11 +123,18 @@ cumsum = Linear(
     text=lambda args, node: f"np.cumsum({args[0]}, axis={node.params['axis']})",
     examples=((((2, 3),), {"axis": -2}),),
 )
+
+
+def _cast_text(args: list[Any], node: Any) -> str:
+    name = np.dtype(node.params["dtype"]).name
+    return f"np.{name}({args[0]})" if np.ndim(node.value) == 0 else f"{args[0].atom}.astype({name!r})"
+
+
 cast = Linear(
     "cast",
     lambda x, dtype: np.asarray(x).astype(dtype)[()],
     (lambda ct, x, dtype: ct,),  # the rule for linear operations brings it back to the dtype of x
-    text=lambda args, node: f"{args[0].atom}.astype({np.dtype(node.params['dtype']).name!r})",
+    text=_cast_text,
     latex="{0}",
     public=False,
     doc="The value in another dtype; nothing flows through an integer.",

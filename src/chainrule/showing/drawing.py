@@ -14,7 +14,7 @@ from ..compile.expression import NUMPY, expression, write
 from ..diff.staged import local_partial
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.staged import Staged
+from ..ir.staged import Line, Staged
 from .show import shown
 
 FONT = "DejaVu Sans, Verdana, sans-serif"
@@ -359,7 +359,7 @@ def _partial(s: Staged, n: Node, p: Node) -> str:
     if n.shape == p.shape == ():
         return shown(local_partial(n, p))
     names = {**s.names, **{v: s.gradient_names[k] for k, v in s.cotangents.items()}}
-    lines = [line for line in s.lines if line.target is p and line.undoes == s.number(n)]
+    lines = [line for line in s.lines if isinstance(line, Line) and line.target is p and line.undoes == s.number(n)]
     text = " + ".join(write(line.expression, names, NUMPY, lambda a: f"array{np.shape(a)}") for line in lines)
     return text if len(text) <= 28 else ""
 

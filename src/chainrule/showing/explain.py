@@ -253,6 +253,8 @@ def _plain(x: Any) -> Any:
 def _json(x: Any) -> Any:
     if x is None:
         return None
+    if isinstance(x, tuple):  # the results of a loop
+        return [_json(v) for v in x]
     values = np.asarray(x)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return json.loads(

@@ -13,6 +13,8 @@ def shown(x: Any, digits: int = 4) -> str:
     """A number in few digits; a small array in full; a large one by its shape and norm."""
     if x is None:
         return ""
+    if isinstance(x, tuple):
+        return f"{len(x)} values"
     a = np.asarray(x)
     if a.ndim == 0:
         return _number(a[()], digits)

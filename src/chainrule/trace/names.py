@@ -21,11 +21,17 @@ def _following(code: CodeType) -> dict[int, tuple[str, str]]:
     """For each instruction, the (opname, name) of the next one that does something."""
     found: dict[int, tuple[str, str]] = {}
     after = ("", "")
+    unpacked: list[str] = []
     for step in reversed(list(dis.get_instructions(code))):
         found[step.offset] = after
         if step.opname not in _SKIPPED:
-            name = (step.argval or ("",))[0] if isinstance(step.argval, tuple) else step.argval
-            after = step.opname, name if isinstance(name, str) else ""
+            stored = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+            names = [n for n in stored if isinstance(n, str)]
+            if step.opname.startswith("UNPACK"):  # a, b = ...: the names that follow, one for each
+                after = "UNPACK", ",".join(unpacked[: step.arg])
+            else:
+                after = step.opname, names[0] if names else ""
+            unpacked = [*names, *unpacked] if step.opname.startswith("STORE_") else []
     for offset in range(0, len(code.co_code), 2):  # a frame inside a call may stand on a cache entry of the call
         found.setdefault(offset, found.get(offset - 2, ("", "")))
     return found
@@ -42,11 +48,25 @@ def user_name(node: Node) -> str | None:
         return node.given_name
     for code, lasti in node.calls:
         opname, name = _following(code).get(lasti, ("", ""))
+        if opname == "UNPACK":
+            names = name.split(",")
+            index = node.params.get("index") if node.op.name == "pick" else None
+            return names[index] if isinstance(index, int) and index < len(names) else None
         if opname.startswith("STORE_") and opname != "STORE_SUBSCR":
             return name
         if opname not in _RETURNS:
             return None
     return None
+
+
+def leaf_name(label: str) -> str:
+    """`p['w'][0]` as the identifier `w0`, `x` as `x`."""
+    head, *steps = [s.strip("]'\"") for s in label.replace(".", "[").split("[")]
+    if not steps:
+        return head
+    words = [s for s in steps if not s.lstrip("-").isdigit()]
+    digits = [s for s in steps if s.lstrip("-").isdigit()]
+    return "_".join([*(words or [head]), *digits])
 
 
 class Namer:
