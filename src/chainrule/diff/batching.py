@@ -213,8 +213,8 @@ def _matmul(op: Any, values: list[Any], each: list[bool], params: dict[str, Any]
 
 
 def _outer(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
-    a, b = values
-    return reshape(a, shape=(*np.shape(a), 1)) * reshape(b, shape=(*np.shape(b)[:-1], 1, np.shape(b)[-1]))
+    left, right = (("z" if e else "") + letter for e, letter in zip(each, "ij", strict=True))
+    return la.einsum(*values, subscripts=f"{left},{right}->zij")
 
 
 def _einsum(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:

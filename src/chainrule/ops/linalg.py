@@ -20,7 +20,9 @@ def matrix_transpose(x: Any) -> Any:
 
 def _matmul_left(ct: Any, a: Any, b: Any) -> Any:
     if np.ndim(b) == 1:
-        return ct * b if np.ndim(a) == 1 else sum_to(_column(ct) * b, np.shape(a))
+        if np.ndim(a) <= 2:
+            return ct * b if np.ndim(a) == 1 else outer(ct, b)
+        return sum_to(_column(ct) * b, np.shape(a))
     if np.ndim(a) == 1:
         return matmul(b, ct) if np.ndim(b) == 2 else sum_to(_drop(matmul(b, _column(ct))), np.shape(a))
     return sum_to(matmul(ct, matrix_transpose(b)), np.shape(a))
@@ -28,7 +30,9 @@ def _matmul_left(ct: Any, a: Any, b: Any) -> Any:
 
 def _matmul_right(ct: Any, a: Any, b: Any) -> Any:
     if np.ndim(a) == 1:
-        return a * ct if np.ndim(b) == 1 else sum_to(_column(a) * _row(ct), np.shape(b))
+        if np.ndim(b) <= 2:
+            return a * ct if np.ndim(b) == 1 else outer(a, ct)
+        return sum_to(_column(a) * _row(ct), np.shape(b))
     if np.ndim(b) == 1:
         flat = matmul(matrix_transpose(a), ct) if np.ndim(a) == 2 else _drop(matmul(matrix_transpose(a), _column(ct)))
         return sum_to(flat, np.shape(b))
