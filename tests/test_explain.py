@@ -156,6 +156,12 @@ def test_json_of_infinite_values():
     assert data["value"] == "inf"
 
 
+def test_what_is_not_finite_is_said():
+    text = str(cr.explain("log(x) * y", x=0.0, y=1.0))
+    assert "Not finite here: log_x, f, the gradient of x" in text
+    assert "Not finite" not in str(cr.explain("log(x)", x=1.0))
+
+
 def test_png_has_text(e):
     """The picture is not blank: text was drawn with the bundled font."""
     import io

@@ -139,7 +139,7 @@ def code(
     if output is None and sys.stdout.isatty():
         from rich.syntax import Syntax
 
-        _console().print(Syntax(text.rstrip(), "python", background_color="default"))
+        _console().print(Syntax(text.rstrip(), "python", theme="ansi_dark", background_color="default"))
     else:
         _write(text, output)
 

@@ -114,7 +114,8 @@ class Explanation:
         if formula:
             args, given = [_floating(a) for a in args], {k: _floating(v) for k, v in given.items()}
         self.at_a_point = bool(args or given)
-        self.staged = stage(f, args, given, wrt=wrt, open=open, shapes=shapes)
+        with np.errstate(all="ignore"):  # what is not finite is shown, and said below
+            self.staged = stage(f, args, given, wrt=wrt, open=open, shapes=shapes)
         self.source = f if isinstance(f, str) else getattr(f, "text", None) or _source(f)
         self.value = _plain(self.staged.output.value)
         s = self.staged
@@ -143,7 +144,11 @@ class Explanation:
 
     @property
     def _note(self) -> str:
-        return "" if self.at_a_point else "No point was given: the numbers are those of an example."
+        if not self.at_a_point:
+            return "No point was given: the numbers are those of an example."
+        bad = [r.name for r in self.table() if not _finite(r.value)]
+        bad += [f"the gradient of {r.name}" for r in self.table() if not _finite(r.gradient)]
+        return f"Not finite here: {', '.join(bad)}." if bad else ""
 
     def __str__(self) -> str:
         parts = [self.source, str(self.code()).rstrip(), str(self.table()), self._note]
@@ -157,7 +162,7 @@ class Explanation:
         from rich.text import Text
 
         def python(text: str) -> Any:
-            return Syntax(text.rstrip(), "python", background_color="default", word_wrap=True)
+            return Syntax(text.rstrip(), "python", theme="ansi_dark", background_color="default", word_wrap=True)
 
         parts: list[Any] = [python(self.source), Text(), python(str(self.code())), Text(), self.table()]
         return Group(*parts, *([Text(), Text(self._note, style="dim")] if self._note else []))
@@ -244,6 +249,12 @@ def _floating(x: Any) -> Any:
     if a.dtype.kind not in "iub":
         return x if isinstance(x, (float, np.ndarray, np.generic)) else a.astype(float)
     return float(x) if a.ndim == 0 else a.astype(float)
+
+
+def _finite(x: Any) -> bool:
+    if isinstance(x, tuple):
+        return all(map(_finite, x))
+    return x is None or bool(np.isfinite(np.asarray(x)).all())
 
 
 def _plain(x: Any) -> Any:

@@ -55,7 +55,7 @@ def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any],
     name = f"{getattr(function, '__module__', 'numpy').replace('numpy', 'np', 1)}.{function.__name__}"
     raise TraceError(
         f"{name} of a traced value is not supported",
-        "write it in other operations; chainrule.numpy lists the functions that are",
+        "write it in other operations; a linear map can be declared with chainrule.linear",
     )
 
 
