@@ -1,5 +1,5 @@
 """Derivatives: graphs to graphs."""
 
-from . import bodies
+from . import batch_rules, bodies, custom, loops
 
-__all__ = ["bodies"]  # importing it registers the rules of operations with bodies
+__all__ = ["batch_rules", "bodies", "custom", "loops"]  # importing them registers their rules
