@@ -186,6 +186,42 @@ def test_terminal(e):
     assert repr(e) == str(e)
 
 
+def test_paths():
+    """Problem A9: five paths to each variable."""
+    e = cr.explain("u3 = u1*u2; u4 = u1 + u2; u5 = 2*u3*u4; L = (u5 - u1 - u2 - u3 - u4)^2; L", u1=3, u2=4)
+    for wrt, gradient in (("u1", 21016.0), ("u2", 17324.0)):
+        paths = e.paths(wrt)
+        assert paths.count == len(list(paths)) == 5
+        assert paths.total == gradient == sum(p.contribution for p in paths)
+        for p in paths:
+            at = {r.name: r.value for r in e.table()}
+            product = np.prod([eval(t, {}, at) for t in p.partials])
+            assert product == pytest.approx(p.contribution)
+    assert "u1 → u3 → mul1 → u5" in str(e.paths("u1"))
+    assert "sum = 21016" in str(e.paths("u1"))
+
+
+def test_paths_of_matrices_and_many(network):
+    paths = network.paths("W")
+    assert paths.count == 1
+    np.testing.assert_allclose(paths.total, network.gradients["W"])
+    assert paths.listed[0].partials[0] == "x.T @ dxW"
+
+    def doubling(x):
+        for _ in range(60):
+            x = x + np.sin(x)
+        return x
+
+    many = cr.explain(doubling, 0.1).paths("x")
+    assert many.count == 2**60
+    assert many.listed == []
+    assert "1,152,921,504,606,846,976 paths" in str(many)
+    assert cr.explain("x*x", x=3).paths("x").total == 6.0
+    assert cr.explain("x + 0*floor(y)", x=1, y=2).paths("y").count == 0
+    with pytest.raises(cr.InputError, match="no variable"):
+        network.paths("q")
+
+
 def test_latex(e):
     assert e.latex() == "\\begin{aligned}\ng &= x + y \\\\\nh &= g \\, z \\\\\nf &= h + x\n\\end{aligned}"
     text = cr.explain("z1 = sigma(W @ x + beta_0); sum(z1^2) / 2", W=np.ones((2, 3)), x=np.ones(3), beta_0=1.0).latex()

@@ -139,6 +139,23 @@ def test_errors_name_the_users_line():
     assert "y = x[:2]" in str(caught.value)
 
 
+def test_numpys_warnings_point_at_the_users_line():
+    import warnings
+
+    def f(x):
+        a = np.log(x)
+        return np.sum(a)
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        cr.grad(f)(np.array([0.0, 1.0]))
+    assert {w.filename for w in seen} == {__file__}
+    assert seen[0].lineno == f.__code__.co_firstlineno + 1
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cr.grad(f)(np.array([0.0, 1.0]))
+
+
 # ---- the others ----------------------------------------------------------------------------------------------
 
 

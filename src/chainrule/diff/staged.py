@@ -27,7 +27,7 @@ from ..trace.handles import dtype_of, plain
 from ..trace.names import leaf_name, names_for
 from ..trace.tree import flatten, paths, unflatten
 from .rules import pulled_back, zeros_of
-from .walk import active_nodes
+from .walk import active_nodes, step_back
 
 LONGEST = 2_000  # stages of a program with loops written out
 LOOPS = {"scan": "scan", "fori_loop": "scan", "while_loop": "while_loop", "cond": "switch", "switch": "switch"}
@@ -295,11 +295,20 @@ def _loop_back(s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positio
 
 def local_partial(n: Node, p: Node) -> Any:
     """The derivative of one scalar node by another that it reads, over all the places where it stands."""
-    args = [i.value if type(i) is Node else i for i in n.inputs]
     one = np.ones((), n.dtype)[()]
-    positions = [k for k, i in enumerate(n.inputs) if i is p]
-    parts = pulled_back(n.op, positions, one, n.value, args, n.params)
+    parts = [step_back(n, k, one) for k, i in enumerate(n.inputs) if i is p]
     return sum(0.0 if c is None else c for c in parts)
+
+
+def local_expression(s: Staged, n: Node, k: int) -> Any:
+    """How a stage carries a gradient back to its input k: its local partial, or for arrays the map from its gradient."""
+    args = [Array(i) if type(i) is Node else i for i in n.inputs]
+    ct: Any = np.ones((), n.dtype)[()]
+    if n.shape != ():
+        ct = Array(s.cotangents.get(n) or s.seeds[n])
+    with setting(depth=state.depth + 1, recording=True):
+        c = pulled_back(n.op, [k], ct, Array(n), args, n.params)[0]
+    return 0.0 if c is None else _simple(c, s)
 
 
 def _complete(s: Staged, n: Node, parts: list[Any]) -> Any:

@@ -17,6 +17,7 @@ from ..ir.recording import Handle, View, setting, state
 from ..ops import Composite, Elementwise, by_name
 from ..trace import functions as fn
 from ..trace.array import Array
+from ..trace.calls import users_warnings
 from ..trace.handles import dtype_of, plain
 from .walk import reverse
 
@@ -111,7 +112,7 @@ class Tensor(Array):
             ct: Any = gradient if isinstance(gradient, Handle) else tensor(np.asarray(gradient, self.dtype))
         else:
             ct = np.array(plain(gradient), self.dtype)[()]
-        with setting(depth=state.depth + 1, recording=True):
+        with setting(depth=state.depth + 1, recording=True), users_warnings():
             found = reverse([node], [ct], leaves, live=Tensor if create_graph else None)
         for n, g in zip(leaves, found, strict=True):
             owner = n.params["owner"]()

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError, ShapeError
 from ..ir.recording import Handle, setting, state
 from ..ops.arithmetic import stop_gradient as _stop
-from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call
+from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call, users_warnings
 from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.tree import flatten, map_leaves, unflatten
 from .rules import leaf, zeros_of
@@ -115,7 +115,7 @@ def pulled(t: Trace, cotangents: Sequence[Any], release: bool = False) -> list[A
     """The cotangents of a trace's variables, zeros where nothing flows."""
     pairs = [(o.node, c) for o, c in zip(t.outputs, cotangents, strict=True) if isinstance(o, Handle) and c is not None]
     live = t.live or kind_of(c for _, c in pairs)
-    with setting(depth=state.depth + 1, recording=True):
+    with setting(depth=state.depth + 1, recording=True), users_warnings():
         found = reverse([o for o, _ in pairs], [c for _, c in pairs], t.leaves, live=live, release=release)
     return [zeros_of(v.value) if c is None else c for v, c in zip(t.leaves, found, strict=True)]
 
@@ -230,7 +230,7 @@ def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
     live = t.live or kind_of(given)
     typed = [x if isinstance(x, Handle) else np.asarray(x, v.dtype)[()] for v, x in zip(t.leaves, given, strict=True)]
     nodes = [o.node for o in t.outputs if isinstance(o, Handle)]
-    with setting(depth=state.depth + 1, recording=True):
+    with setting(depth=state.depth + 1, recording=True), users_warnings():
         found = iter(forward(t.leaves, typed, nodes, live=live))
     result = [next(found) if isinstance(o, Handle) else None for o in t.outputs]
     filled = [zeros_of(o) if r is None else r for o, r in zip(t.outputs, result, strict=True)]

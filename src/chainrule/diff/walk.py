@@ -92,6 +92,12 @@ def reverse(
     return [cot.get(v) for v in leaves]
 
 
+def step_back(n: Node, k: int, ct: Any) -> Any:
+    """The cotangent that one node passes to its input k, on plain values."""
+    args = [i.value if type(i) is Node else i for i in n.inputs]
+    return pulled_back(n.op, [k], ct, n.value, args, n.params)[0]
+
+
 def _gather(
     cot: dict[Node, Any], buffers: set[Node], source: Node, ct: Any, args: list[Any], params: dict[str, Any]
 ) -> None:

@@ -16,6 +16,7 @@ from ..diff.staged import stage
 from ..errors import InputError
 from ..trace.formula import Formula
 from .drawing import Drawing
+from .paths import Paths
 from .table import Table
 
 
@@ -128,6 +129,10 @@ class Explanation:
     def latex(self) -> str:
         """The forward stages as aligned equations in LaTeX."""
         return latex(self.staged)
+
+    def paths(self, wrt: str) -> Paths:
+        """All paths from a variable to the result, with the product of local partials along each; their sum is the gradient."""
+        return Paths(self.staged, wrt)
 
     def table(self) -> Table:
         """Every node with its value and its gradient."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, TraceError
+from ..errors import InputError, TraceError, caller
 from ..ir.node import Node
 from ..ir.recording import Handle, setting, state
 from .array import recording_kind
@@ -170,7 +171,7 @@ def traced_call(
         node.given_name = name
     rest = iter(handles)
     args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
-    with setting(depth=state.depth + 1, recording=True):
+    with setting(depth=state.depth + 1, recording=True), users_warnings():
         try:
             result = f(*args, **kwargs)
         except ValueError as error:
@@ -194,6 +195,27 @@ def _argument_name(f: Callable[..., Any], where: int | str) -> str:
         return where
     names = list(parameters(f))
     return names[where] if where < len(names) else f"argument {where}"
+
+
+def _at_users_line(kind: str, flag: int) -> None:
+    """NumPy's floating-point warning, at the user's line instead of one of ours."""
+    frame = caller()
+    if frame is None:
+        warnings.warn(f"{kind} encountered", RuntimeWarning, stacklevel=2)
+    else:
+        where = frame.f_code.co_filename, frame.f_lineno
+        warnings.warn_explicit(
+            f"{kind} encountered",
+            RuntimeWarning,
+            *where,
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        )
+
+
+def users_warnings() -> Any:
+    """A context in which NumPy's warnings (where they are on) point at the user's line."""
+    modes = {kind: "call" for kind, mode in np.geterr().items() if mode == "warn"}
+    return np.errstate(call=_at_users_line, **modes) if modes else contextlib.nullcontext()  # type: ignore[arg-type]
 
 
 def finished(tree: Any, live: Any) -> Any:
