@@ -106,6 +106,7 @@ def test_declared_operations():
     np.testing.assert_allclose(cr.vmap(cr.grad(swish))(X), cr.grad(lambda x: np.sum(swish(x)))(X))
     again = cr.elementwise("swish_test", np.sin, lambda x, y: cr.cos(x))
     assert cr.grad(again)(0.0) == 1.0
+    assert cr.parse("swish_test(x)")(0.5) == np.sin(0.5)
     with pytest.raises(cr.InputError, match="already"):
         cr.elementwise("sin", np.sin, lambda x, y: x)
     blur = cr.linear(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 REGISTRY: dict[str, Op] = {}
+declared = itertools.count(1)  # numbers declarations, so that indexes of the registry know when they are old
 
 
 class Op:
@@ -64,6 +66,7 @@ class Op:
         self.__name__ = name
         self.__doc__ = doc or f"The operation `{name}`."
         REGISTRY[name] = self
+        self.number = next(declared)
 
     def flows(self, i: int) -> bool:
         """Whether a derivative can pass from input `i` to the output at all."""

@@ -1,5 +1,7 @@
 """The vocabulary: every operation, declared once. Importing this package declares them all."""
 
+from collections.abc import Callable, Iterable
+
 from ..ir.op import REGISTRY, Op
 from . import (
     arithmetic,
@@ -53,9 +55,10 @@ def _functions() -> dict[object, Op]:
     return _indexed("functions", lambda op: op.numpy)
 
 
-def _indexed(which: str, keys: object) -> dict[object, Op]:
-    size, table = _cache.get(which, (-1, {}))
-    if size != len(REGISTRY):  # operations were declared since
-        table = {key: op for op in REGISTRY.values() for key in keys(op)}  # type: ignore[operator]
-        _cache[which] = len(REGISTRY), table
+def _indexed(which: str, keys: Callable[[Op], Iterable[object]]) -> dict[object, Op]:
+    newest = next(reversed(REGISTRY.values())).number
+    at, table = _cache.get(which, _NOTHING)
+    if at != newest:  # operations were declared since
+        table = {key: op for op in REGISTRY.values() for key in keys(op)}
+        _cache[which] = newest, table
     return table
