@@ -222,6 +222,21 @@ def test_paths_of_matrices_and_many(network):
         network.paths("q")
 
 
+def test_sizes(network):
+    sizes = network.sizes(batch=5, D0=3, D1=4, K=2)
+    assert (sizes.shapes["W"], sizes.shapes["h"], sizes.shapes["loss"]) == ("(D0 × D1)", "(batch × D1)", "number")
+    factors = {(f.of, f.by): f.shape for f in sizes.factors}
+    assert factors["hV", "h"] == "batch·K × batch·D1"
+    assert factors["loss", "e_sq"] == "1 × batch·K"
+    assert sizes.cheaper == "reverse"
+    assert sizes.forward == sizes.reverse * (3 * 4 + 4 + 4 * 2)
+    assert "∂z/∂b" in str(sizes)
+    with pytest.raises(cr.InputError, match="same size"):
+        network.sizes(a=5, b=5)
+    many = cr.explain("x * A", x=2.0, A=np.ones(7), wrt="x").sizes()
+    assert many.cheaper == "forward"
+
+
 def test_latex(e):
     assert e.latex() == "\\begin{aligned}\ng &= x + y \\\\\nh &= g \\, z \\\\\nf &= h + x\n\\end{aligned}"
     text = cr.explain("z1 = sigma(W @ x + beta_0); sum(z1^2) / 2", W=np.ones((2, 3)), x=np.ones(3), beta_0=1.0).latex()

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..trace.formula import Formula
 from .drawing import Drawing
 from .paths import Paths
+from .sizes import Sizes
 from .table import Table
 
 
@@ -133,6 +134,14 @@ class Explanation:
     def paths(self, wrt: str) -> Paths:
         """All paths from a variable to the result, with the product of local partials along each; their sum is the gradient."""
         return Paths(self.staged, wrt)
+
+    def sizes(self, **dims: int) -> Sizes:
+        """The shape of every value, gradient and Jacobian factor.
+
+        Args:
+            **dims: names for dimensions, as `D1=4`; every size has one name.
+        """
+        return Sizes(self.staged, dims)
 
     def table(self) -> Table:
         """Every node with its value and its gradient."""
