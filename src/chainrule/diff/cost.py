@@ -68,10 +68,10 @@ def operations(n: Node) -> int:
     """The operations of one node: entries for elementwise ones, multiplications and additions for products."""
     if n.op in (constant, variable) or n.op.name in FREE:
         return 0
-    sizes = [math.prod(np.shape(i.value if type(i) is Node else i)) for i in n.inputs]
+    sizes = [math.prod(np.shape(v)) for v in n.values]
     size = math.prod(n.shape)
     if n.op.name == "matmul":
-        inner = np.shape(n.inputs[0].value if type(n.inputs[0]) is Node else n.inputs[0])[-1]
+        inner = np.shape(n.values[0])[-1]
         return size * (2 * inner - 1)
     if n.op.name == "einsum":
         return _einsum(n)
@@ -85,6 +85,6 @@ def operations(n: Node) -> int:
 def _einsum(n: Node) -> int:
     letters: dict[str, int] = {}
     terms = n.params["subscripts"].split("->")[0].split(",")
-    for t, i in zip(terms, n.inputs, strict=True):
-        letters.update(zip(t, np.shape(i.value if type(i) is Node else i), strict=True))
+    for t, i in zip(terms, n.values, strict=True):
+        letters.update(zip(t, np.shape(i), strict=True))
     return len(terms) * math.prod(letters.values())

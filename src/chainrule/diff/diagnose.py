@@ -16,7 +16,7 @@ from ..trace.handles import dtype_of
 from ..trace.names import user_name
 from .rules import pulled_back
 from .staged import as_function, trace_graph
-from .walk import active_nodes
+from .walk import active_nodes, step_back
 
 
 def _short(x: Any) -> str:
@@ -75,7 +75,7 @@ def _check(node: Node, k: int, ct: Any) -> None:
 
 
 def _error(what: str, node: Node) -> DerivativeError:
-    operands = [f"    {_named(i)} = {_short(i.value if type(i) is Node else i)}" for i in node.inputs]
+    operands = [f"    {_named(i)} = {_short(v)}" for i, v in zip(node.inputs, node.values, strict=True)]
     return DerivativeError(
         "\n".join([f"{what}: {node.op.name} of", *operands]),
         "look at these operands: a division by zero, a logarithm or root of zero, an overflow",
@@ -168,8 +168,7 @@ def trace_gradient(f: Callable[..., Any] | str, wrt: str, *args: Any, **values: 
             continue
         ct = gradients.get(n, np.zeros(n.shape)[()])
         positions = [k for k, i in enumerate(n.inputs) if type(i) is Node and i in active]
-        inner = [i.value if type(i) is Node else i for i in n.inputs]
-        found = pulled_back(n.op, positions, ct, n.value, inner, n.params)
+        found = pulled_back(n.op, positions, ct, n.value, n.values, n.params)
         for k, c in zip(positions, found, strict=True):
             i: Any = n.inputs[k]
             why = _blocks(n, k, c)
@@ -196,8 +195,7 @@ def _blocks(n: Node, k: int, c: Any) -> str:
     if not n.op.flows(k):
         return "derivative zero everywhere"
     one = np.ones(n.shape, n.dtype)[()]
-    inner = [i.value if type(i) is Node else i for i in n.inputs]
-    local = pulled_back(n.op, [k], one, n.value, inner, n.params)[0]
+    local = step_back(n, k, one)
     if local is None or not np.any(np.asarray(local)):
         return "zero partial"
     return ""

@@ -96,7 +96,7 @@ def _local(node: Node, k: int) -> Any:
     if isinstance(node.op, Elementwise) or (isinstance(node.op, Composite) and not node.op.examples):
         where = np.broadcast_to(entries, node.shape).reshape(-1)
         return None if i.shape == node.shape else _selecting(where, size, inner)
-    values = [j.value if type(j) is Node else j for j in node.inputs]
+    values = node.values
     if name in MOVES:
         moved = [
             entries if j == k else np.zeros(np.shape(v), int) if node.op.flows(j) else v for j, v in enumerate(values)
@@ -127,7 +127,7 @@ def _local(node: Node, k: int) -> Any:
 
 def _opened(node: Node, k: int) -> Any:
     """A composite's pattern, through its body."""
-    values = [j.value if type(j) is Node else j for j in node.inputs]
+    values = node.values
     leaves, result = opened(node.op.body, values, node.params)  # type: ignore[arg-type]
     inner = Trace([leaves[k]], [], [False], [result], flatten(0.0)[1], None, None)
     return _pattern(inner).astype(np.int8)

@@ -282,7 +282,7 @@ def _loop_back(s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positio
     """Undo a loop in one line; the values of its gradients are computed at once."""
     ct = functools.reduce(operator.add, parts[n])
     values = Bundle(None if c is None else plain(c) for c in ct)
-    args = [i.value if type(i) is Node else i for i in n.inputs]
+    args = n.values
     line = LoopLine(n, k, [], [None if c is None else _simple(c, s) for c in ct])
     for p, c in zip(positions, pulled_back(n.op, positions, values, n.value, args, n.params), strict=True):
         if c is not None:

@@ -94,8 +94,7 @@ def reverse(
 
 def step_back(n: Node, k: int, ct: Any) -> Any:
     """The cotangent that one node passes to its input k, on plain values."""
-    args = [i.value if type(i) is Node else i for i in n.inputs]
-    return pulled_back(n.op, [k], ct, n.value, args, n.params)[0]
+    return pulled_back(n.op, [k], ct, n.value, n.values, n.params)[0]
 
 
 def _gather(
@@ -131,7 +130,7 @@ def forward(
             args = [live(i) if type(i) is Node else i for i in inputs]
             out: Any = live(n)
         else:
-            args = [i.value if type(i) is Node else i for i in inputs]
+            args = n.values
             out = n.value
         t = JVP[type(n.op)](n.op, ts, out, args, n.params)
         if t is not None:

@@ -68,6 +68,11 @@ class Node:
         return [i for i in self.inputs if type(i) is Node]
 
     @property
+    def values(self) -> list[Any]:
+        """The concrete values of all inputs."""
+        return [i.value if type(i) is Node else i for i in self.inputs]
+
+    @property
     def line(self) -> int | None:
         """The line of the user's file on which this value was made."""
         return None if self.code is None else line_of(self.code, self.lasti)

@@ -121,7 +121,7 @@ def _switch(index: Any, *args: Any, branches: Sequence[Graph]) -> Bundle:
 
 def examples(node: Node) -> list[tuple[Graph, list[Any]]]:
     """The graphs of a loop node, each with values of its inputs as they are at the first step."""
-    args = [i.value if type(i) is Node else i for i in node.inputs]
+    args = node.values
     p = node.params
     if node.op is scan:
         carry, xs, same = split(args, p)
