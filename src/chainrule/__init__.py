@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from . import numpy as numpy
+    from .compile.jit import jit as jit
     from .diff.batching import vmap as vmap
     from .diff.check import check_grads as check_grads
     from .diff.checkpointing import checkpoint as checkpoint
@@ -74,6 +75,7 @@ _HOME = {
     "diff.checkpointing": "checkpoint checkpoint_sequential recomputations",
     "diff.transforms": "grad jvp linearize stop_gradient value_and_grad vjp",
     "diff.jacobians": "gnvp hessian hvp jacobian",
+    "compile.jit": "jit",
     "diff.batching": "vmap",
     "diff.check": "check_grads",
     "diff.cost": "Cost cost",

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from operator import attrgetter
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,22 @@ if TYPE_CHECKING:
 
 NO_PARAMS: dict[str, Any] = {}
 _counter = itertools.count()
+
+
+class Spec(NamedTuple):
+    """What is known of a value without having it; `weak` marks a Python number, which takes the dtype of what it meets."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    weak: bool = False
+
+    @classmethod
+    def of(cls, x: Any) -> Spec:
+        """The description of a concrete value."""
+        if isinstance(x, Spec):
+            return x
+        weak = type(x) in (bool, int, float, complex)
+        return cls(np.shape(x), np.asarray(x).dtype if weak or not hasattr(x, "dtype") else x.dtype, weak)
 
 
 class Node:

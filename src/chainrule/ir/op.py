@@ -86,3 +86,4 @@ def named(name: str) -> Op:
 
 variable = Op("variable", lambda: None, public=False, doc="An input of a graph.")
 constant = Op("constant", lambda: None, public=False, doc="A value without history.")
+drawn = Op("drawn", lambda: None, public=False, doc="Random numbers, drawn anew at every run of a compiled program.")

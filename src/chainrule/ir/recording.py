@@ -27,7 +27,8 @@ class State(threading.local):
 
     `hook` is called with every node recorded and the frame that made it, `check` with every
     cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
-    type of handle that records at the current level.
+    type of handle that records at the current level. `observed` collects, for `jit`, what Python asks of traced values:
+    a node and whether its value or only its truth was asked for.
     """
 
     depth = 0
@@ -37,6 +38,7 @@ class State(threading.local):
     hook: Any = None
     check: Any = None
     abstract: str | None = None
+    observed: dict[Node, str] | None = None
 
 
 state = State()
@@ -87,8 +89,11 @@ class Handle:
 
     @property
     def value(self) -> Any:
-        """The concrete value, a NumPy array or scalar."""
-        return self.node.value
+        """The concrete value, a NumPy array or scalar. A compiled function is traced anew when it differs."""
+        node = self.node
+        if state.observed is not None:
+            state.observed[node] = "value"
+        return node.value
 
     @property
     def shape(self) -> tuple[int, ...]:

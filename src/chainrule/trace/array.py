@@ -80,13 +80,13 @@ class Array(Handle):
         return self.shape[0]
 
     def __repr__(self) -> str:
-        return f"Array({np.array2string(np.asarray(self.value), separator=', ', prefix='Array(')})"
+        return f"Array({np.array2string(np.asarray(self.node.value), separator=', ', prefix='Array(')})"
 
     def __str__(self) -> str:
-        return str(self.value)
+        return str(self.node.value)
 
     def __format__(self, spec: str) -> str:
-        return format(self.value, spec)
+        return format(self.node.value, spec)
 
     def __bool__(self) -> bool:
         if state.abstract is not None:
@@ -96,7 +96,10 @@ class Array(Handle):
                 if state.abstract
                 else "give the point at which to trace, for instance x=2.0, or --at x=2.0",
             )
-        return bool(self.value)
+        if state.observed is None or state.level:
+            return bool(self.value)
+        state.observed.setdefault(self.node, "truth")
+        return bool(self.node.value)
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.recording import Handle
+from ...ir.recording import Handle, record, state
 from ...ops import piecewise as pw
 from ...ops import shape as sh
+from ...ops.reduction import reduce_max
 from ...ops.trigonometric import sin
 from ..handles import constant_like, dtype_of, from_nested, operand, plain
 from .dispatch import FUNCTIONS, implements
@@ -157,10 +158,19 @@ def nonzero(a: Any) -> Any:
 @implements(np.all)
 def all_(a: Any, axis: Any = None, **options: Any) -> Any:
     """`np.all`: a plain truth value."""
-    return np.all(plain(a), axis=axis, **options)
+    return np.bool_(not _somewhere(a == 0)) if _asked(a, axis, options) else np.all(plain(a), axis=axis, **options)
 
 
 @implements(np.any)
 def any_(a: Any, axis: Any = None, **options: Any) -> Any:
     """`np.any`: a plain truth value."""
-    return np.any(plain(a), axis=axis, **options)
+    return np.bool_(_somewhere(a != 0)) if _asked(a, axis, options) else np.any(plain(a), axis=axis, **options)
+
+
+def _asked(a: Any, axis: Any, options: dict[str, Any]) -> bool:
+    """Whether somebody notes what is asked (`jit`), and the question is one truth value instead of all entries."""
+    return state.observed is not None and axis is None and not options and math.prod(a.shape) > 0
+
+
+def _somewhere(hit: Any) -> bool:
+    return bool(record(reduce_max, (hit,), {"axis": tuple(range(-len(hit.shape), 0))}))

@@ -1,0 +1,92 @@
+"""Optimization of a traced graph: equal work shared, constants folded, neutral operations dropped, dead code left out.
+
+The result holds descriptions of values (`Spec`) instead of values, so that nothing large stays in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .graph import Bundle, Graph
+from .node import NO_PARAMS, Node, Spec
+from .op import constant, variable
+from .recording import Handle
+
+
+def optimized(graph: Graph, extra: Sequence[Node] = ()) -> tuple[Graph, list[Any]]:
+    """The graph made smaller, and what the nodes in `extra` became: nodes of it, or constants."""
+    changed: dict[Node, Any] = {}
+    inputs: list[Node] = []
+    for n in graph.inputs:
+        changed[n] = _described(n, ())
+        inputs.append(changed[n])
+    made: dict[Any, Any] = {}
+    numbers: dict[int, Any] = {}  # keeps constants alive, so that their ids stay theirs
+    for n in Graph(graph.inputs, [*graph.outputs, *extra]).nodes:
+        if n.op is constant:
+            changed[n] = n.value
+            continue
+        if n.op is variable:  # an input of another kind: a drawn number, or a tensor closed over
+            changed[n] = n
+            continue
+        args = tuple(changed.get(i, i.value if i.op is constant else i) if type(i) is Node else i for i in n.inputs)
+        if not any(type(a) is Node or isinstance(a, Handle) for a in args) and not isinstance(n.value, Bundle):
+            changed[n] = n.value
+            continue
+        same = _unchanged(n, args)
+        if same is not None:
+            changed[n] = same
+            continue
+        key = (n.op, tuple(_key(a, numbers) for a in args), repr(n.params))
+        if key not in made:
+            made[key] = _described(n, args)
+        changed[n] = made[key]
+    outputs = [changed.get(o, o) if type(o) is Node else o for o in graph.outputs]
+    return Graph(inputs, outputs), [changed.get(e, e) for e in extra]
+
+
+def _described(n: Node, args: tuple[Any, ...]) -> Node:
+    spec: Any = Bundle(map(Spec.of, n.value)) if isinstance(n.value, Bundle) else Spec.of(n.value)
+    new = Node(n.op, args, n.params if args else NO_PARAMS, spec, n.code, n.lasti)
+    new.given_name = n.given_name
+    return new
+
+
+def _key(a: Any, numbers: dict[int, Any]) -> Any:
+    if type(a) is Node:
+        return a
+    if type(a) in (float, int, bool):
+        return type(a), repr(a)
+    numbers[id(a)] = a
+    return id(a)
+
+
+def uniform(x: Any) -> Any:
+    """The number of which a constant array is full, if it is known at a glance; None otherwise."""
+    if isinstance(x, np.ndarray):
+        if x.size and not any(s for s, n in zip(x.strides, x.shape, strict=True) if n > 1):
+            return x[(0,) * x.ndim]
+        return None
+    return x if isinstance(x, (int, float, np.generic)) else None
+
+
+def _unchanged(n: Node, args: tuple[Any, ...]) -> Any:
+    """The input that the operation returns as it is, or None."""
+    name = n.op.name
+    candidates: list[Any] = []
+    if name in ("alias", "stop_gradient", "positive", "reshape", "broadcast_to", "cast"):
+        candidates = [args[0]]
+    elif len(args) == 2:
+        for position, neutral in n.op.neutral.items():
+            number = None if type(args[position]) is Node else uniform(args[position])
+            if number is not None and number == neutral:
+                candidates.append(args[1 - position])
+    for a in candidates:
+        if type(a) is Node and not isinstance(a.value, Bundle):
+            have, want = Spec.of(a.value), Spec.of(n.value)
+            if have.shape == want.shape and have.dtype == want.dtype and have.weak == want.weak:
+                return a
+    return None
