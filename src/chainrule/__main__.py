@@ -1,5 +1,5 @@
 """`python -m chainrule` is the command line."""
 
-from .cli.app import app
+from .cli import app
 
 app(prog_name="chainrule")

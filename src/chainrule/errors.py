@@ -10,6 +10,7 @@ from types import CodeType, FrameType
 __all__ = [
     "ChainruleError",
     "DerivativeError",
+    "DivergenceError",
     "FormulaError",
     "InputError",
     "ShapeError",
@@ -90,7 +91,17 @@ class ShapeError(ChainruleError, ValueError):
 
 
 class DerivativeError(ChainruleError, ArithmeticError):
-    """A derivative does not exist, has been freed, or disagrees with its check."""
+    """A derivative does not exist, has been freed, or disagrees with its check.
+
+    Attributes:
+        node: the node at which it was found, where one is to blame.
+    """
+
+    node: object = None
+
+
+class DivergenceError(ChainruleError, ArithmeticError):
+    """Training left the finite numbers; the message names the step, the layer and the first bad value."""
 
 
 class FormulaError(ChainruleError, ValueError):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, caller
-from ..ir.recording import Handle, setting, state
+from ..ir.recording import Handle, state
 from ..trace.calls import name_of, parameters
 from ..trace.tree import TreeDef, flatten, unflatten
 from .interpreted import interpreted
@@ -66,7 +66,9 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         fixed = {k: args[k] for k in self._static(args)}
-        leaves, tree = flatten(([None if k in fixed else a for k, a in enumerate(args)] if fixed else list(args), kwargs))
+        leaves, tree = flatten(
+            ([None if k in fixed else a for k, a in enumerate(args)] if fixed else list(args), kwargs)
+        )
         if state.depth or state.level or any(isinstance(x, Handle) for x in leaves):
             return self.f(*args, **kwargs)  # inside another transform: part of its graph
         key = (tree, tuple(map(_signature, leaves)), self._static_key(fixed))
@@ -81,7 +83,8 @@ class Jitted:
             t = self._traced(leaves, tree, fixed)
             program = interpreted(t.graph)
             variants.append((t, program))
-        return _delivered(t, program([*leaves, *(d() for d in t.draws)]), leaves)
+        first, t.drawn = t.drawn, []
+        return _delivered(t, program([*leaves, *first]), leaves)
 
     def _static(self, args: Sequence[Any]) -> list[int]:
         return [k % len(args) for k in self.static if -len(args) <= k < len(args)]

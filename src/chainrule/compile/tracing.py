@@ -24,7 +24,8 @@ class Traced:
     """One traced call.
 
     `graph` takes the leaves and then the drawn numbers, and returns the outputs, then what `changed` inputs became,
-    then the guards. `expected` holds what Python saw of each guard, `kinds` whether an output is a Python number.
+    then the guards. `expected` holds what Python saw of each guard, `kinds` whether an output is a Python number, `drawn` the
+    numbers that were drawn while tracing.
     """
 
     graph: Graph
@@ -35,6 +36,7 @@ class Traced:
     guards: list[str]
     expected: list[Any]
     draws: list[Callable[[], Any]] = field(default_factory=list)
+    drawn: list[Any] = field(default_factory=list)
 
     def holds(self, seen: Sequence[Any]) -> bool:
         """Whether Python would have seen the same values."""
@@ -58,7 +60,6 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
     values += [handles[k].node for k in changed]
     first = min((n.order for n in nodes), default=0)
     known = set(nodes)
-    asked: list[Node] = []
     found = reachable([*(v for v in values if type(v) is Node), *observed], 0)
     for n in found:
         if n.op is variable and n not in known:
@@ -68,12 +69,10 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
                 f"jit: {name_of(f)} closes over {what}, of shape {n.shape}",
                 "pass it as an argument, so that its value is not frozen into the compiled program",
             )
-        if n in known or any(type(i) is Node and i in known for i in n.inputs):
+        if n in known or n.op is drawn or any(type(i) is Node and i in known for i in n.inputs):
             known.add(n)
-        if n.op is drawn:
-            known.add(n)
-    asked = [n for n in observed if n in known and n.order >= first]
-    draws = [n for n in found if n.op is drawn]
+    draws = [n for n, kind in observed.items() if kind == "drawn"]
+    asked = [n for n in observed if n in known and n.order >= first and n.op is not drawn]
     whole = Graph([*nodes, *draws], [*values, *asked])
     small, _ = optimized(whole)
     kinds = [type(o.node.value) if isinstance(o, Handle) else None for o in outputs]
@@ -86,4 +85,5 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
         [observed[n] for n in asked],
         [bool(n.value) if observed[n] == "truth" else n.value for n in asked],
         [n.params["draw"] for n in draws],
+        [n.value for n in draws],
     )

@@ -76,11 +76,13 @@ def _check(node: Node, k: int, ct: Any) -> None:
 
 def _error(what: str, node: Node) -> DerivativeError:
     operands = [f"    {_named(i)} = {_short(v)}" for i, v in zip(node.inputs, node.values, strict=True)]
-    return DerivativeError(
+    error = DerivativeError(
         "\n".join([f"{what}: {node.op.name} of", *operands]),
         "look at these operands: a division by zero, a logarithm or root of zero, an overflow",
         where=node.place,
     )
+    error.node = node
+    return error
 
 
 @dataclass(frozen=True)

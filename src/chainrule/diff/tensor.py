@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,24 +13,23 @@ from ..errors import DerivativeError, InputError, ShapeError, TraceError
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import Op, constant, variable
 from ..ir.recording import Handle, View, setting, state
-from ..ops import Composite, Elementwise, by_name
 from ..trace import functions as fn
-from ..trace.array import Array
 from ..trace.calls import users_warnings
 from ..trace.handles import dtype_of, plain
+from .tensor_names import TorchNames
 from .walk import reverse
 
 freed = Op("freed", lambda: None, public=False, doc="A value whose history backward() has freed.")
 
 
-class Tensor(Array):
+class Tensor(TorchNames):
     """An array that records what is computed from it, and collects its gradient.
 
     Made by `tensor`. It has NumPy's operators and functions, a method for every operation (`x.sin()`,
     `x.sigmoid()`), and torch's names where the two differ (`dim`, `keepdim`).
     """
 
-    __slots__ = ("__weakref__", "grad")
+    __slots__ = ("__weakref__", "grad", "is_parameter")
 
     rank = 1
     rebinds_scalars = False
@@ -39,6 +37,7 @@ class Tensor(Array):
     def __init__(self, node: Node, view: View | None = None) -> None:
         super().__init__(node, view)
         self.grad: Tensor | None = None
+        self.is_parameter = False
 
     # ---- history -------------------------------------------------------------------------------------------
 
@@ -90,7 +89,7 @@ class Tensor(Array):
                 "make its inputs with requires_grad=True",
             )
         if gradient is None:
-            if self.size != 1:
+            if self.numel() != 1:
                 raise DerivativeError(
                     f"a gradient can be created implicitly for scalar outputs only; this one has shape {self.shape}",
                     "pass backward(gradient) of that shape, or reduce it first",
@@ -153,6 +152,18 @@ class Tensor(Array):
             raise ShapeError(f"an in-place operation cannot change the shape {self.shape} to {np.shape(new.value)}")
         self._collect_here(np.array(new.value, self.dtype)[()])
 
+    @classmethod
+    def _constant(cls, value: Any) -> Tensor:
+        return cls(Node(constant, (), NO_PARAMS, value))
+
+    def _cast(self, dtype: Any) -> None:
+        """Change the dtype of a leaf in place."""
+        values = np.asarray(self.value).astype(dtype)
+        if self.node.op is variable:
+            self._collect_here(values)
+        else:
+            self._node = Node(constant, (), NO_PARAMS, values)
+
     # ---- out of the graph ----------------------------------------------------------------------------------
 
     def detach(self) -> Tensor:
@@ -171,7 +182,7 @@ class Tensor(Array):
 
     def item(self) -> Any:
         """The single entry as a Python number."""
-        if self.size != 1:
+        if self.numel() != 1:
             raise ShapeError(
                 f".item() needs a tensor with one entry; this one has shape {self.shape}",
                 "index it first, or use .tolist()",
@@ -216,88 +227,6 @@ class Tensor(Array):
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
-
-    # ---- torch's names -------------------------------------------------------------------------------------
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        op = None if name.startswith("_") else by_name(name)
-        if isinstance(op, (Elementwise, Composite)):
-            return functools.partial(op, self)
-        raise AttributeError(f"a Tensor has no attribute {name!r}")
-
-    def sum(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
-        """The sum over all entries, or along `dim` (or `axis`)."""
-        return _reduced(fn.sum_, self, dim, keepdim, options)
-
-    def mean(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
-        """The mean over all entries, or along `dim` (or `axis`)."""
-        return _reduced(fn.mean, self, dim, keepdim, options)
-
-    def prod(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
-        """The product over all entries, or along `dim` (or `axis`)."""
-        return _reduced(fn.prod, self, dim, keepdim, options)
-
-    def logsumexp(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
-        """log(sum(exp(x))) along `dim` (or `axis`)."""
-        return _reduced(fn.logsumexp, self, dim, keepdim, options)
-
-    def softmax(self, dim: Any = -1) -> Tensor:
-        """Softmax along `dim`."""
-        return fn.softmax(self, dim)
-
-    def log_softmax(self, dim: Any = -1) -> Tensor:
-        """log(softmax(x)) along `dim`."""
-        return fn.log_softmax(self, dim)
-
-    def view(self, *shape: int) -> Tensor:
-        """The same entries in another shape."""
-        return self.reshape(*shape)
-
-    def unsqueeze(self, dim: int) -> Tensor:
-        """A new axis of length one."""
-        return fn.expand_dims(self, dim)
-
-    def t(self) -> Tensor:
-        """The transpose of a matrix."""
-        return fn.transpose(self)
-
-    def numel(self) -> int:
-        """The number of entries."""
-        return self.size
-
-    def zero_(self) -> Tensor:
-        """Set every entry to zero, in place."""
-        return self.copy_(np.zeros((), self.dtype))
-
-    def copy_(self, other: Any) -> Tensor:
-        """Take the values of another tensor, in place."""
-        self.assign(
-            fn.broadcast_to(
-                other if isinstance(other, Tensor) else tensor(np.asarray(plain(other))), self.shape
-            ).astype(self.dtype)
-        )
-        return self
-
-    def add_(self, other: Any, alpha: float = 1) -> Tensor:
-        """Add in place."""
-        self += other if alpha == 1 else alpha * other
-        return self
-
-    def sub_(self, other: Any, alpha: float = 1) -> Tensor:
-        """Subtract in place."""
-        self -= other if alpha == 1 else alpha * other
-        return self
-
-    def mul_(self, other: Any) -> Tensor:
-        """Multiply in place."""
-        self *= other
-        return self
-
-
-def _reduced(function: Any, x: Tensor, dim: Any, keepdim: bool, options: dict[str, Any]) -> Tensor:
-    axis = options.pop("axis", dim)
-    keepdims = options.pop("keepdims", keepdim)
-    return function(x, axis=axis, keepdims=keepdims, **options)
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

@@ -258,4 +258,4 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 
 def stop_gradient(x: Any) -> Any:
     """The same values (of a tree), through which no derivative flows."""
-    return map_leaves(_stop, x)
+    return map_leaves(lambda v: v.detach() if hasattr(v, "detach") and state.observed is None else _stop(v), x)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import LIBRARY, ChainruleError, ShapeError
 from .node import NO_PARAMS, Node
-from .op import Op, constant
+from .op import REGISTRY, Op, constant
 
 _getframe = sys._getframe
 
@@ -144,8 +144,14 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
     except (ValueError, TypeError, IndexError) as error:
         raise _explained(op, inputs, error) from error
     if not history or not state.recording:
-        return kind(Node(constant, (), NO_PARAMS, value))
+        if not history or state.observed is None:
+            return kind(Node(constant, (), NO_PARAMS, value))
+        inputs = [_stopped(i) for i in inputs]  # under jit it is computed, but nothing flows through it
     return kind(_located(op, tuple(inputs), params, value, _getframe(2)))
+
+
+def _stopped(x: Any) -> Any:
+    return Node(REGISTRY["stop_gradient"], (x,), NO_PARAMS, x.value) if type(x) is Node and x.op is not constant else x
 
 
 def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False) -> Any:
@@ -173,8 +179,11 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
     inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in inputs]
     values = [i.value if type(i) is Node else i for i in inputs]
     value = op(*values, **params) if known is None else known  # type: ignore[operator]
-    if all(type(i) is not Node or i.op is constant for i in inputs) or not state.recording:
-        return kind(Node(constant, (), NO_PARAMS, value))
+    history = any(type(i) is Node and i.op is not constant for i in inputs)
+    if not history or not state.recording:
+        if not history or state.observed is None:
+            return kind(Node(constant, (), NO_PARAMS, value))
+        inputs = [_stopped(i) for i in inputs]
     return kind(_located(op, tuple(inputs), params, value, _getframe(3)))
 
 

@@ -18,6 +18,7 @@ from . import (
     special,
     structured,
     trigonometric,
+    windows,
 )
 from .kinds import Composite, Elementwise, Linear, Operation
 from .structured import Structured
@@ -26,7 +27,7 @@ __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", 
 
 _FAMILIES = (
     arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom,
+    structured, loops, custom, windows,
 )  # fmt: skip
 
 

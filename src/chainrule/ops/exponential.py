@@ -102,6 +102,22 @@ log1p = Elementwise(
     latex=r"\log(1 + {0})",
     domain=((-0.5, 3.0),),
 )
+
+
+def _log_at_least(x: Any, low: float = -100.0) -> Any:
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(x), np.asarray(low, np.result_type(x, np.float32)))[()]
+
+
+log_at_least = Elementwise(
+    "log_at_least",
+    _log_at_least,
+    (lambda x, y, low=-100.0: reciprocal(where(x > 1e-12, x, 1e-12)),),
+    text=lambda args, node: f"np.maximum(np.log({args[0]}), {node.params.get('low', -100.0)!r})",
+    domain=POSITIVE,
+    public=False,
+    doc="log x, no less than a bound, with a finite slope at 0: as torch's binary cross entropy has it.",
+)
 logaddexp = Elementwise(
     "logaddexp",
     np.logaddexp,

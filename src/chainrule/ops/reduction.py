@@ -39,7 +39,10 @@ def _extreme(name: str, function: Any) -> Composite:
 
     def body(x: Any, axis: Axes, keepdims: bool = False) -> Any:
         y = stop_gradient(op(stop_gradient(x), axis=axis, keepdims=keepdims))
-        return sum(x * _share(stop_gradient(x), y, axis, keepdims), axis=axis, keepdims=keepdims)
+        share = _share(stop_gradient(x), y, axis, keepdims)
+        return sum(
+            where(equal(share, 0), 0, x) * share, axis=axis, keepdims=keepdims
+        )  # an infinite loser counts nothing
 
     def pullback(i: int, ct: Any, y: Any, x: Any, axis: Axes, keepdims: bool = False) -> Any:
         return kept(ct, x, axis, keepdims) * _share(x, y, axis, keepdims)

@@ -15,4 +15,6 @@ def draw(sample: Callable[[], Any]) -> Any:
     """The numbers that `sample` gives."""
     if state.observed is None:
         return sample()
-    return recording_kind()(Node(drawn, (), {"draw": sample}, sample()))
+    node = Node(drawn, (), {"draw": sample}, sample())
+    state.observed[node] = "drawn"
+    return recording_kind()(node)

@@ -1,0 +1,371 @@
+"""Module: parameters by attribute, nested, with names; and the same module as a pure function of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..diff.tensor import Tensor, tensor
+from ..errors import InputError, ShapeError
+from ..trace.handles import plain
+
+
+class _Marked(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor) and instance.is_parameter
+
+
+class Parameter(metaclass=_Marked):
+    """A tensor that a module registers as its parameter when it is assigned as an attribute."""
+
+    def __new__(cls, data: Any, requires_grad: bool = True) -> Tensor:  # type: ignore[misc]
+        made = tensor(data, requires_grad=requires_grad)
+        made.is_parameter = True
+        return made
+
+
+class Module:
+    """A part of a network: parameters, buffers (values that are saved but not trained), and modules inside.
+
+    Subclasses assign parameters and modules as attributes in `__init__`, and write `forward`.
+
+    >>> from chainrule import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.hidden = nn.Linear(2, 3)
+    ...         self.out = nn.Linear(3, 1)
+    ...     def forward(self, x):
+    ...         return self.out(self.hidden(x).tanh())
+    >>> [name for name, _ in Net().named_parameters()]
+    ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        d = self.__dict__
+        d["_parameters"], d["_buffers"], d["_modules"], d["_transient"] = {}, {}, {}, set()
+        d["training"] = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; subclasses define it."""
+        raise InputError(f"{type(self).__name__} has no forward", "define forward(self, x)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # ---- attributes ----------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        d = self.__dict__
+        if "_parameters" not in d:
+            if isinstance(value, (Module, Parameter)):
+                raise InputError(
+                    f"{type(self).__name__} assigns {name!r} before its __init__ has called super().__init__()",
+                    "make super().__init__() the first line of __init__",
+                )
+            super().__setattr__(name, value)
+            return
+        for kind, registered in ((Parameter, d["_parameters"]), (Module, d["_modules"])):
+            if isinstance(value, kind):
+                self.__delattr__(name, missing_ok=True)
+                registered[name] = value
+                return
+            if name in registered:
+                if value is not None and kind is Parameter:
+                    raise InputError(
+                        f"{type(self).__name__}.{name} is a parameter, and {type(value).__name__} is not",
+                        "wrap it: nn.Parameter(...), or change the values under no_grad with .copy_()",
+                    )
+                registered.pop(name)
+        if name in d["_buffers"]:
+            d["_buffers"][name] = value
+            return
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        d = self.__dict__
+        for registered in ("_parameters", "_buffers", "_modules"):
+            if name in d.get(registered, ()):
+                return d[registered][name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str, missing_ok: bool = False) -> None:
+        for registered in (self._parameters, self._buffers, self._modules, self.__dict__):
+            if name in registered:
+                del registered[name]
+                return
+        if not missing_ok:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def register_parameter(self, name: str, parameter: Any) -> None:
+        """Add a parameter, or None in the place of one."""
+        if parameter is None:
+            self._parameters[name] = None
+        else:
+            setattr(self, name, parameter)
+
+    def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
+        """Add a value that is saved with the module but not trained, such as a running mean."""
+        self._buffers[name] = value if value is None or isinstance(value, Tensor) else tensor(value)
+        if not persistent:
+            self._transient.add(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a module inside."""
+        self._modules[name] = module
+
+    register_module = add_module
+
+    # ---- walking -------------------------------------------------------------------------------------------
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all inside, each once, with their dotted names."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            inside = [(f"{name}.{k}" if name else k, m) for k, m in module._modules.items() if m is not None]
+            stack += inside[::-1]
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside."""
+        return (m for _, m in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside, with their names."""
+        return ((k, m) for k, m in self._modules.items() if m is not None)
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside."""
+        return (m for _, m in self.named_children())
+
+    def _named(self, registered: str, prefix: str, recurse: bool = True) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for name, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
+            for k, value in getattr(module, registered).items():
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{name}.{k}" if name else k), value
+
+    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All parameters with their dotted names; one that is shared comes once."""
+        return self._named("_parameters", prefix, recurse)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All parameters."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
+
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their dotted names."""
+        return self._named("_buffers", prefix, recurse)
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers."""
+        return (b for _, b in self.named_buffers())
+
+    # ---- modes ---------------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Any:
+        """Training mode, in which dropout drops and batch normalisation uses the batch."""
+        for m in self.modules():
+            m.training = mode
+        return self
+
+    def eval(self) -> Any:
+        """Evaluation mode."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Whether the parameters are trained."""
+        for p in self.parameters():
+            p.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.parameters():
+            p.zero_grad(set_to_none)
+
+    def apply(self, function: Callable[[Module], Any]) -> Any:
+        """Call a function on every module, those inside first."""
+        for m in [*self.modules()][::-1]:
+            function(m)
+        return self
+
+    def to(self, *where: Any, dtype: Any = None) -> Any:
+        """The parameters and floating-point buffers in another dtype."""
+        for w in where:
+            dtype = dtype if isinstance(w, str) and w == "cpu" else w
+        if dtype is not None:
+            from ..diff.tensor import no_grad
+
+            with no_grad():
+                for m in self.modules():
+                    for registered in (m._parameters, m._buffers):
+                        for k, value in registered.items():
+                            if value is not None and value.dtype.kind == "f":
+                                value._cast(np.dtype(dtype)) if registered is m._parameters else registered.update(
+                                    {k: value.astype(dtype)}
+                                )
+        return self
+
+    def double(self) -> Any:
+        """In float64."""
+        return self.to(np.float64)
+
+    def float(self) -> Any:
+        """In float32."""
+        return self.to(np.float32)
+
+    # ---- saving --------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The values of all parameters and buffers by name, without history, under torch's names."""
+        found: dict[str, Tensor] = {}
+        for name, module in self._all_named():
+            for k, value in (*module._parameters.items(), *module._buffers.items()):
+                if value is not None and k not in module._transient:
+                    found[f"{name}.{k}" if name else k] = value.detach()
+        return found
+
+    def _all_named(self) -> Iterator[tuple[str, Module]]:
+        """Every module under every name, so that what is shared is saved under each, as torch does."""
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            name, module = stack.pop()
+            yield name, module
+            stack += [(f"{name}.{k}" if name else k, m) for k, m in module._modules.items() if m is not None][::-1]
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Take parameters and buffers from `state`: tensors, NumPy arrays, or torch tensors. All fit, or nothing changes.
+
+        Raises:
+            InputError: a name is missing or unknown (with `strict`).
+            ShapeError: a value has another shape than the parameter.
+        """
+        own = self.state_dict()
+        missing = [k for k in own if k not in state]
+        unknown = [k for k in state if k not in own]
+        if strict and (missing or unknown):
+            raise InputError(
+                f"the saved state does not fit {type(self).__name__}:"
+                + (f" missing {', '.join(missing[:5])}" if missing else "")
+                + (";" if missing and unknown else "")
+                + (f" unknown {', '.join(unknown[:5])}" if unknown else ""),
+                "build the same network as the one that was saved, or pass strict=False",
+            )
+        new = {
+            k: np.asarray(plain(state[k]) if not hasattr(state[k], "detach") else _array(state[k]))
+            for k in own
+            if k in state
+        }
+        for k, value in new.items():
+            if value.shape != own[k].shape:
+                raise ShapeError(f"{k} has shape {own[k].shape} in the network and {value.shape} in the saved state")
+        for name, module in self._all_named():
+            for registered in (module._parameters, module._buffers):
+                for k, value in registered.items():
+                    full = f"{name}.{k}" if name else k
+                    if value is not None and full in new:
+                        value.data = new[full].astype(value.dtype)
+
+    # ---- showing -------------------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What the module says of itself between its parentheses."""
+        return ""
+
+    def count(self) -> int:
+        """The number of trained parameters."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def __repr__(self) -> str:
+        count = self.count()
+        note = f"  # {count:,} parameters" if count else ""
+        inside = [(k, repr(m).splitlines()) for k, m in self._modules.items()]
+        if not inside:
+            return f"{type(self).__name__}({self.extra_repr()}){note}"
+        lines = [f"{type(self).__name__}({self.extra_repr()}{note}"]
+        for k, (first, *rest) in inside:
+            lines += [f"  ({k}): {first}", *(f"  {line}" for line in rest)]
+        return "\n".join([*lines, ")"])
+
+
+def _array(x: Any) -> Any:
+    """The values of one of our tensors, or of one of torch's."""
+    return x.detach().value if isinstance(x, Tensor) else x.detach().cpu().numpy()
+
+
+# ---- modules as functions of their parameters ------------------------------------------------------------------
+
+
+@contextmanager
+def _with_values(module: Module, values: Mapping[str, Any]) -> Generator[None]:
+    """The module with other values in place of its parameters and buffers."""
+    places: dict[int, list[tuple[dict[str, Any], str]]] = {}
+    named: dict[str, Any] = {}
+    for name, m in module._all_named():
+        for registered in (m._parameters, m._buffers):
+            for k, value in registered.items():
+                if value is not None:
+                    places.setdefault(id(value), []).append((registered, k))
+                    named[f"{name}.{k}" if name else k] = value
+    unknown = [k for k in values if k not in named]
+    if unknown:
+        raise InputError(
+            f"functional_call: {type(module).__name__} has no parameter {unknown[0]!r}",
+            f"its parameters are {', '.join(named) or 'none'}",
+        )
+    before = [(registered, k, registered[k]) for found in places.values() for registered, k in found]
+    try:
+        for name, new in values.items():
+            for registered, k in places[id(named[name])]:
+                registered[k] = new
+        yield
+    finally:
+        for registered, k, value in before:
+            registered[k] = value
+
+
+def functional_call(
+    module: Module, values: Mapping[str, Any], args: Any = (), kwargs: Mapping[str, Any] | None = None
+) -> Any:
+    """What the module gives with `values` in place of its parameters, so that every transform applies.
+
+    Args:
+        module: any module; it is not changed.
+        values: parameters and buffers by name; those left out keep their own.
+        args: the arguments, a tuple; anything else is the single argument.
+
+    >>> import chainrule as cr, numpy as np
+    >>> net = cr.nn.Linear(2, 1)
+    >>> weights = {"weight": np.ones((1, 2)), "bias": np.zeros(1)}
+    >>> cr.grad(lambda w: cr.nn.functional_call(net, w, np.array([3.0, 4.0])).sum())(weights)
+    {'weight': array([[3., 4.]]), 'bias': array([1.])}
+    """
+    with _with_values(module, values):
+        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+
+
+def stateful_call(module: Module, values: Mapping[str, Any], args: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
+    """`functional_call`, and what the buffers among the values became."""
+    with _with_values(module, values):
+        out = module(*args)
+        buffers = {k: b for k, b in module.named_buffers() if k in values}
+    return out, buffers
+
+
+def arrays_of(module: Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of the trained parameters, and of the rest, by name, as plain arrays."""
+    trained = {k: np.asarray(p.detach().value) for k, p in module.named_parameters() if p.requires_grad}
+    frozen = {k: np.asarray(p.detach().value) for k, p in module.named_parameters() if not p.requires_grad}
+    return trained, {**frozen, **{k: np.asarray(plain(b)) for k, b in module.named_buffers()}}

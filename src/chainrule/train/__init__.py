@@ -1,0 +1,22 @@
+"""Training: the compiled step, checkpoints, history."""
+
+from .checkpoints import read_checkpoint, write_checkpoint
+from .fit import Event, fit
+from .history import History
+from .step import Step, accuracy, evaluate, predict
+from .tasks import TASKS, Task, task
+
+__all__ = [
+    "TASKS",
+    "Event",
+    "History",
+    "Step",
+    "Task",
+    "accuracy",
+    "evaluate",
+    "fit",
+    "predict",
+    "read_checkpoint",
+    "task",
+    "write_checkpoint",
+]
