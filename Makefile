@@ -5,7 +5,7 @@ PEERS ?=
 
 .PHONY: tour test bench install clean
 
-tour: $(VENV)/.installed
+tour: $(VENV)/.toured
 	$(BIN)/python examples/tour.py
 
 # One environment for everything; PEERS=1 adds torch and jax, with which the tests against them run.
@@ -24,6 +24,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml $(VENV)/bin/python
 	$(BIN)/python -m pip install -q -e .
+	touch $@
+
+$(VENV)/.toured: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -e '.[digits]'
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import networks
 import numpy as np
 from rich.console import Console
 from rich.rule import Rule
@@ -89,6 +90,8 @@ def main() -> None:
     u1, u2 = torch.tensor(3.0, requires_grad=True), torch.tensor(4.0, requires_grad=True)
     a9(u1, u2).backward()
     console.print(f"u1.grad: {u1.grad}\nu2.grad: {u2.grad}\n")
+    console.print(Rule("[bold]Networks[/]  trained on the problems of the sheets and on real data", align="left"))
+    networks.main(OUT, lambda line: console.print(line, soft_wrap=True, markup=False))
     cr.explain(d4d, x=3.0, y=-4.0).save(OUT / "D4d.html")
     console.print(f"a page with everything about D4d: {OUT / 'D4d.html'}", soft_wrap=True)
     console.print(f"the tour took {time.perf_counter() - start:.1f} s")

@@ -164,10 +164,11 @@ def test_cost():
         assert 1 <= cr.cost(f, *args).ratio <= 4
 
 
-def test_cost_of_every_problem_of_the_tour():
+def test_cost_of_every_problem_of_the_tour(monkeypatch):
     import importlib.util
     from pathlib import Path
 
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "examples")
     spec = importlib.util.spec_from_file_location("tour", Path(__file__).parent.parent / "examples" / "tour.py")
     tour = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tour)

@@ -50,8 +50,12 @@ def test_links_lead_somewhere():
 def test_tour():
     done = subprocess.run([sys.executable, str(ROOT / "examples" / "tour.py")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for text in ("g = x + y", "21016", "17324", "invden = 1 / den"):
+    for text in ("g = x + y", "21016", "17324", "invden = 1 / den", "C7.16: 100 epochs"):
         assert text in done.stdout
     for name in ("D2", "D4a", "D4c", "D4d", "A9", "C7.12"):
         assert (ROOT / "tour" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (ROOT / "tour" / f"{name}.svg").read_text(encoding="utf-8").startswith("<svg")
+    figures = {"digits, two hidden layers": 0.97, "digits, convolutional": 0.985}
+    for name, least in figures.items():
+        line = next(line for line in done.stdout.splitlines() if line.startswith(name))
+        assert float(line.split("validation metric ")[1].split()[0]) >= least

@@ -178,7 +178,9 @@ def test_counts_of_parameters():
     assert (s.weights, s.parameters) == (8 * 10 + 10 * 10 + 10 * 3, 210 + 23)
     two = nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 10), nn.ReLU())
     s = nn.summary(two, (1, 8))
-    assert s.operations == 8 * 4 * 2 + 4 * 10 * 2 + 10
+    assert (
+        s.operations == 8 * 4 * 2 + 4 * 10 * 2 + 10
+    )  # multiplications and additions, biases added, and one for each ReLU
     assert "one Linear(8, 10)" in str(s)
     one = nn.collapse(two)
     assert len(one) == 2

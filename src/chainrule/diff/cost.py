@@ -73,6 +73,8 @@ def operations(n: Node) -> int:
     if n.op.name == "matmul":
         inner = np.shape(n.values[0])[-1]
         return size * (2 * inner - 1)
+    if n.op.name == "affine":
+        return size * (2 * np.shape(n.values[0])[-1] - (len(n.inputs) < 3))
     if n.op.name == "einsum":
         return _einsum(n)
     if n.op.name == "call":

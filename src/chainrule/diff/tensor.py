@@ -112,7 +112,7 @@ class Tensor(TorchNames):
         else:
             ct = np.array(plain(gradient), self.dtype)[()]
         with setting(depth=state.depth + 1, recording=True), users_warnings():
-            found = reverse([node], [ct], leaves, live=Tensor if create_graph else None)
+            found = reverse([node], [ct], leaves, live=Tensor if create_graph else None, nodes=list(nodes))
         for n, g in zip(leaves, found, strict=True):
             owner = n.params["owner"]()
             if owner is not None and g is not None:

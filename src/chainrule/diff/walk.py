@@ -34,15 +34,19 @@ def reverse(
     *,
     live: type[Handle] | None,
     release: bool = False,
+    nodes: list[Node] | None = None,
 ) -> list[Any]:
     """Reverse mode: the cotangent of each leaf (None for zero), given those of the outputs.
+
+    `nodes` are those that the outputs are reached from, where they are known already; the list is used up.
 
     With `release`, every node is cut off once it has been passed, so that memory is freed on the way: for graphs that
     nobody walks again.
     """
     check = state.check
     release = release and live is None and check is None
-    nodes = reachable(outputs, min((v.order for v in leaves), default=0))
+    if nodes is None:
+        nodes = reachable(outputs, min((v.order for v in leaves), default=0))
     active = active_nodes(nodes, leaves)
     stop = set(leaves)
     cot: dict[Node, Any] = {}

@@ -13,8 +13,10 @@ import numpy as np
 
 from ..diff.creation import Generator, default_generator
 from ..errors import InputError, ShapeError
+from ..ir.op import constant
 from ..ir.recording import Handle
 from ..ops.exponential import log_at_least, log_sigmoid, sigmoid, silu, softplus
+from ..ops.network import affine, class_entropy
 from ..ops.piecewise import heaviside, leaky_relu, rect, relu, where
 from ..ops.reduction import log_softmax as _log_softmax
 from ..ops.reduction import softmax as _softmax
@@ -91,8 +93,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
             f"(input {np.shape(x)}, weight {np.shape(weight)})",
             f"give an input of shape (batch, {np.shape(weight)[-1]}), or build the layer for the input",
         )
-    y = x @ np.transpose(weight)
-    return y if bias is None else y + bias
+    return affine(x, weight) if bias is None else affine(x, weight, bias)
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Any:
@@ -346,18 +347,7 @@ def _nll(
 ) -> Any:
     axis = 0 if np.ndim(log_p) == 1 else 1
     classes = np.shape(log_p)[axis]
-    want = tuple(n for k, n in enumerate(np.shape(log_p)) if k != axis)
-    if np.shape(target) != want:
-        raise ShapeError(
-            f"{name}: the input {np.shape(log_p)} takes classes of shape {want}; the target has {np.shape(target)}",
-            "give one integer for each example, not one-hot rows of integers; reshape it if it is a column",
-        )
-    if dtype_of(target).kind not in "iu":
-        raise InputError(f"{name}: the target has dtype {dtype_of(target)}", "classes are integers: y.long()")
-    seen = np.asarray(_value(target))
-    wrong = seen[(seen != ignore_index) & ((seen < 0) | (seen >= classes))]
-    if wrong.size:
-        raise InputError(f"{name}: class {wrong.reshape(-1)[0]} is not one of 0..{classes - 1}")
+    _check_classes(log_p, target, axis, ignore_index, name)
     used = np.not_equal(target, ignore_index) * np.ones((), dtype_of(log_p))
     safe = where(np.not_equal(target, ignore_index), target, 0)
     factor = used if weight is None else used * np.take(weight, safe)
@@ -370,6 +360,42 @@ def _nll(
     if reduction == "mean":
         return np.sum(losses) / np.sum(factor)
     return reduced(losses, reduction)
+
+
+def _check_classes(x: Any, target: Any, axis: int, ignore_index: int, name: str) -> None:
+    """Raise unless the target holds one class for each example. x: (batch, classes, ...)."""
+    classes = np.shape(x)[axis]
+    want = tuple(n for k, n in enumerate(np.shape(x)) if k != axis)
+    if np.shape(target) != want:
+        raise ShapeError(
+            f"{name}: the input {np.shape(x)} takes classes of shape {want}; the target has {np.shape(target)}",
+            "give one integer for each example, not one-hot rows of integers; reshape it if it is a column",
+        )
+    if dtype_of(target).kind not in "iu":
+        raise InputError(f"{name}: the target has dtype {dtype_of(target)}", "classes are integers: y.long()")
+    seen = np.asarray(_value(target))
+    if not seen.size or (seen.min() >= 0 and seen.max() < classes):
+        return
+    wrong = seen[(seen != ignore_index) & ((seen < 0) | (seen >= classes))]
+    if wrong.size:
+        raise InputError(f"{name}: class {wrong.reshape(-1)[0]} is not one of 0..{classes - 1}")
+
+
+def _class_entropy(x: Any, target: Any, reduction: str, ignore_index: int) -> Any:
+    """The commonest case: (batch, classes), every class alike."""
+    _check_classes(x, target, 1, ignore_index, "cross_entropy")
+    if isinstance(target, Handle) and target.node.op is constant:
+        target = target.node.value
+    losses = class_entropy(x, target, ignored=ignore_index)
+    if reduction != "mean":
+        return reduced(losses, reduction)
+    used: Any = target != ignore_index
+    count = (
+        np.sum(used * np.ones((), dtype_of(x)))
+        if isinstance(used, Handle)
+        else dtype_of(x).type(np.count_nonzero(used))
+    )
+    return np.sum(losses) / count
 
 
 def _each_class(weight: Any, axis: int, ndim: int) -> Any:
@@ -393,6 +419,8 @@ def cross_entropy(
         label_smoothing: how much of the target is spread over all classes.
     """
     axis = 0 if np.ndim(x) == 1 else 1
+    if dtype_of(target).kind != "f" and np.ndim(x) == 2 and weight is None and not label_smoothing:
+        return _class_entropy(x, target, reduction, ignore_index)
     log_p = log_softmax(x, axis)
     if dtype_of(target).kind != "f":
         return _nll(log_p, target, weight, reduction, ignore_index, "cross_entropy", label_smoothing)

@@ -12,6 +12,7 @@ from . import (
     indexing,
     linalg,
     loops,
+    network,
     piecewise,
     reduction,
     shape,
@@ -27,7 +28,7 @@ __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", 
 
 _FAMILIES = (
     arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom, windows,
+    structured, loops, custom, windows, network,
 )  # fmt: skip
 
 

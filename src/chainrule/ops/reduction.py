@@ -168,6 +168,28 @@ def _softmax(x: Any, axis: Axes) -> Any:
     return e / sum(e, axis=axis, keepdims=True)
 
 
+def _shifted(x: Any, axis: Axes) -> Any:
+    """Plain values less their largest along axes, so that exp cannot overflow."""
+    m = np.maximum.reduce(x, axis=axis, keepdims=True)
+    finite = np.isfinite(m)
+    return x - (m if finite.all() else np.where(finite, m, m.dtype.type(0)))
+
+
+def _softmax_value(x: Any, axis: Axes) -> Any:
+    e = np.exp(_shifted(x, axis))
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
+    return e
+
+
+def _log_softmax_value(x: Any, axis: Axes) -> Any:
+    y = _shifted(x, axis)
+    total = np.add.reduce(np.exp(y), axis=axis, keepdims=True)  # at least 1, or NaN, or 0 where every entry is -inf
+    if total.all():
+        return y - np.log(total)
+    with np.errstate(divide="ignore"):
+        return y - np.log(total)
+
+
 def _softmax_text(name: str) -> Any:
     def text(args: list[Any], node: Any) -> str:
         return f"{name}({args[0]}{axes_text(node.params['axis'], np.ndim(node.inputs[0].value)) or ', axis=None'})"
@@ -189,6 +211,7 @@ logsumexp = Composite(
 softmax = Composite(
     "softmax",
     _softmax,
+    value=_softmax_value,
     examples=ALONG,
     pullback=lambda i, ct, y, x, axis: y * (ct - sum(ct * y, axis=axis, keepdims=True)),
     text=_softmax_text("special.softmax"),
@@ -200,6 +223,7 @@ softmax = Composite(
 log_softmax = Composite(
     "log_softmax",
     lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
+    value=_log_softmax_value,
     examples=ALONG,
     pullback=lambda i, ct, y, x, axis: ct - exp(y) * sum(ct, axis=axis, keepdims=True),
     text=_softmax_text("special.log_softmax"),
