@@ -15,6 +15,8 @@ from ..ir.recording import Handle, state
 from ..trace.calls import name_of, parameters
 from ..trace.tree import TreeDef, flatten, unflatten
 from .interpreted import interpreted
+from .native.entry import Entry, supported
+from .native.program import native
 from .tracing import Traced, traced
 
 LIMIT = 16  # branches traced for one set of shapes, before a call falls back to plain Python
@@ -59,12 +61,18 @@ class Jitted:
         functools.update_wrapper(self, f)
         self.f, self.static, self.donate = f, static, donate
         self.variants: dict[Any, list[tuple[Traced, Callable[..., list[Any]]]]] = {}
+        self.fast: list[Callable[..., Any]] = []
         self.lock = threading.Lock()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.fast and not kwargs and not state.depth and not state.level:
+            for entry in self.fast:
+                found = entry(*args)
+                if found is not NotImplemented:
+                    return found
         fixed = {k: args[k] for k in self._static(args)}
         leaves, tree = flatten(
             ([None if k in fixed else a for k, a in enumerate(args)] if fixed else list(args), kwargs)
@@ -81,10 +89,20 @@ class Jitted:
             return self._plainly(args, kwargs)
         with self.lock:
             t = self._traced(leaves, tree, fixed)
-            program = interpreted(t.graph)
+            program: Any = native(t.graph, self._entry(t, tree, leaves, kwargs))
+            if getattr(program, "entry", None) is not None:
+                self.fast.insert(0, program.entry)
+            program = program or interpreted(t.graph)
             variants.append((t, program))
         first, t.drawn = t.drawn, []
         return _delivered(t, program([*leaves, *first]), leaves)
+
+    def _entry(self, t: Traced, tree: TreeDef, leaves: list[Any], kwargs: dict[str, Any]) -> Entry | None:
+        """A native entry, for calls that need nothing of Python on the way."""
+        if kwargs or self.static or t.changed or t.draws or "value" in t.guards or not supported():
+            return None
+        truths = [(t.outputs + k, bool(e)) for k, e in enumerate(t.expected)]
+        return Entry(tree.children[0], leaves, t.tree, t.kinds, truths)
 
     def _static(self, args: Sequence[Any]) -> list[int]:
         return [k % len(args) for k in self.static if -len(args) <= k < len(args)]

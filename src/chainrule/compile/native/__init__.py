@@ -1,0 +1,1 @@
+"""Native code: one scheduler, and a printer for LLVM."""

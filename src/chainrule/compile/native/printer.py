@@ -1,0 +1,503 @@
+"""A plan as the text of an LLVM module: one function for each nest of loops, and `run`, which calls them in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .expressions import Expr, Nest
+from .index import Affine, count
+from .instructions import MEMORY, TYPES, combine, instruction
+from .mathlib import Code, Value, hexadecimal
+from .plan import (
+    Buffer,
+    CopyStep,
+    FillStep,
+    LoopStep,
+    Plan,
+    Planner,
+    ProductStep,
+    ScanStep,
+    Unsupported,
+    View,
+    _identity,
+)
+
+BLOCK = 4096  # entries that a sum adds up before it starts anew, for accuracy
+TINY = 3000  # multiplications below which a product is written out as loops
+
+
+def literal(x: float, dtype: str) -> str:
+    """A number as LLVM writes it."""
+    if dtype == "bool":
+        return str(int(bool(x)))
+    if dtype.startswith("float"):
+        return hexadecimal(float(np.float32(x)) if dtype == "float32" else float(x))
+    return str(int(x))
+
+
+class Function:
+    """A function being written: blocks, loops, memory."""
+
+    def __init__(self, module: Module, name: str, parameters: str, result: str = "void", attributes: str = "") -> None:
+        self.module, self.c = module, Code()
+        self.c.declared = module.declared
+        self.head = f"define {result} @{name}({parameters}){attributes} {{"
+        self.c.lines.append("entry:")
+        self.block, self.labels = "entry", 0
+
+    def label(self, word: str) -> str:
+        """A new label."""
+        self.labels += 1
+        return f"{word}{self.labels}"
+
+    def start(self, label: str) -> None:
+        """Begin a block."""
+        self.c.lines.append(f"{label}:")
+        self.block = label
+
+    def line(self, text: str) -> None:
+        """An instruction without a result."""
+        self.c.lines.append(text)
+
+    def address(self, pointer: str, at: str, type: str) -> str:
+        """The place of an entry."""
+        name = self.c.fresh()
+        self.line(f"{name} = getelementptr inbounds {type}, ptr {pointer}, i64 {at}")
+        return name
+
+    def integer(self, text: str) -> str:
+        """An i64 instruction; its name."""
+        name = self.c.fresh()
+        self.line(f"{name} = {text}")
+        return name
+
+    def affine(self, a: Affine, variables: list[str]) -> str:
+        """An address as i64."""
+        total = str(a.constant)
+        for v, k in a.terms:
+            step = variables[v] if k == 1 else self.integer(f"mul nsw i64 {variables[v]}, {k}")
+            total = step if total == "0" else self.integer(f"add nsw i64 {total}, {step}")
+        return total
+
+    def load(self, pointer: str, at: str, dtype: str) -> Value:
+        """An entry of memory."""
+        place = self.address(pointer, at, MEMORY[dtype])
+        x = self.c.emit(f"load {MEMORY[dtype]}, ptr {place}", MEMORY[dtype])
+        return self.c.emit(f"icmp ne i8 {x.name}, 0", "i1") if dtype == "bool" else x
+
+    def store(self, x: Value, pointer: str, at: str, dtype: str) -> None:
+        """Put a value into memory."""
+        place = self.address(pointer, at, MEMORY[dtype])
+        if dtype == "bool":
+            x = self.c.emit(f"zext i1 {x.name} to i8", "i8")
+        self.line(f"store {MEMORY[dtype]} {x.name}, ptr {place}")
+
+    def loop(self, low: str, high: str, word: str = "l") -> tuple[str, str, str, str]:
+        """Begin a counted loop that runs at least once; (counter, head label, exit label, block before)."""
+        head, leave, before = self.label(word), self.label("x"), self.block
+        counter = self.c.fresh()
+        self.line(f"br label %{head}")
+        self.start(head)
+        self.line(f"{counter} = phi i64 [ {low}, %{before} ], [ {counter}n, %{head}b ]")
+        del high
+        return counter, head, leave, before
+
+    def end_loop(self, counter: str, head: str, leave: str, high: str) -> None:
+        """End a counted loop."""
+        self.line(f"br label %{head}b")
+        self.start(f"{head}b")
+        self.line(f"{counter}n = add nuw nsw i64 {counter}, 1")
+        again = self.integer(f"icmp slt i64 {counter}n, {high}")
+        self.line(f"br i1 {again}, label %{head}, label %{leave}")
+        self.start(leave)
+
+    def done(self, result: str = "ret void") -> str:
+        """The text of the function."""
+        self.line(result)
+        return "\n".join([self.head, *(line if line.endswith(":") else f"  {line}" for line in self.c.lines), "}"])
+
+
+class Module:
+    """The text of a whole program."""
+
+    def __init__(self, planner: Planner, plan: Plan, wide: bool | None) -> None:
+        self.planner, self.plan, self.wide = planner, plan, wide
+        self.declared: dict[str, str] = {}
+        self.functions: list[str] = []
+        self.known: dict[str, str] = {}
+        self.nests: list[tuple[LoopStep, Nest]] = []
+        self.symbols: set[str] = set()
+        self.checked = False
+
+    def text(self, slots: dict[int, int], arena: int) -> str:
+        """The module; `slots` are places in the table of pointers, `arena` the place of the workspace."""
+        f = Function(self, "run", "ptr noalias %table", "i32")
+        pointers: dict[int, str] = {}
+        used: dict[int, Buffer] = {}
+        for b in self.plan.buffers:
+            used[b.number] = b
+        base = f.c.fresh()
+        f.line(f"{base} = load ptr, ptr {f.address('%table', str(arena), 'ptr')}")
+        for b in used.values():
+            name = f"%p{b.number}"
+            if b.number in slots:
+                f.line(f"{name} = load ptr, ptr {f.address('%table', str(slots[b.number]), 'ptr')}")
+            else:
+                f.line(f"{name} = getelementptr i8, ptr {base}, i64 {b.offset}")
+            pointers[b.number] = name
+        f.line("%bad = alloca i32")
+        f.line("store i32 0, ptr %bad")
+        self.steps(f, self.planner, self.plan.steps)
+        result = f.integer("load i32, ptr %bad")
+        main = f.done(f"ret i32 {result}")
+        return "\n\n".join([*sorted(set(self.declared.values())), *self.functions, main]) + "\n"
+
+    def steps(self, f: Function, planner: Planner, steps: list[Any]) -> None:
+        """The steps in order, within `run`."""
+        for s in steps:
+            if isinstance(s, LoopStep):
+                self.nest(f, planner, s)
+            elif isinstance(s, FillStep):
+                self.fill(f, s)
+            elif isinstance(s, CopyStep):
+                self.copy(f, f"%p{s.target.number}", f"%p{s.source.number}", s.source.bytes)
+            elif isinstance(s, ProductStep):
+                self.product(f, s)
+            elif isinstance(s, ScanStep):
+                self.scan(f, s)
+            else:
+                raise Unsupported(type(s).__name__)
+
+    def copy(self, f: Function, target: str, source: str, size: int) -> None:
+        """Bytes from one place to another."""
+        if size:
+            self.declared["memcpy"] = "declare void @llvm.memcpy.p0.p0.i64(ptr noalias writeonly, ptr noalias readonly, i64, i1)"
+            f.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)")
+
+    def fill(self, f: Function, s: FillStep) -> None:
+        """One number everywhere."""
+        n = count(s.buffer.shape)
+        if not n:
+            return
+        if s.value == 0:
+            self.declared["memset"] = "declare void @llvm.memset.p0.i64(ptr writeonly, i8, i64, i1)"
+            f.line(f"call void @llvm.memset.p0.i64(ptr %p{s.buffer.number}, i8 0, i64 {s.buffer.bytes}, i1 false)")
+            return
+        i, head, leave, _ = f.loop("0", str(n))
+        type = MEMORY[s.buffer.dtype.name]
+        place = f.address(f"%p{s.buffer.number}", i, type)
+        f.line(f"store {type} {literal(s.value, s.buffer.dtype.name)}, ptr {place}")
+        f.end_loop(i, head, leave, str(n))
+
+    # ---- loops -------------------------------------------------------------------------------------------------
+
+    def nest(self, f: Function, planner: Planner, step: LoopStep) -> None:
+        """A function for a nest, and its call. Nests with the same text share one function."""
+        nest = Nest(planner, step)
+        self.nests.append((step, nest))
+        if nest.empty:
+            return
+        buffers = nest.buffers()
+        local = {b.number: f"%a{k}" for k, b in enumerate(buffers)}
+        written = {b.number for _, b, _, _, _ in nest.results}
+        parameters = ", ".join(
+            f"ptr noalias {'' if b.number in written else 'readonly '}%a{k}" for k, b in enumerate(buffers)
+        )
+        g = Function(self, "NAME", f"{parameters}{', ' if parameters else ''}ptr %bad, i64 %lo, i64 %hi", attributes=" noinline nounwind")
+        g.head = g.head.replace("define void", "define internal void")
+        self.body(g, nest, local)
+        text = g.done()
+        name = self.known.get(text)
+        if name is None:
+            name = self.known[text] = f"loop{len(self.known)}"
+            self.functions.append(text.replace("@NAME(", f"@{name}(", 1))
+        given = ", ".join([*(f"ptr %p{b.number}" for b in buffers), "ptr %bad", "i64 0", f"i64 {nest.lengths[0] if nest.lengths else 1}"])
+        f.line(f"call void @{name}({given})")
+
+    def body(self, g: Function, nest: Nest, local: dict[int, str]) -> None:
+        """The loops of a nest."""
+        variables: list[str] = []
+        opened: list[tuple[str, str, str, str]] = []
+        depth = len(nest.lengths)
+        for k in range(depth - 1):
+            high = "%hi" if k == 0 else str(nest.lengths[k])
+            i, head, leave, _ = g.loop("%lo" if k == 0 else "0", high)
+            variables.append(i)
+            opened.append((i, head, leave, high))
+        if depth:
+            self._inner(g, nest, local, variables, depth)
+        else:
+            self._entry(g, nest, local, [], {})
+        for i, head, leave, high in reversed(opened):
+            g.end_loop(i, head, leave, high)
+
+    def _inner(self, g: Function, nest: Nest, local: dict[int, str], variables: list[str], depth: int) -> None:
+        """The innermost loop, with its sums in registers; long ones in blocks."""
+        low, high = ("%lo", "%hi") if depth == 1 else ("0", str(nest.lengths[-1]))
+        inner = depth - 1
+        held = [
+            k for k, (_, _, a, mode, at) in enumerate(nest.results) if mode != "store" and not at and not a.coefficient(inner)
+        ]
+        blocked = bool(held) and nest.lengths[-1] > BLOCK
+        if blocked:
+            size = g.integer(f"sub i64 {high}, {low}")
+            blocks = g.integer(f"sdiv i64 {g.integer(f'add i64 {size}, {BLOCK - 1}')}, {BLOCK}")
+            b, bhead, bleave, _ = g.loop("0", blocks, "b")
+            start = g.integer(f"add i64 {low}, {g.integer(f'mul i64 {b}, {BLOCK}')}")
+            stop = g.integer(f"add i64 {start}, {BLOCK}")
+            over = g.integer(f"icmp slt i64 {stop}, {high}")
+            outer_high = blocks
+            low, high = start, g.integer(f"select i1 {over}, i64 {stop}, i64 {high}")
+        before = g.block
+        head, leave = g.label("l"), g.label("x")
+        i = g.c.fresh()
+        g.line(f"br label %{head}")
+        g.start(head)
+        g.line(f"{i} = phi i64 [ {low}, %{before} ], [ {i}n, %{head}b ]")
+        held_names: dict[int, Value] = {}
+        for k in held:
+            _, buffer, _, mode, _ = nest.results[k]
+            dtype = buffer.dtype.name
+            name = g.c.fresh()
+            g.line(f"{name} = phi {TYPES[dtype]} [ {literal(_identity(mode, buffer.dtype), dtype)}, %{before} ], [ {name}n, %{head}b ]")
+            held_names[k] = Value(g.c, name, TYPES[dtype])
+        after = self._entry(g, nest, local, [*variables, i], held_names)
+        g.line(f"br label %{head}b")
+        g.start(f"{head}b")
+        for k, v in after.items():  # the sums get the names that the phi nodes know
+            old = held_names[k]
+            kind = f"select i1 true, {v.type} {v.name}, {v.type} {v.name}"
+            g.line(f"{old.name}n = {kind}")
+        g.line(f"{i}n = add nuw nsw i64 {i}, 1")
+        again = g.integer(f"icmp slt i64 {i}n, {high}")
+        g.line(f"br i1 {again}, label %{head}, label %{leave}")
+        g.start(leave)
+        for k in held:
+            _, buffer, a, mode, _ = nest.results[k]
+            dtype, pointer = buffer.dtype.name, local[buffer.number]
+            at = g.affine(a, [*variables, "0"])
+            total = combine(g.c, mode, dtype, g.load(pointer, at, dtype), Value(g.c, f"{held_names[k].name}n", TYPES[dtype]))
+            g.store(total, pointer, at, dtype)
+        if blocked:
+            g.end_loop(b, bhead, bleave, outer_high)  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    def _entry(
+        self, g: Function, nest: Nest, local: dict[int, str], variables: list[str], held: dict[int, Value]
+    ) -> dict[int, Value]:
+        """The instructions for one entry; what became of the sums in registers."""
+        c = g.c
+        values: dict[int, Value] = {}
+        needed: list[Expr] = []
+        seen: set[int] = set()
+        stack = [e for e, *_ in nest.results] + [p for *_, at in nest.results for p, _, _ in at]
+        while stack:
+            e = stack.pop()
+            if id(e) not in seen:
+                seen.add(id(e))
+                needed.append(e)
+                stack += e.args
+        for e in nest.order:
+            if id(e) not in seen:
+                continue
+            args = [values[id(a)] for a in e.args]
+            if e.kind == "const":
+                values[id(e)] = Value(c, literal(e.data, e.dtype), TYPES[e.dtype])
+            elif e.kind == "load":
+                values[id(e)] = g.load(local[e.data[0].number], g.affine(e.data[1], variables), e.dtype)
+            elif e.kind == "index":
+                values[id(e)] = Value(c, g.affine(e.data, variables), "i64")
+            elif e.kind == "gather":
+                b, start, axes = e.data
+                at = self._place(g, g.affine(start, variables), args, axes)
+                values[id(e)] = g.load(local[b.number], at, e.dtype)
+            else:
+                values[id(e)] = instruction(c, e, args)
+        after: dict[int, Value] = {}
+        for k, (e, b, address, mode, at) in enumerate(nest.results):
+            x, dtype, pointer = values[id(e)], b.dtype.name, local[b.number]
+            if k in held:
+                after[k] = combine(c, mode, dtype, held[k], x)
+                continue
+            place = g.affine(address, variables)
+            if at:
+                place = self._place(g, place, [values[id(p)] for p, _, _ in at], [(n, s) for _, n, s in at])
+            if mode != "store":
+                x = combine(c, mode, dtype, g.load(pointer, place, dtype), x)
+            g.store(x, pointer, place, dtype)
+        return after
+
+    def _place(self, g: Function, start: str, places: list[Value], axes: list[tuple[int, int]]) -> str:
+        """The address of an entry that index arrays give; what is out of range is noted, and read at 0."""
+        c = g.c
+        self.checked = True
+        total = start
+        for x, (length, stride) in zip(places, axes, strict=True):
+            negative = c.emit(f"icmp slt i64 {x.name}, 0", "i1")
+            wrapped = c.select(negative, c.integer("add", x, length), x)
+            good = c.emit(f"icmp ult i64 {wrapped.name}, {length}", "i1")
+            old = c.emit("load i32, ptr %bad", "i32")
+            g.line(f"store i32 {c.select(good, old, c.constant(1, 'i32')).name}, ptr %bad")
+            safe = c.select(good, wrapped, c.constant(0, "i64"))
+            step = c.integer("mul", safe, stride)
+            total = g.integer(f"add i64 {total}, {step.name}")
+        return total
+
+    # ---- products ----------------------------------------------------------------------------------------------
+
+    def product(self, f: Function, s: ProductStep) -> None:
+        """A matrix product, or one for each entry of a batch."""
+        dtypes = {s.a.buffer.dtype.name, s.b.buffer.dtype.name, s.c.buffer.dtype.name}
+        if len(dtypes) != 1:
+            raise Unsupported(f"a product of {', '.join(sorted(dtypes))}")
+        if not count(s.c.shape):
+            return
+        variables: list[str] = []
+        opened: list[tuple[str, str, str, str]] = []
+        for n in s.batch:
+            i, head, leave, _ = f.loop("0", str(n))
+            variables.append(i)
+            opened.append((i, head, leave, str(n)))
+        dtype = s.c.buffer.dtype.name
+        nb = len(s.batch)
+
+        def at(v: View) -> str:
+            total = Affine(v.start, tuple((k, st) for k, st in enumerate(v.strides[:nb]) if st))
+            return f.address(f"%p{v.buffer.number}", f.affine(total, variables), MEMORY[dtype])
+
+        m, k, n = s.sizes
+        a, b, c = at(s.a), at(s.b), at(s.c)
+        sa, sb, sc = s.a.strides[nb:], s.b.strides[nb:], s.c.strides[nb:]
+        if m * k * n <= TINY or dtype not in ("float32", "float64") or self.wide is None:
+            self.small(f, (m, k, n), (a, sa), (b, sb), (c, sc), dtype)
+        else:
+            self.blas(f, (m, k, n), (a, sa), (b, sb), (c, sc), dtype)
+        for i, head, leave, high in reversed(opened):
+            f.end_loop(i, head, leave, high)
+
+    def small(self, f: Function, sizes: Any, a: Any, b: Any, c: Any, dtype: str) -> None:
+        """A small product as loops: a row of C at a time, in registers where LLVM can keep it."""
+        m, k, n = sizes
+        type = MEMORY[dtype]
+        if dtype == "bool":
+            raise Unsupported("a product of booleans")
+        g = Function(self, "NAME", "ptr noalias readonly %a, ptr noalias readonly %b, ptr noalias %c", attributes=" noinline nounwind")
+        g.head = g.head.replace("define void", "define internal void")
+        zero = literal(0, dtype)
+        if k == 0:
+            raise Unsupported("a product over nothing")
+        i, ihead, ileave, _ = g.loop("0", str(m))
+        j0, jhead, jleave, _ = g.loop("0", str(n))
+        place = g.affine(Affine(0, ((0, c[1][0]), (1, c[1][1]))), [i, j0])
+        g.line(f"store {type} {zero}, ptr {g.address('%c', place, type)}")
+        g.end_loop(j0, jhead, jleave, str(n))
+        t, thead, tleave, _ = g.loop("0", str(k))
+        x = g.load("%a", g.affine(Affine(0, ((0, a[1][0]), (1, a[1][1]))), [i, t]), dtype)
+        j, jhead, jleave, _ = g.loop("0", str(n))
+        y = g.load("%b", g.affine(Affine(0, ((0, b[1][0]), (1, b[1][1]))), [t, j]), dtype)
+        place = g.affine(Affine(0, ((0, c[1][0]), (1, c[1][1]))), [i, j])
+        old = g.load("%c", place, dtype)
+        if dtype.startswith("float"):
+            new = g.c.fma(x, y, old)
+        else:
+            new = g.c.integer("add", g.c.integer("mul", x, y), old)
+        g.store(new, "%c", place, dtype)
+        g.end_loop(j, jhead, jleave, str(n))
+        g.end_loop(t, thead, tleave, str(k))
+        g.end_loop(i, ihead, ileave, str(m))
+        text = g.done()
+        name = self.known.get(text)
+        if name is None:
+            name = self.known[text] = f"small{len(self.known)}"
+            self.functions.append(text.replace("@NAME(", f"@{name}(", 1))
+        f.line(f"call void @{name}(ptr {a[0]}, ptr {b[0]}, ptr {c[0]})")
+
+    def blas(self, f: Function, sizes: Any, a: Any, b: Any, c: Any, dtype: str) -> None:
+        """A product by NumPy's BLAS."""
+        m, k, n = sizes
+        integer, type = "i64" if self.wide else "i32", TYPES[dtype]
+        letter = "s" if dtype == "float32" else "d"
+        one, zero = literal(1, dtype), literal(0, dtype)
+
+        def layout(steps: tuple[int, int], rows: int, columns: int) -> tuple[int, int] | None:
+            """(111 as it is or 112 transposed, leading dimension)."""
+            if (steps[1] == 1 or columns == 1) and (steps[0] >= columns or rows == 1):
+                return 111, max(steps[0], columns, 1) if rows > 1 else columns
+            if (steps[0] == 1 or rows == 1) and (steps[1] >= rows or columns == 1):
+                return 112, max(steps[1], rows, 1) if columns > 1 else rows
+            return None
+
+        if n == 1 or m == 1:  # a matrix and a vector
+            (mp, ms), (vp, vs), rows, cs = ((a, (b[0], b[1][0]), m, c[1][0]) if n == 1 else ((b[0], (b[1][1], b[1][0])), (a[0], a[1][1]), n, c[1][1]))
+            found = layout(ms, rows, k)
+            if found is None or vs <= 0 or (cs <= 0 and rows > 1):
+                return self.small(f, sizes, a, b, c, dtype)
+            name = f"chainrule_{letter}gemv"
+            self.symbols.add(f"{letter}gemv")
+            r, q = (rows, k) if found[0] == 111 else (k, rows)
+            self.declared[name] = f"declare void @{name}(i32, i32, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
+            f.line(
+                f"call void @{name}(i32 101, i32 {found[0]}, {integer} {r}, {integer} {q}, {type} {one}, ptr {mp}, {integer} {found[1]}, "
+                f"ptr {vp}, {integer} {vs}, {type} {zero}, ptr {c[0]}, {integer} {max(cs, 1)})"
+            )
+            return None
+        if c[1][1] != 1:  # C is stored by columns: C^T = B^T A^T
+            if c[1][0] != 1:
+                return self.small(f, sizes, a, b, c, dtype)
+            turned = [(x[0], (x[1][1], x[1][0])) for x in (b, a, c)]
+            return self.blas(f, (n, k, m), *turned, dtype)
+        left, right = layout(a[1], m, k), layout(b[1], k, n)
+        if left is None or right is None or c[1][0] < n:
+            return self.small(f, sizes, a, b, c, dtype)
+        name = f"chainrule_{letter}gemm"
+        self.symbols.add(f"{letter}gemm")
+        self.declared[name] = (
+            f"declare void @{name}(i32, i32, i32, {integer}, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
+        )
+        f.line(
+            f"call void @{name}(i32 101, i32 {left[0]}, i32 {right[0]}, {integer} {m}, {integer} {n}, {integer} {k}, {type} {one}, "
+            f"ptr {a[0]}, {integer} {left[1]}, ptr {b[0]}, {integer} {right[1]}, {type} {zero}, ptr {c[0]}, {integer} {c[1][0]})"
+        )
+        return None
+
+    # ---- loops of the program ------------------------------------------------------------------------------------
+
+    def scan(self, f: Function, s: ScanStep) -> None:
+        """A loop whose body is a plan."""
+        planner = s.body.planner  # type: ignore[attr-defined]
+        if s.test is None:
+            if not s.length:
+                return
+            t, head, leave, _ = f.loop("0", str(s.length), "s")
+        else:
+            head, leave, t = f.label("w"), f.label("x"), "0"
+            f.line(f"br label %{head}")
+            f.start(head)
+            self.steps(f, s.test.planner, s.test.steps)  # type: ignore[attr-defined]
+            assert s.condition is not None
+            on = f.load(f"%p{s.condition.number}", "0", "bool") if s.condition.dtype == bool else None
+            if on is None:
+                raise Unsupported("a condition that is no truth value")
+            f.line(f"br i1 {on.name}, label %{head}b, label %{leave}")
+            f.start(f"{head}b")
+        for row, whole in s.rows:
+            place = f.integer(f"mul i64 {t}, {row.bytes}")
+            self.copy(f, f"%p{row.number}", f.address(f"%p{whole.number}", place, "i8"), row.bytes)
+        self.steps(f, planner, s.body.steps)
+        for left, whole in s.stacked:
+            place = f.integer(f"mul i64 {t}, {left.bytes}")
+            self.copy(f, f.address(f"%p{whole.number}", place, "i8"), f"%p{left.number}", left.bytes)
+        carried = {b.number for b, _ in s.carry}
+        moved = [(to, fro) for to, fro in s.carry if to is not fro]
+        if any(fro.number in carried for _, fro in moved):
+            raise Unsupported("carried values that change places")
+        for to, fro in moved:
+            self.copy(f, f"%p{to.number}", f"%p{fro.number}", to.bytes)
+        if s.test is None:
+            f.end_loop(t, head, leave, str(s.length))
+        else:
+            f.line(f"br label %{head}")
+            f.start(leave)
+
+

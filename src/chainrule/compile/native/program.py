@@ -1,0 +1,183 @@
+"""A graph as a native program, called with plain values."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...ir.graph import Graph
+from ...ir.node import Node, Spec
+from .engine import blas, compiled, llvm, lock
+from .entry import Entry, callable_at, numpy_functions
+from .index import count
+from .plan import Buffer, CopyStep, Plan, Planner, ScanStep, Unsupported
+from .printer import LoopStep, Module, ProductStep
+
+ALIGN = 64
+
+
+def touched(step: Any, planner: Planner) -> list[Buffer]:
+    """The memory that a step uses, apart from loops, which are asked themselves."""
+    if isinstance(step, ProductStep):
+        return [step.a.buffer, step.b.buffer, step.c.buffer]
+    if isinstance(step, CopyStep):
+        return [step.source, step.target]
+    if isinstance(step, ScanStep):
+        found = [b for pair in (*step.carry, *step.rows, *step.stacked) for b in pair]
+        for plan in (step.body, step.test):
+            if plan is not None:
+                found += [*plan.inputs, *plan.outputs]
+                for s in plan.steps:
+                    found += touched(s, plan.planner)  # type: ignore[attr-defined]
+        return found
+    if isinstance(step, LoopStep):
+        from .expressions import Nest
+
+        return Nest(planner, step).buffers()
+    return [step.buffer]
+
+
+def laid_out(plan: Plan, planner: Planner) -> int:
+    """Give temporaries their places in one workspace, those that are never alive together sharing; its size in bytes."""
+    for k, step in enumerate(plan.steps):
+        for b in touched(step, planner):
+            b.first, b.last = min(b.first, k), max(b.last, k)
+    alive = [b for b in plan.buffers if b.role == "temporary" and b.last >= 0]
+    placed: list[Buffer] = []
+    total = 0
+    for b in sorted(alive, key=lambda b: -b.bytes):
+        size = -(-max(b.bytes, 1) // ALIGN) * ALIGN
+        others = sorted((o for o in placed if o.first <= b.last and b.first <= o.last), key=lambda o: o.offset)
+        at = 0
+        for o in others:
+            if at + size <= o.offset:
+                break
+            at = max(at, o.offset + -(-max(o.bytes, 1) // ALIGN) * ALIGN)
+        b.offset = at
+        placed.append(b)
+        total = max(total, at + size)
+    return total
+
+
+class NativeProgram:
+    """A compiled graph: takes values in the order of the graph's inputs, and gives its outputs."""
+
+    def __init__(self, graph: Graph, entry: Entry | None = None) -> None:
+        self.graph = graph
+        pool: list[Buffer] = []
+        inputs: list[Buffer] = []
+        for k, i in enumerate(graph.inputs):
+            spec = Spec.of(i.value)
+            b = Buffer("input", spec.shape, spec.dtype, k)
+            b.number = len(pool)
+            pool.append(b)
+            inputs.append(b)
+        planner = Planner(graph, inputs, pool)
+        self.planner = planner
+        self.plan = planner.plan()
+        self._own_outputs()
+        self.workspace = laid_out(self.plan, planner)
+        constants = [b for b in pool if b.role == "constant"]
+        self.slots = {b.number: k for k, b in enumerate([*inputs, *self.results, *constants])}
+        found = blas()
+        module = Module(planner, self.plan, None if found is None else found.wide)
+        text = module.text(self.slots, len(self.slots))
+        self.module, self.text = module, text
+        addresses = {} if found is None else found.addresses
+        symbols = {f"chainrule_{k}": v for k, v in addresses.items()}
+        self.constants = [b.data for b in constants]
+        self.entry: Any = None
+        if entry is not None:
+            try:
+                self.text = text = text + entry.text(self)
+                symbols |= numpy_functions()
+            except NotImplementedError:
+                entry = None
+        with lock:
+            self.engine = compiled(text, symbols)
+            address = self.engine.get_function_address("run")
+        self.function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)
+        self.address = address
+        self.fixed = [c.ctypes.data for c in self.constants]
+        self.dtypes = [b.dtype for b in inputs]
+        self.shapes = [(b.shape, b.dtype) for b in self.results]
+        self.spare: list[Any] = []
+        if entry is not None:
+            table = ctypes.CFUNCTYPE(ctypes.c_void_p)(self.engine.get_function_address("table"))()
+            ctypes.memmove(table, (ctypes.c_void_p * len(entry.objects))(*map(id, entry.objects)), 8 * len(entry.objects))
+            self.entry = callable_at(self.engine.get_function_address("entry"), (self.engine, entry.objects))
+
+    def work(self) -> int:
+        """About how many operations one run does."""
+        return sum(_work(s) for s in self.plan.steps)
+
+    def _own_outputs(self) -> None:
+        """Memory of its own for every output; plain numbers among them stay as they are."""
+        seen: set[int] = set()
+        self.results: list[Buffer] = []
+        self.given: list[Any] = []
+        for o, b in zip(self.graph.outputs, self.plan.outputs, strict=True):
+            if type(o) is not Node:
+                self.given.append(("constant", o))
+                continue
+            if b.role != "temporary" or b.number in seen:
+                new = Buffer("output", b.shape, b.dtype)
+                new.number = len(self.plan.buffers)
+                self.plan.buffers.append(new)
+                self.plan.steps.append(CopyStep(b, new))
+                b = new
+            else:
+                b.role = "output"
+            seen.add(b.number)
+            self.given.append(("buffer", len(self.results)))
+            self.results.append(b)
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        """Run on plain values."""
+        arrays = [_contiguous(v, d) for v, d in zip(values, self.dtypes, strict=True)]
+        outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes]
+        try:
+            space = self.spare.pop()
+        except IndexError:
+            space = np.empty(self.workspace + ALIGN, np.uint8)
+        start = space.ctypes.data
+        pointers = [*(a.ctypes.data for a in arrays), *(o.ctypes.data for o in outputs), *self.fixed, start + -start % ALIGN]
+        bad = self.function((ctypes.c_void_p * len(pointers))(*pointers))
+        self.spare.append(space)
+        if bad:
+            raise IndexError("an index is out of range")
+        return [o if kind == "constant" else outputs[o][()] if not outputs[o].ndim else outputs[o] for kind, o in self.given]
+
+
+def _work(step: Any) -> int:
+    if isinstance(step, LoopStep):
+        return 8 * count(step.shape) * len(step.writes)
+    if isinstance(step, ProductStep):
+        return count(step.batch) * count(step.sizes) // 4
+    if isinstance(step, ScanStep):
+        return (step.length if step.length > 0 else 1000) * sum(map(_work, step.body.steps))
+    return 0
+
+
+def _contiguous(v: Any, dtype: np.dtype[Any]) -> Any:
+    a = np.asarray(v, dtype)
+    return a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C")
+
+
+def native(graph: Graph, entry: Entry | None = None) -> NativeProgram | None:
+    """The graph as native code, with an entry for Python; None where it holds something that only NumPy does."""
+
+    if llvm() is None or not graph.nodes or os.environ.get("CHAINRULE_NATIVE") == "0":
+        return None
+    try:
+        return NativeProgram(graph, entry)
+    except Unsupported as why:
+        NATIVE_REFUSED.append(str(why))
+        return None
+
+
+NATIVE_REFUSED: list[str] = []

@@ -1,0 +1,96 @@
+"""Opening: a traced graph with its composite operations replaced by what they are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ir.graph import Graph
+from ..ir.node import NO_PARAMS, Node
+from ..ir.op import constant, variable
+from ..ir.recording import Handle, setting, state
+from ..ops.kinds import Composite
+from ..ops.loops import Loop, examples
+from ..trace.array import recording_kind
+
+WHOLE = ("reduce_max", "reduce_min", "prod")  # what compilers do better whole
+
+
+def opened(graph: Graph) -> Graph:
+    """The same computation, without composites, `call` and graphs that hold no values."""
+    changed: dict[Node, Any] = {}
+    for n in graph.nodes:
+        changed[n] = _copied(n, changed)
+    return Graph(graph.inputs, [changed.get(o, o) if type(o) is Node else o for o in graph.outputs])
+
+
+def _copied(n: Node, changed: dict[Node, Any]) -> Any:
+    inputs = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
+    op = n.op
+    if isinstance(op, Composite) and op.name not in WHOLE:
+        return _body(n, inputs)
+    if op.name == "call":
+        inner = _valued(n.params["graph"], n.values)
+        return _substituted(inner, inputs)
+    if op.name == "pick" and isinstance(inputs[0], tuple):
+        return inputs[0][n.params["index"]]
+    params = n.params
+    if isinstance(op, Loop):
+        graphs = iter([opened(_valued(g, values)) for g, values in examples(n)])
+        if op.name == "scan":
+            params = {**params, "body": next(graphs)}
+        elif op.name == "while_loop":
+            params = {**params, "test": next(graphs), "body": next(graphs)}
+        else:
+            params = {**params, "branches": tuple(graphs)}
+    made = Node(op, inputs, params, n.value, n.code, n.lasti)
+    made.given_name = n.given_name
+    return made
+
+
+def _body(n: Node, inputs: tuple[Any, ...]) -> Any:
+    kind = recording_kind()
+    handles: list[Any] = []
+    leaves: dict[Node, Any] = {}
+    for i in inputs:
+        if type(i) is Node and i.op is not constant:
+            leaf = Node(variable, (), NO_PARAMS, i.value)
+            leaves[leaf] = i
+            handles.append(kind(leaf))
+        else:
+            handles.append(i.value if type(i) is Node else i)
+    with setting(depth=state.depth + 1, recording=True, observed=None, hook=None), np.errstate(all="ignore"):
+        result: Any = n.op.body(*handles, **n.params)  # type: ignore[misc]
+    if not isinstance(result, Handle):
+        return result
+    inner = Graph(list(leaves), [result.node])
+    changed: dict[Node, Any] = dict(leaves)
+    for m in inner.nodes:
+        m.code, m.lasti = n.code, n.lasti
+        changed[m] = _copied(m, changed)
+    made = changed[result.node]
+    if type(made) is Node and made.given_name is None:
+        made.given_name = n.given_name
+    return made
+
+
+def _valued(graph: Graph, values: list[Any]) -> Graph:
+    """A graph with the values that its nodes have on given inputs."""
+    inputs = [Node(i.op, (), i.params, v) for i, v in zip(graph.inputs, values, strict=True)]
+    changed: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    for n in graph.nodes:
+        args = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
+        if n.op is constant:
+            changed[n] = n
+            continue
+        plain = [a.value if type(a) is Node else a for a in args]
+        changed[n] = Node(n.op, args, n.params, n.op.value(*plain, **n.params), n.code, n.lasti)
+    return Graph(inputs, [changed.get(o, o) if type(o) is Node else o for o in graph.outputs])
+
+
+def _substituted(graph: Graph, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    changed: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    for n in graph.nodes:
+        changed[n] = _copied(n, changed)
+    return tuple(changed.get(o, o) if type(o) is Node else o for o in graph.outputs)
