@@ -1,8 +1,13 @@
 """What every test shares."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from chainrule.ir.op import REGISTRY
+
+os.environ.setdefault("CHAINRULE_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "native"))
 
 
 @pytest.fixture(autouse=True)

@@ -162,16 +162,18 @@ def power_of_two(c: Code, n: Value) -> Value:
     return c.from_bits(shifted)
 
 
-def _reduced(c: Code, x: Value) -> tuple[Value, Value]:
-    """n and r with x = n ln 2 + r, |r| <= ln 2 / 2."""
+def _reduced(c: Code, x: Value, whole: float = 0.0) -> tuple[Value, Value]:
+    """n and r with x = n ln 2 + r, |r| <= ln 2 / 2; below `whole`, n is 0."""
     high, low = LN2[x.type]
     n = c.intrinsic("rint", x * (1 / math.log(2)))
+    if whole:
+        n = c.select(c.intrinsic("fabs", x) < whole, 0.0, n)
     return n, c.fma(n, -low, c.fma(n, -high, x))
 
 
-def _expm1_series(c: Code, r: Value) -> Value:
+def _expm1_series(c: Code, r: Value, more: int = 0) -> Value:
     """e^r - 1 for small r: r + r^2 (1/2 + r/6 + ...)."""
-    q = c.polynomial(r, [1 / math.factorial(k) for k in range(2, TERMS[r.type] + 1)])
+    q = c.polynomial(r, [1 / math.factorial(k) for k in range(2, TERMS[r.type] + 1 + more)])
     return c.fma(r * r, q, r)
 
 
@@ -189,8 +191,8 @@ def expm1(c: Code, x: Value) -> Value:
     """e^x - 1, accurate near 0."""
     low = {"double": -40.0, "float": -20.0}[x.type]
     within = c.intrinsic("minnum", c.intrinsic("maxnum", x, c.constant(low, x.type)), c.constant(LIMITS[x.type][1], x.type))
-    n, r = _reduced(c, within)
-    p = _expm1_series(c, r)
+    n, r = _reduced(c, within, 0.55)  # 2 e^r - 1 would lose a bit there
+    p = _expm1_series(c, r, 3)
     t = power_of_two(c, n - 1)
     y = c.fma(t, p, t - 0.5) * 2.0
     y = c.select(n.equals(0.0), p, y)
@@ -254,7 +256,8 @@ def log1p(c: Code, x: Value) -> Value:
     u = 1.0 + x
     lost = c.select(x > 1.0, 1.0 - (u - x), x - (u - 1.0))
     k, f = _log_parts(c, u)
-    y = _log_core(c, k, c.fma(lost, power_of_two(c, -k), f))  # what 1 + x lost, put back where it still counts
+    back = power_of_two(c, c.intrinsic("maxnum", -k, c.constant(2.0 - BIAS[x.type], x.type)))
+    y = _log_core(c, k, c.fma(lost, back, f))  # what 1 + x lost, put back where it still counts
     y = _log_edges(c, u, y)
     small = c.intrinsic("fabs", x) < {"double": 1e-300, "float": 1e-37}[x.type]
     return c.select(small, x, y)
@@ -264,7 +267,9 @@ def tanh(c: Code, x: Value) -> Value:
     """tanh x."""
     a = c.intrinsic("fabs", x)
     t = expm1(c, c.intrinsic("minnum", a, c.constant(22.0 if x.type == "double" else 10.0, x.type)) * 2.0)
-    y = c.intrinsic("copysign", t / (t + 2.0), x)
+    large = a > 0.55  # one division for both: t / (t + 2), and 1 - 2 / (t + 2) where that is more accurate
+    q = c.select(large, 2.0, t) / (t + 2.0)
+    y = c.intrinsic("copysign", c.select(large, 1.0 - q, q), x)
     return c.select(c.emit(f"fcmp uno {x.type} {x.name}, {x.name}", "i1"), x, y)
 
 

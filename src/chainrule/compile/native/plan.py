@@ -36,7 +36,8 @@ class Buffer:
     __slots__ = ("data", "dtype", "first", "last", "number", "offset", "role", "shape", "slot")
 
     def __init__(self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], slot: int = 0, data: Any = None) -> None:
-        self.role, self.shape, self.dtype, self.slot, self.data = role, shape, dtype, slot, data
+        self.role, self.shape, self.slot, self.data = role, shape, slot, data
+        self.dtype = dtype.newbyteorder("=")
         self.number = self.offset = 0
         self.first, self.last = 1 << 60, -1
 
@@ -341,7 +342,7 @@ class Planner:
                 kept = [i for k, i in enumerate(step.index) if k not in axes]
                 lengths = [m for k, m in enumerate(shape) if k not in axes]
                 mode = REDUCTIONS[n.op.name]
-                if mode in ("max", "min") and count(shape) == 0:
+                if mode in ("max", "min") and count(shape) == 0 and count(n.shape):
                     raise Unsupported("a maximum over nothing")
                 step.writes.append(Write((x, n), b, offset(tuple(kept), strides_of(lengths)), mode))
                 fills.setdefault(level, []).append(FillStep(b, _identity(mode, b.dtype)))
@@ -385,6 +386,9 @@ class Planner:
 
     def _matmul(self, n: Node, plan: Plan) -> None:
         a, b = self.view(n.inputs[0]), self.view(n.inputs[1])
+        if 0 in a.shape or 0 in b.shape:
+            plan.steps.append(FillStep(self.buffer(n), 0.0))
+            return
         plan.steps.append(product(a, b, self.buffer(n), n.shape))
 
     def _einsum(self, n: Node, plan: Plan) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ShapeError
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
 from .engine import blas, compiled, llvm, lock
@@ -149,7 +150,7 @@ class NativeProgram:
         bad = self.function((ctypes.c_void_p * len(pointers))(*pointers))
         self.spare.append(space)
         if bad:
-            raise IndexError("an index is out of range")
+            raise ShapeError("an index is out of range of the axis that it reads", "check the index arrays that were passed")
         return [o if kind == "constant" else outputs[o][()] if not outputs[o].ndim else outputs[o] for kind, o in self.given]
 
 
