@@ -64,6 +64,12 @@ def scalar_gradient():
         g = cr.value_and_grad(lambda x, y: (x + cr.sigmoid(y)) / (cr.sigmoid(x) + (x + y) ** 2), (0, 1))
         return lambda: g(3.0, -4.0), lambda: g(3.0, -4.0)[1]
 
+    def ours_jit():
+        import chainrule as cr
+
+        g = cr.jit(cr.value_and_grad(lambda x, y: (x + cr.sigmoid(y)) / (cr.sigmoid(x) + (x + y) ** 2), (0, 1)))
+        return lambda: g(3.0, -4.0), lambda: g(3.0, -4.0)[1]
+
     def jax_jit():
         import jax
         import jax.numpy as jnp
@@ -94,6 +100,7 @@ def scalar_gradient():
     return {
         "by hand": lambda: (lambda: by_hand(3.0, -4.0), lambda: by_hand(3.0, -4.0)[1]),
         "chainrule, printed program": ours,
+        "chainrule jit": ours_jit,
         "chainrule, eager": ours_eager,
         "jax jit": jax_jit,
         "torch eager": torch_eager,

@@ -54,7 +54,7 @@ def test_every_operation_and_its_pullback(op, shapes, params, dtype):
     if isinstance(want, tuple) or np.asarray(want).dtype.kind == "c":
         pytest.skip("no array")
     same(cr.jit(lambda *a: op(*a, **params))(*xs), want, dtype)
-    free = [k for k in differentiable(op, xs)]
+    free = list(differentiable(op, xs))
     if free and np.asarray(want).dtype.kind == "f":
         ct = np.random.default_rng(1).standard_normal(np.shape(want)).astype(np.asarray(want).dtype)
         f = with_free(op, xs, params, free)
@@ -64,7 +64,9 @@ def test_every_operation_and_its_pullback(op, shapes, params, dtype):
             same(a, b, dtype, 256)
     if isinstance(op, (Elementwise, Composite)) or op.name in ("sum", "matmul", "getitem"):
         refused = [r for r in native_program.NATIVE_REFUSED if "boolean index" not in r]
-        assert op.name in ("prod", "polygamma", "digamma", "gammaln", "floor_divide", "remainder") or not refused, refused
+        assert op.name in ("prod", "polygamma", "digamma", "gammaln", "floor_divide", "remainder") or not refused, (
+            refused
+        )
 
 
 @settings(max_examples=60, deadline=None)
@@ -137,7 +139,24 @@ def test_transcendental_functions_to_two_units_in_the_last_place(name_, dtype):
 def test_edges_are_numpys(dtype):
     info = np.finfo(dtype)
     edges = np.array(
-        [0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, info.max, -info.max, info.tiny, info.smallest_subnormal, -info.tiny, 0.5, -0.5, 1e4, -1e4],
+        [
+            0.0,
+            -0.0,
+            np.inf,
+            -np.inf,
+            np.nan,
+            1,
+            -1,
+            info.max,
+            -info.max,
+            info.tiny,
+            info.smallest_subnormal,
+            -info.tiny,
+            0.5,
+            -0.5,
+            1e4,
+            -1e4,
+        ],
         dtype,
     )
     unary = [
@@ -188,7 +207,15 @@ def test_reductions_over_any_axes_of_strided_arrays(shape, axis):
 def test_not_contiguous_and_foreign_arrays():
     f = cr.jit(lambda x: x * 2 + 1)
     whole = np.arange(24.0).reshape(4, 6)
-    for x in (whole, whole.T, whole[::2], whole[:, ::-1], whole[1:3, 2:4], np.asfortranarray(whole), whole.astype(">f8")):
+    for x in (
+        whole,
+        whole.T,
+        whole[::2],
+        whole[:, ::-1],
+        whole[1:3, 2:4],
+        np.asfortranarray(whole),
+        whole.astype(">f8"),
+    ):
         np.testing.assert_array_equal(f(x), x * 2 + 1)
     g = cr.jit(lambda x, i: x[i])
     np.testing.assert_array_equal(g(np.arange(3.0), np.array([1, -1])), [1, 2])
@@ -211,18 +238,33 @@ def test_loops_are_compiled_whole():
     assert cr.jit(h)(3.0) == h(3.0)
     assert not native_program.NATIVE_REFUSED
     x64 = np.array([0.3, 0.4])
-    np.testing.assert_allclose(cr.jit(cr.grad(lambda x: f(x).sum()))(x64), cr.grad(lambda x: f(x).sum())(x64), rtol=1e-12)
+    np.testing.assert_allclose(
+        cr.jit(cr.grad(lambda x: f(x).sum()))(x64), cr.grad(lambda x: f(x).sum())(x64), rtol=1e-12
+    )
 
 
 def test_products_of_every_layout():
     rng = np.random.default_rng(0)
     for m, k, n in ((1, 1, 1), (2, 3, 4), (40, 30, 20), (1, 64, 80), (64, 80, 1), (128, 1, 64), (33, 65, 17)):
         a, b = rng.standard_normal((m, k)), rng.standard_normal((k, n))
-        for f in (lambda a, b: a @ b, lambda a, b: (b.T @ a.T), lambda a, b: (a.T.copy().T @ b), lambda a, b: a[::-1] @ b[:, ::-1] * 2):
+        for f in (
+            lambda a, b: a @ b,
+            lambda a, b: b.T @ a.T,
+            lambda a, b: a.T.copy().T @ b,
+            lambda a, b: a[::-1] @ b[:, ::-1] * 2,
+        ):
             for dtype in ("f4", "f8"):
                 x, y = a.astype(dtype), b.astype(dtype)
                 same(cr.jit(f)(x, y), f(x, y), np.dtype(dtype))
-    for sa, sb in (((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((5, 2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 1, 2, 3), (3, 3, 2)), ((50, 20, 30), (30, 40))):
+    for sa, sb in (
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((5, 2, 3), (3, 4)),
+        ((5, 2, 3), (5, 3, 4)),
+        ((2, 1, 2, 3), (3, 3, 2)),
+        ((50, 20, 30), (30, 40)),
+    ):
         a, b = rng.standard_normal(sa), rng.standard_normal(sb)
         same(cr.jit(np.matmul)(a, b), a @ b, "float64")
     x, y = rng.standard_normal((4, 3, 5)), rng.standard_normal((7, 4, 5))
@@ -315,4 +357,3 @@ def test_without_llvm_everything_works():
     )
     done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), capture_output=True, text=True)
     assert done.stdout.strip() == "fine", done.stderr
-

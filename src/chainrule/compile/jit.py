@@ -84,18 +84,31 @@ class Jitted:
         for t, program in variants:
             found = program([*leaves, *(d() for d in t.draws)])
             if t.holds(found[t.outputs + len(t.changed) :]):
-                return _delivered(t, found, leaves)
+                return _delivered(t, found, leaves, self._donated(args))
         if len(variants) >= LIMIT:
             return self._plainly(args, kwargs)
         with self.lock:
             t = self._traced(leaves, tree, fixed)
-            program: Any = native(t.graph, self._entry(t, tree, leaves, kwargs))
+            program: Any = native(
+                t.graph, self._entry(t, tree, leaves, kwargs), [] if t.guards else self._donated(args)
+            )
             if getattr(program, "entry", None) is not None:
                 self.fast.insert(0, program.entry)
             program = program or interpreted(t.graph)
             variants.append((t, program))
         first, t.drawn = t.drawn, []
-        return _delivered(t, program([*leaves, *first]), leaves)
+        return _delivered(t, program([*leaves, *first]), leaves, self._donated(args))
+
+    def _donated(self, args: tuple[Any, ...]) -> list[int]:
+        """The leaves whose memory may be used for results."""
+        found: list[int] = []
+        start = 0
+        for k, a in enumerate(args):
+            count = len(flatten(None if k in self._static(args) else a)[0])
+            if k in {d % len(args) for d in self.donate}:
+                found += range(start, start + count)
+            start += count
+        return found
 
     def _entry(self, t: Traced, tree: TreeDef, leaves: list[Any], kwargs: dict[str, Any]) -> Entry | None:
         """A native entry, for calls that need nothing of Python on the way."""
@@ -144,19 +157,20 @@ def _signature(x: Any) -> Any:
     return type(x)
 
 
-def _delivered(t: Traced, found: list[Any], leaves: list[Any]) -> Any:
+def _delivered(t: Traced, found: list[Any], leaves: list[Any], donated: Sequence[int] = ()) -> Any:
     """The outputs in their structure; arguments that the function changes in place are changed."""
     for k, new in zip(t.changed, found[t.outputs :], strict=False):
         if isinstance(leaves[k], np.ndarray):
             leaves[k][...] = new
-    outputs = [_own(x, kind, leaves) for x, kind in zip(found[: t.outputs], t.kinds, strict=True)]
+    given = [a for k, a in enumerate(leaves) if k not in donated]
+    outputs = [_own(x, kind, given) for x, kind in zip(found[: t.outputs], t.kinds, strict=True)]
     return unflatten(t.tree, outputs)
 
 
-def _own(x: Any, kind: Any, leaves: list[Any]) -> Any:
+def _own(x: Any, kind: Any, given: list[Any]) -> Any:
     """A result that shares memory with nothing."""
     if kind is not None:
         return kind(x)
-    if isinstance(x, np.ndarray) and (x.base is not None or not x.flags.writeable or any(x is a for a in leaves)):
+    if isinstance(x, np.ndarray) and (x.base is not None or not x.flags.writeable or any(x is a for a in given)):
         return x.copy()
     return x

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.deferred import settled
 from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import constant, variable
@@ -31,13 +32,13 @@ def _copied(n: Node, changed: dict[Node, Any]) -> Any:
     if isinstance(op, Composite) and op.name not in WHOLE:
         return _body(n, inputs)
     if op.name == "call":
-        inner = _valued(n.params["graph"], n.values)
+        inner = _valued(n.params["graph"], [settled(v) for v in n.values])
         return _substituted(inner, inputs)
     if op.name == "pick" and isinstance(inputs[0], tuple):
         return inputs[0][n.params["index"]]
     params = n.params
     if isinstance(op, Loop):
-        graphs = iter([opened(_valued(g, values)) for g, values in examples(n)])
+        graphs = iter([opened(_valued(g, values)) for g, values in examples(_settled(n))])
         if op.name == "scan":
             params = {**params, "body": next(graphs)}
         elif op.name == "while_loop":
@@ -47,6 +48,11 @@ def _copied(n: Node, changed: dict[Node, Any]) -> Any:
     made = Node(op, inputs, params, n.value, n.code, n.lasti)
     made.given_name = n.given_name
     return made
+
+
+def _settled(n: Node) -> Node:
+    """The node with inputs that have values."""
+    return Node(n.op, tuple(settled(v) for v in n.values), n.params, n.value)
 
 
 def _body(n: Node, inputs: tuple[Any, ...]) -> Any:
@@ -60,7 +66,7 @@ def _body(n: Node, inputs: tuple[Any, ...]) -> Any:
             handles.append(kind(leaf))
         else:
             handles.append(i.value if type(i) is Node else i)
-    with setting(depth=state.depth + 1, recording=True, observed=None, hook=None), np.errstate(all="ignore"):
+    with setting(depth=state.depth + 1, recording=True, observed={}, hook=None), np.errstate(all="ignore"):
         result: Any = n.op.body(*handles, **n.params)  # type: ignore[misc]
     if not isinstance(result, Handle):
         return result

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..ir.deferred import settled
 from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import drawn, variable
@@ -84,7 +85,7 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
         [k if k in (float, int, bool) else None for k in kinds],
         changed,
         [observed[n] for n in asked],
-        [bool(n.value) if observed[n] == "truth" else n.value for n in asked],
+        [bool(settled(n.value)) if observed[n] == "truth" else settled(n.value) for n in asked],
         [n.params["draw"] for n in draws],
         [n.value for n in draws],
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .deferred import settled
 from .graph import Bundle, Graph
 from .node import NO_PARAMS, Node, Spec
 from .op import constant, variable
@@ -34,7 +35,7 @@ def optimized(graph: Graph, extra: Sequence[Node] = ()) -> tuple[Graph, list[Any
             continue
         args = tuple(changed.get(i, i.value if i.op is constant else i) if type(i) is Node else i for i in n.inputs)
         if not any(type(a) is Node or isinstance(a, Handle) for a in args) and not isinstance(n.value, Bundle):
-            changed[n] = n.value
+            changed[n] = settled(n.value)
             continue
         same = _unchanged(n, args)
         if same is not None:

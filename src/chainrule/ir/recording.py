@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LIBRARY, ChainruleError, ShapeError
+from .deferred import Deferred, deferred, settled
 from .node import NO_PARAMS, Node
 from .op import REGISTRY, Op, constant
 
@@ -93,7 +94,7 @@ class Handle:
         node = self.node
         if state.observed is not None:
             state.observed[node] = "value"
-        return node.value
+        return settled(node.value)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -138,7 +139,10 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
             values.append(a)
     try:
-        value = op.value(*values, **params) if known is None else known
+        if known is not None:
+            value = known
+        else:
+            value = op.value(*values, **params) if state.observed is None else deferred(op, values, params)
     except ChainruleError:
         raise
     except (ValueError, TypeError, IndexError) as error:
@@ -157,7 +161,7 @@ def _stopped(x: Any) -> Any:
 def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False) -> Any:
     """`record` for the commonest case, an operator between a handle and a Python number."""
     node = a._node if a._view is None else a.node
-    if node.op is constant or state.level or not state.recording:
+    if node.op is constant or state.level or not state.recording or state.observed is not None:
         return record(op, (number, a) if reflected else (a, number))
     x = node.value
     value = op.value(number, x) if reflected else op.value(x, number)
@@ -220,7 +224,9 @@ def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
     for k, i in enumerate(inputs):
         made = f", made at {i.place}" if type(i) is Node and i.code is not None else ""
         value = i.value if type(i) is Node else i
-        value = np.zeros(value.shape, value.dtype) if isinstance(value, Handle) else value
+        value = (
+            np.broadcast_to(np.zeros((), value.dtype), value.shape) if isinstance(value, (Handle, Deferred)) else value
+        )
         name = f" {i.given_name}" if type(i) is Node and i.given_name else ""
         lines.append(f"    operand {k + 1}{name}: shape {np.shape(value)}, {np.asarray(value).dtype}{made}")
     return ShapeError("\n".join(lines), "make the shapes agree, for instance with reshape, transpose or np.newaxis")

@@ -16,6 +16,7 @@ from . import (
     piecewise,
     reduction,
     shape,
+    shapes,
     special,
     structured,
     trigonometric,
@@ -28,7 +29,7 @@ __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", 
 
 _FAMILIES = (
     arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom, windows, network,
+    structured, loops, custom, windows, network, shapes,
 )  # fmt: skip
 
 

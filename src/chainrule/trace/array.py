@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import ShapeError, TraceError
+from ..ir.deferred import settled
 from ..ir.op import Op
 from ..ir.recording import Handle, record, record_with_number, state
 from ..ops import arithmetic as ar
@@ -80,13 +81,13 @@ class Array(Handle):
         return self.shape[0]
 
     def __repr__(self) -> str:
-        return f"Array({np.array2string(np.asarray(self.node.value), separator=', ', prefix='Array(')})"
+        return f"Array({np.array2string(np.asarray(settled(self.node.value)), separator=', ', prefix='Array(')})"
 
     def __str__(self) -> str:
-        return str(self.node.value)
+        return str(settled(self.node.value))
 
     def __format__(self, spec: str) -> str:
-        return format(self.node.value, spec)
+        return format(settled(self.node.value), spec)
 
     def __bool__(self) -> bool:
         if state.abstract is not None:
@@ -99,7 +100,7 @@ class Array(Handle):
         if state.observed is None or state.level:
             return bool(self.value)
         state.observed.setdefault(self.node, "truth")
-        return bool(self.node.value)
+        return bool(settled(self.node.value))
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:

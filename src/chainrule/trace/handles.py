@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError, caller
+from ..ir.deferred import Deferred, settled
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, View, record, state
@@ -87,7 +88,10 @@ def view_of(base: Any, op: Op, params: dict[str, Any]) -> Any:
     value, whole = made.node.value, base.node.value
     while isinstance(value, Handle) and isinstance(whole, Handle):
         value, whole = value.node.value, whole.node.value
-    if type(value) is np.ndarray and np.may_share_memory(value, whole):
+    if type(whole) is Deferred and op is bc.reshape and base.node.op.view:
+        whole = whole.settle()  # whether a reshape copies depends on the layout
+    shared = type(value) is np.ndarray and np.may_share_memory(value, settled(whole))
+    if shared or (type(value) is type(whole) is Deferred):
         return type(made)(made.node, View(base, op, params))
     return made
 

@@ -171,11 +171,11 @@ class _Run:
             self.generator.set_state(after)
         lr = self.optimizer.param_groups[0]["lr"]
         for batch in self.loader.arrays(order[self.position :]):
-            before = self.step.params, self.step.rest, self.step.moments
             value, out = self.step(batch)
-            if not math.isfinite(value):
-                self.step.params, self.step.rest, self.step.moments = before
-                error = divergence(self.step, before[:2], batch, self.epoch + 1, self.position + 1)
+            if not math.isfinite(value):  # the step has left the parameters as they were
+                error = divergence(
+                    self.step, (self.step.params, self.step.rest), batch, self.epoch + 1, self.position + 1
+                )
                 self.step.write_back()
                 raise error
             self.position += 1
@@ -215,7 +215,7 @@ class _Run:
         if watched < self.best_loss:
             self.best_loss, h.best_epoch = watched, self.epoch
             if self.patience is not None:
-                self.best = {**self.step.params, **self.step.rest}
+                self.best = {k: np.array(v) for k, v in (*self.step.params.items(), *self.step.rest.items())}
         if self.patience is not None and self.epoch - h.best_epoch >= self.patience:
             h.stopped = f"stopped early after epoch {self.epoch}: no better loss since epoch {h.best_epoch}"
 

@@ -47,10 +47,11 @@ class Step:
     def read(self) -> None:
         """Take the state from the model and the optimizer."""
         trained, rest = arrays_of(self.model)
-        self.params = {k: v for k, v in trained.items() if k in self.group}
+        self.params = {k: np.array(v) for k, v in trained.items() if k in self.group}  # the steps write into them
         self.rest = {**{k: v for k, v in trained.items() if k not in self.group}, **rest}
         by_name = dict(self.model.named_parameters())
-        self.moments = {k: dict(self.optimizer.state.get(id(by_name[k]), {})) for k in self.params}
+        moments = {k: self.optimizer.state.get(id(by_name[k]), {}) for k in self.params}
+        self.moments = {k: {n: np.array(v) if np.shape(v) else v for n, v in s.items()} for k, s in moments.items()}
 
     def write_back(self) -> None:
         """Give the state to the model and the optimizer."""
@@ -58,7 +59,9 @@ class Step:
             if k in self.params:
                 p._collect_here(np.array(self.params[k]))
                 if self.moments[k]:
-                    self.optimizer.state[id(p)] = dict(self.moments[k])
+                    self.optimizer.state[id(p)] = {
+                        n: np.array(v) if np.shape(v) else v for n, v in self.moments[k].items()
+                    }
         for k, b in self.model.named_buffers():
             b.data = self.rest[k]
 
@@ -69,11 +72,19 @@ class Step:
         return moving, [{k: v for k, v in g.items() if k not in SCHEDULED} for g in groups]
 
     def __call__(self, batch: Sequence[Any]) -> tuple[float, Any]:
-        """Move the state by one batch (inputs..., target); the loss before, and the output."""
+        """Move the state by one batch (inputs..., target); the loss before, and the output.
+
+        Where the loss is not finite, the parameters stay as they are.
+        """
         rates, settings = self._split()
         if settings != self._settings:
             self._settings = settings
-            self._compiled = jit(self._function(settings, self.optimizer.__class__.rule))
+            known = self.optimizer.__dict__.setdefault("_compiled", {})
+            key = id(self.model), id(self.loss), self.clip, repr(settings)
+            if key not in known:  # kept with the optimizer, for the next training of the same model
+                function = self._function(settings, self.optimizer.__class__.rule)
+                known[key] = jit(function, donate=(0, 2)), self.model, self.loss
+            self._compiled = known[key][0]
         found = self._compiled(self.params, self.rest, self.moments, rates, tuple(batch))
         self.params, self.rest, self.moments, value, out = found
         return float(value), out
@@ -93,10 +104,16 @@ class Step:
                 grads = {k: g * np.minimum(1.0, self.clip / (norm + 1e-6)) for k, g in grads.items()}
             new: dict[str, Any] = {}
             state: dict[str, Any] = {}
+            good = np.isfinite(value)
             for k, p in params.items():
                 h = {**settings[self.group[k]], **rates[self.group[k]]}
-                new[k], state[k] = updated(rule, p, grads[k], moments[k], h)
-            return new, {**rest, **buffers}, state, value, out
+                moved, after = updated(rule, p, grads[k], moments[k], h)
+                new[k] = np.where(good, moved, p)
+                state[k] = {
+                    n: np.where(good, v, moments[k][n]) if n in moments[k] and np.shape(v) else v
+                    for n, v in after.items()
+                }
+            return new, {**rest, **{n: np.where(good, b, rest[n]) for n, b in buffers.items()}}, state, value, out
 
         return step
 

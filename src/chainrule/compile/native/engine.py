@@ -56,8 +56,7 @@ def cache_directory() -> Path | None:
     given = os.environ.get("CHAINRULE_CACHE_DIR")
     if given == "":
         return None
-    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chainrule"
-    return base
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chainrule"
 
 
 class Cache:
@@ -100,7 +99,13 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
         for name, address in symbols.items():
             binding.add_symbol(name, address)
         target = binding.Target.from_default_triple()
-        tm = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="small" if platform.machine() == "x86_64" else "default")
+        tm = target.create_target_machine(
+            cpu=cpu,
+            features=features,
+            opt=3,
+            reloc="pic",
+            codemodel="small" if platform.machine() == "x86_64" else "default",
+        )
         cache = Cache(key)
         found = cache.read()
         if found is not None:
@@ -147,11 +152,19 @@ def blas() -> Blas | None:
             library = ctypes.CDLL(path)
         except OSError:
             continue
-        for prefix, suffix, wide in (("scipy_", "64_", True), ("", "64_", True), ("scipy_", "", False), ("", "", False)):
+        for prefix, suffix, wide in (
+            ("scipy_", "64_", True),
+            ("", "64_", True),
+            ("scipy_", "", False),
+            ("", "", False),
+        ):
             names = {k: f"{prefix}cblas_{k}{suffix}" for k in ("sgemm", "dgemm", "sgemv", "dgemv")}
             if all(hasattr(library, n) for n in names.values()):
+
                 def address(name: str, library: Any = library) -> int | None:
-                    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value if hasattr(library, name) else None
+                    return (
+                        ctypes.cast(getattr(library, name), ctypes.c_void_p).value if hasattr(library, name) else None
+                    )
 
                 return Blas(
                     {k: address(n) or 0 for k, n in names.items()},

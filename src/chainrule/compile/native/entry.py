@@ -21,6 +21,7 @@ from ...trace.tree import TreeDef
 
 DATA, NDIM, DIMENSIONS, DESCRIPTOR, FLAGS = 16, 24, 32, 56, 64  # offsets in an array; a scalar's value is at DATA too
 SIZE, ITEMS = 16, 24  # offsets in tuples and lists
+WRITEABLE = 0x400
 USABLE = 0x101  # C-contiguous and aligned
 LARGE = 100_000  # operations from which on the interpreter's lock is released
 
@@ -28,7 +29,11 @@ LARGE = 100_000  # operations from which on the interpreter's lock is released
 @functools.cache
 def supported() -> bool:
     """Whether objects lie in memory as the entry reads them."""
-    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED") or object.__basicsize__ != 16:
+    if (
+        sys.implementation.name != "cpython"
+        or sysconfig.get_config_var("Py_GIL_DISABLED")
+        or object.__basicsize__ != 16
+    ):
         return False
     if platform.architecture()[0] != "64bit" or sys.platform == "win32":
         return False
@@ -97,7 +102,12 @@ class Entry:
     """
 
     def __init__(
-        self, inputs: TreeDef, leaves: list[Any], output: TreeDef, kinds: list[type | None], truths: list[tuple[int, bool]]
+        self,
+        inputs: TreeDef,
+        leaves: list[Any],
+        output: TreeDef,
+        kinds: list[type | None],
+        truths: list[tuple[int, bool]],
     ) -> None:
         self.inputs, self.leaves, self.output, self.kinds, self.truths = inputs, leaves, output, kinds, truths
         self.objects: list[Any] = []  # what the code refers to, kept alive
@@ -105,6 +115,7 @@ class Entry:
         self.globals: list[str] = []
         self.names = 0
         self.pointers: list[str] = []
+        self.places: dict[int, str] = {}
 
     def fresh(self) -> str:
         self.names += 1
@@ -157,9 +168,13 @@ class Entry:
             self.same(p, t.kind)
             n = self.field(p, SIZE, "i64")
             self.require(self.emit(f"icmp eq i64 {n}, {len(t.children)}"))
-            items = self.field(p, ITEMS, "ptr") if t.kind is list else self.emit(f"getelementptr i8, ptr {p}, i64 {ITEMS}")
+            items = (
+                self.field(p, ITEMS, "ptr") if t.kind is list else self.emit(f"getelementptr i8, ptr {p}, i64 {ITEMS}")
+            )
             for k, child in enumerate(t.children):
-                self.tree(child, self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr {items}, i64 {k}')}"), rest)
+                self.tree(
+                    child, self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr {items}, i64 {k}')}"), rest
+                )
         elif t.kind is dict:
             self.same(p, dict)
             self.require(self.emit(f"icmp eq i64 {self.emit(f'call i64 @PyDict_Size(ptr {p})')}, {len(t.children)}"))
@@ -175,7 +190,9 @@ class Entry:
         if type(x) is np.ndarray:
             self.same(p, np.ndarray)
             self.require(self.emit(f"icmp eq i32 {self.field(p, NDIM, 'i32')}, {x.ndim}"))
-            self.require(self.emit(f"icmp eq ptr {self.field(p, DESCRIPTOR, 'ptr')}, {self.object(np.dtype(x.dtype.name))}"))
+            self.require(
+                self.emit(f"icmp eq ptr {self.field(p, DESCRIPTOR, 'ptr')}, {self.object(np.dtype(x.dtype.name))}")
+            )
             flags = self.emit(f"and i32 {self.field(p, FLAGS, 'i32')}, {USABLE}")
             self.require(self.emit(f"icmp eq i32 {flags}, {USABLE}"))
             shape = self.field(p, DIMENSIONS, "ptr") if x.ndim else ""
@@ -183,6 +200,7 @@ class Entry:
                 have = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {shape}, i64 {k}')}")
                 self.require(self.emit(f"icmp eq i64 {have}, {n}"))
             self.pointers.append(self.field(p, DATA, "ptr"))
+            self.places[len(self.pointers) - 1] = p
         elif type(x) is int:
             self.same(p, int)
             value = self.emit(f"call i64 @PyLong_AsLongLong(ptr {p})")
@@ -206,7 +224,9 @@ class Entry:
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
         """A new array."""
         name = f"@shape{len(self.globals)}"
-        self.globals.append(f"{name} = internal constant [{max(len(shape), 1)} x i64] [{', '.join(f'i64 {n}' for n in shape) or 'i64 0'}]")
+        self.globals.append(
+            f"{name} = internal constant [{max(len(shape), 1)} x i64] [{', '.join(f'i64 {n}' for n in shape) or 'i64 0'}]"
+        )
         descriptor = self.object(np.dtype(dtype.name))
         self.lines.append(f"call void @Py_IncRef(ptr {descriptor})")
         return self.emit(
@@ -238,7 +258,11 @@ class Entry:
         parts = [self.built(child, leaves) for child in t.children]
         if t.kind in (list, tuple):
             made = self.emit(f"call ptr @Py{'List' if t.kind is list else 'Tuple'}_New(i64 {len(parts)})")
-            items = self.field(made, ITEMS, "ptr") if t.kind is list and parts else self.emit(f"getelementptr i8, ptr {made}, i64 {ITEMS}")
+            items = (
+                self.field(made, ITEMS, "ptr")
+                if t.kind is list and parts
+                else self.emit(f"getelementptr i8, ptr {made}, i64 {ITEMS}")
+            )
             for k, q in enumerate(parts):
                 self.lines.append(f"store ptr {q}, ptr {self.emit(f'getelementptr ptr, ptr {items}, i64 {k}')}")
             return made
@@ -263,7 +287,16 @@ class Entry:
         made: dict[int, str] = {}
         slots: list[str] = []
         for k, b in enumerate(results):
-            if b.shape == () or all(p != ("buffer", k) for p in places):
+            if k in program.reused:
+                given = self.places[program.reused[k]]
+                writeable = self.emit(f"and i32 {self.field(given, FLAGS, 'i32')}, {WRITEABLE}")
+                self.require(self.emit(f"icmp ne i32 {writeable}, 0"))
+        for k, b in enumerate(results):
+            if k in program.reused:
+                made[k] = self.places[program.reused[k]]
+                self.lines.append(f"call void @Py_IncRef(ptr {made[k]})")
+                slots.append("null")
+            elif b.shape == () or all(p != ("buffer", k) for p in places):
                 slots.append(self.emit(f"alloca [{max(b.bytes, 8)} x i8], align 16"))
             else:
                 made[k] = self.array(b.shape, b.dtype)
@@ -321,7 +354,15 @@ class Entry:
         lines = self._placed(self.lines)
         body = "\n".join(line if line.endswith(":") else f"  {line}" for line in lines)
         head = f"@objects = global [{len(self.objects)} x ptr] zeroinitializer\n@space = internal global ptr null\n"
-        return "\n".join([head, *self.globals, DECLARED, f"define ptr @entry(ptr %self, ptr %args, i64 %n) {{\nentry:\n{body}\n}}", "define ptr @table() {\n  ret ptr @objects\n}\n"])
+        return "\n".join(
+            [
+                head,
+                *self.globals,
+                DECLARED,
+                f"define ptr @entry(ptr %self, ptr %args, i64 %n) {{\nentry:\n{body}\n}}",
+                "define ptr @table() {\n  ret ptr @objects\n}\n",
+            ]
+        )
 
     def _placed(self, lines: list[str]) -> list[str]:
         """The name of the block before `make`, which the phi node needs."""
@@ -346,7 +387,12 @@ class Entry:
 
 
 class _Definition(ctypes.Structure):
-    _fields_ = (("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p))
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
 
 
 def callable_at(address: int, keep: Any) -> Callable[..., Any]:
@@ -356,5 +402,3 @@ def callable_at(address: int, keep: Any) -> Callable[..., Any]:
     new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     owner = (definition, keep)
     return new(ctypes.addressof(definition), owner, None)
-
-

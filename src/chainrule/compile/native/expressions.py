@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 # What every elementwise operation costs, about, in additions. An operation that is not here is not known.
 COST: dict[str, int] = {
-    **dict.fromkeys("add subtract multiply negative positive alias stop_gradient cast square maximum minimum relu".split(), 1),
-    **dict.fromkeys("greater greater_equal less less_equal equal not_equal where abs sign copysign signbit".split(), 1),
-    **dict.fromkeys("logical_and logical_or logical_xor logical_not isnan isinf isfinite indicator fmax fmin".split(), 1),
-    **dict.fromkeys("floor ceil rint trunc heaviside rect leaky_relu tril triu getitem deg2rad rad2deg".split(), 2),
-    **dict.fromkeys("divide reciprocal sqrt floor_divide remainder".split(), 4),
-    **dict.fromkeys("exp log expm1 log1p tanh sigmoid exp2 log2 log10 log_at_least outer".split(), 20),
-    **dict.fromkeys("softplus log_sigmoid logaddexp sin cos tan power cbrt hypot erf erfc".split(), 40),
-    **dict.fromkeys("arcsin arccos arctan sinh cosh arcsinh arccosh arctanh arctan2 gammaln".split(), 40),
+    **dict.fromkeys(["add", "subtract", "multiply", "negative", "positive", "alias", "stop_gradient", "cast", "square", "maximum", "minimum", "relu"], 1),
+    **dict.fromkeys(["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "where", "abs", "sign", "copysign", "signbit"], 1),
+    **dict.fromkeys(["logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "indicator", "fmax", "fmin"], 1),
+    **dict.fromkeys(["floor", "ceil", "rint", "trunc", "heaviside", "rect", "leaky_relu", "tril", "triu", "getitem", "deg2rad", "rad2deg"], 2),
+    **dict.fromkeys(["divide", "reciprocal", "sqrt", "floor_divide", "remainder"], 4),
+    **dict.fromkeys(["exp", "log", "expm1", "log1p", "tanh", "sigmoid", "exp2", "log2", "log10", "log_at_least", "outer"], 20),
+    **dict.fromkeys(["softplus", "log_sigmoid", "logaddexp", "sin", "cos", "tan", "power", "cbrt", "hypot", "erf", "erfc"], 40),
+    **dict.fromkeys(["arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "arctan2", "gammaln"], 40),
 }  # fmt: skip
 COST["outer"] = 1
 MOVED = frozenset({"broadcast_to", "reshape", "transpose", "flip", "windows"})
@@ -60,7 +60,14 @@ class Builder:
 
     def constant(self, value: Any, dtype: str) -> Expr:
         """A number in a dtype."""
-        return self._shared("const", dtype, data=np.dtype(dtype).type(value).item(), key=repr((np.dtype(dtype).type(value).item(), np.signbit(float(value)) if np.dtype(dtype).kind == "f" else 0)))
+        return self._shared(
+            "const",
+            dtype,
+            data=np.dtype(dtype).type(value).item(),
+            key=repr(
+                (np.dtype(dtype).type(value).item(), np.signbit(float(value)) if np.dtype(dtype).kind == "f" else 0)
+            ),
+        )
 
     def load(self, b: Buffer, address: Affine) -> Expr:
         """The entry of a buffer at an address."""
@@ -184,7 +191,12 @@ class Builder:
     def _power(self, n: Node, args: list[Expr], dtype: str) -> Expr:
         base = self.cast(args[0], dtype)
         number = args[1].data if args[1].kind == "const" else None
-        if number is not None and float(number).is_integer() and 1 <= abs(number) <= 8 and dtype.startswith(("float", "int")):
+        if (
+            number is not None
+            and float(number).is_integer()
+            and 1 <= abs(number) <= 8
+            and dtype.startswith(("float", "int"))
+        ):
             if number < 0 and dtype.startswith("int"):
                 return self._shared("power", dtype, (base, self.cast(args[1], dtype)))
             whole, square, k = None, base, int(abs(number))
@@ -212,7 +224,11 @@ class Builder:
             places.append(self.cast(e, "int64"))
         key = (b.number, start, tuple((length, stride) for _, _, length, stride in at))
         return self._shared(
-            "gather", b.dtype.name, tuple(places), (b, start, [(length, stride) for _, _, length, stride in at]), key=key
+            "gather",
+            b.dtype.name,
+            tuple(places),
+            (b, start, [(length, stride) for _, _, length, stride in at]),
+            key=key,
         )
 
 
@@ -249,9 +265,7 @@ class Nest:
             else:
                 shape = w.node.shape if type(w.node) is Node else np.shape(w.node)
                 e = build.cast(build.value(w.node, broadcast(step.index, shape)), w.buffer.dtype.name)
-            at = [
-                (build.cast(build.value(a, i), "int64"), length, stride) for a, i, length, stride in w.at or ()
-            ]
+            at = [(build.cast(build.value(a, i), "int64"), length, stride) for a, i, length, stride in w.at or ()]
             self.results.append((e, w.buffer, w.address, w.mode, at))
         planner.writing = {}
         self.order = build.order
@@ -303,7 +317,23 @@ class Nest:
         """The numbers of the buffers that are read."""
         return {e.data[0].number for e in self.order if e.kind in ("load", "gather")}
 
-    def __len__(self) -> int:
-        return len(self.lengths)
+    def work(self) -> int:
+        """About how many operations the whole nest does."""
+        return math.prod(self.lengths) * sum(COST.get(e.kind, 1) for e in self.order)
+
+    def parallel(self) -> bool:
+        """Whether threads may share the outermost loop: what they all add to must be small, and no address read from arrays."""
+        for _, b, address, mode, at in self.results:
+            if at:
+                return False
+            if not address.coefficient(0) and (mode == "store" or b.bytes > 1 << 14):
+                return False
+            if mode != "store" and address.coefficient(0) and _overlaps(address):
+                return False
+        return bool(self.lengths) and self.lengths[0] > 1
 
 
+def _overlaps(address: Affine) -> bool:
+    """Whether two values of the outermost variable may reach the same place: windows that overlap."""
+    own = abs(address.coefficient(0))
+    return any(abs(c) >= own for v, c in address.terms if v != 0)

@@ -68,7 +68,9 @@ def cast(c: Code, x: Value, have: str, want: str) -> Value:
     if is_float(want):
         return c.emit(f"{'uitofp' if have in ('bool', 'uint8') else 'sitofp'} {a} {x.name} to {b}", b)
     if is_float(have):
-        return c.call(f"llvm.fpto{'u' if want == 'uint8' else 's'}i.sat.{b}.{'f32' if have == 'float32' else 'f64'}", b, x)
+        return c.call(
+            f"llvm.fpto{'u' if want == 'uint8' else 's'}i.sat.{b}.{'f32' if have == 'float32' else 'f64'}", b, x
+        )
     wide, narrow = np.dtype(want).itemsize, 0 if have == "bool" else np.dtype(have).itemsize
     if wide == narrow:
         return x
@@ -94,7 +96,11 @@ def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
     differs = c.emit(f"xor i1 {(m < 0.0).name}, {(b < 0.0).name}", "i1")
     nonzero = c.emit(f"fcmp one {m.type} {m.name}, {c.constant(0.0, m.type).name}", "i1")
     fix = c.emit(f"and i1 {differs.name}, {nonzero.name}", "i1")
-    m = c.select(fix, m + b, c.select(nonzero, m, c.select(m.equals(0.0), c.intrinsic("copysign", c.constant(0.0, m.type), b), m)))
+    m = c.select(
+        fix,
+        m + b,
+        c.select(nonzero, m, c.select(m.equals(0.0), c.intrinsic("copysign", c.constant(0.0, m.type), b), m)),
+    )
     q = c.intrinsic("rint", (a - m) / b)
     return c.select(b.equals(0.0), a / b, q), m
 

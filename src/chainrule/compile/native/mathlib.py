@@ -190,7 +190,9 @@ def exp(c: Code, x: Value) -> Value:
 def expm1(c: Code, x: Value) -> Value:
     """e^x - 1, accurate near 0."""
     low = {"double": -40.0, "float": -20.0}[x.type]
-    within = c.intrinsic("minnum", c.intrinsic("maxnum", x, c.constant(low, x.type)), c.constant(LIMITS[x.type][1], x.type))
+    within = c.intrinsic(
+        "minnum", c.intrinsic("maxnum", x, c.constant(low, x.type)), c.constant(LIMITS[x.type][1], x.type)
+    )
     n, r = _reduced(c, within, 0.55)  # 2 e^r - 1 would lose a bit there
     p = _expm1_series(c, r, 3)
     t = power_of_two(c, n - 1)
@@ -215,7 +217,11 @@ def _log_parts(c: Code, x: Value) -> tuple[Value, Value]:
     tiny = x < float(np.finfo(np.float32 if x.type == "float" else np.float64).tiny)
     scaled = c.select(tiny, x * float(2.0 ** (mantissa + 2)), x)
     bits = c.bits(scaled)
-    root = int(np.float32(math.sqrt(0.5)).view(np.int32)) if x.type == "float" else int(np.float64(math.sqrt(0.5)).view(np.int64))
+    root = (
+        int(np.float32(math.sqrt(0.5)).view(np.int32))
+        if x.type == "float"
+        else int(np.float64(math.sqrt(0.5)).view(np.int64))
+    )
     over = bias + 1
     shifted = c.integer("add", bits, (over << mantissa) - root)
     k = c.integer("lshr", shifted, mantissa)

@@ -35,9 +35,11 @@ class Buffer:
 
     __slots__ = ("data", "dtype", "first", "last", "number", "offset", "role", "shape", "slot")
 
-    def __init__(self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], slot: int = 0, data: Any = None) -> None:
+    def __init__(
+        self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], slot: int = 0, data: Any = None
+    ) -> None:
         self.role, self.shape, self.slot, self.data = role, shape, slot, data
-        self.dtype = dtype.newbyteorder("=")
+        self.dtype = np.dtype(dtype.name)  # in native byte order
         self.number = self.offset = 0
         self.first, self.last = 1 << 60, -1
 
@@ -219,20 +221,17 @@ class Planner:
             self.level[n] = self.level[n.inputs[0]]
         else:
             self.level[n] = ready + 1
-            for i in self._read_whole(n):
-                self._need_view(i, kinds)
-                if kind == "write" and kinds.get(i) == "fused" and i in self.needed:
-                    pass
+            for i in n.parents if kind == "opaque" else ():
+                if n.op.name in ("scan", "while_loop") and kinds.get(i) == "fused":
+                    self.needed.add(i)
+                else:
+                    self._need_view(i, kinds)
 
     def _gathered(self, n: Node) -> list[Node]:
         """Inputs that are read at places which arrays give."""
         if n.op.name == "getitem" and len(n.inputs) > 1 and type(n.inputs[0]) is Node:
             return [n.inputs[0]]
         return []
-
-    def _read_whole(self, n: Node) -> list[Any]:
-        """Inputs of a node that no loop reads entry by entry."""
-        return [i for i in n.inputs if type(i) is Node] if n.op.name in OPAQUE else []
 
     def _need_view(self, i: Node, kinds: dict[Node, str]) -> None:
         """Make sure that a value is in memory, perhaps as a view of another."""
@@ -444,9 +443,7 @@ class Planner:
 
         def place(ix: Index) -> Affine:
             inner, outer = ix[lead : lead + d], ix[lead + d :]
-            space = tuple(
-                o * s + i * e for o, s, i, e in zip(outer, p["stride"], inner, p["dilation"], strict=True)
-            )
+            space = tuple(o * s + i * e for o, s, i, e in zip(outer, p["stride"], inner, p["dilation"], strict=True))
             return offset((*ix[:lead], *space), strides_of(n.shape))
 
         self._part(plan, x, x.shape, b, place, "add")
@@ -501,9 +498,8 @@ class Planner:
     def _whole(self, i: Any) -> Buffer:
         """A value as a contiguous buffer."""
         v = self.view(i)
-        if v.start or v.shape != v.buffer.shape or v.strides != strides_of(v.shape):
-            if v.start == 0 and v.strides == strides_of(v.shape) and count(v.shape) == count(v.buffer.shape):
-                return v.buffer
+        steps = [(s, w) for n, s, w in zip(v.shape, v.strides, strides_of(v.shape), strict=True) if n != 1]
+        if v.start or count(v.shape) != count(v.buffer.shape) or any(s != w for s, w in steps):
             raise Unsupported("a loop over a view")
         return v.buffer
 
@@ -578,7 +574,8 @@ def _example(template: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Any, ...
 
     rest = iter(arrays)
     return tuple(
-        np.zeros(np.shape(a) if type(a := next(rest)) is not Node else a.shape, int) if k is HERE else k for k in template
+        np.zeros(np.shape(a) if type(a := next(rest)) is not Node else a.shape, int) if k is HERE else k
+        for k in template
     )
 
 
@@ -600,8 +597,8 @@ def gathered(
     used = sum(1 for p in parts if p is not None and p is not Ellipsis)
     fill = [slice(None)] * (len(given) - used)
     if Ellipsis in parts:
-        at = parts.index(Ellipsis)
-        parts[at : at + 1] = fill
+        k = parts.index(Ellipsis)
+        parts[k : k + 1] = fill
     else:
         parts += fill
     fancy = [k for k, p in enumerate(parts) if p is HERE or isinstance(p, (int, np.integer))]
@@ -654,7 +651,10 @@ def product(a: View, b: View, c: Buffer, shape: tuple[int, ...]) -> ProductStep:
     csh = list(shape)
     if len(ash) == 1:
         ash, ast = [1, *ash], [0, *ast]
-        csh, cst = [*csh[:-1], 1, csh[-1]] if len(bsh) > 1 else [*csh, 1], [*cst[:-1], 0, cst[-1]] if len(bsh) > 1 else [*cst, 0]
+        csh, cst = (
+            [*csh[:-1], 1, csh[-1]] if len(bsh) > 1 else [*csh, 1],
+            [*cst[:-1], 0, cst[-1]] if len(bsh) > 1 else [*cst, 0],
+        )
     if len(bsh) == 1:
         bsh, bst = [*bsh, 1], [*bst, 0]
         csh, cst = [*csh, 1], [*cst, 0]

@@ -25,6 +25,7 @@ from .plan import (
 )
 
 BLOCK = 4096  # entries that a sum adds up before it starts anew, for accuracy
+PARALLEL = 4_000_000  # operations from which on a loop is shared among threads
 TINY = 3000  # multiplications below which a product is written out as loops
 
 
@@ -122,7 +123,8 @@ class Function:
 class Module:
     """The text of a whole program."""
 
-    def __init__(self, planner: Planner, plan: Plan, wide: bool | None) -> None:
+    def __init__(self, planner: Planner, plan: Plan, wide: bool | None, threads: int = 1) -> None:
+        self.threads = threads
         self.planner, self.plan, self.wide = planner, plan, wide
         self.declared: dict[str, str] = {}
         self.functions: list[str] = []
@@ -173,21 +175,24 @@ class Module:
     def copy(self, f: Function, target: str, source: str, size: int) -> None:
         """Bytes from one place to another."""
         if size:
-            self.declared["memcpy"] = "declare void @llvm.memcpy.p0.p0.i64(ptr noalias writeonly, ptr noalias readonly, i64, i1)"
+            self.declared["memcpy"] = (
+                "declare void @llvm.memcpy.p0.p0.i64(ptr noalias writeonly, ptr noalias readonly, i64, i1)"
+            )
             f.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)")
 
-    def fill(self, f: Function, s: FillStep) -> None:
+    def fill(self, f: Function, s: FillStep, pointer: str = "") -> None:
         """One number everywhere."""
         n = count(s.buffer.shape)
+        pointer = pointer or f"%p{s.buffer.number}"
         if not n:
             return
         if s.value == 0:
             self.declared["memset"] = "declare void @llvm.memset.p0.i64(ptr writeonly, i8, i64, i1)"
-            f.line(f"call void @llvm.memset.p0.i64(ptr %p{s.buffer.number}, i8 0, i64 {s.buffer.bytes}, i1 false)")
+            f.line(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {s.buffer.bytes}, i1 false)")
             return
         i, head, leave, _ = f.loop("0", str(n))
         type = MEMORY[s.buffer.dtype.name]
-        place = f.address(f"%p{s.buffer.number}", i, type)
+        place = f.address(pointer, i, type)
         f.line(f"store {type} {literal(s.value, s.buffer.dtype.name)}, ptr {place}")
         f.end_loop(i, head, leave, str(n))
 
@@ -205,7 +210,12 @@ class Module:
         parameters = ", ".join(
             f"ptr noalias {'' if b.number in written else 'readonly '}%a{k}" for k, b in enumerate(buffers)
         )
-        g = Function(self, "NAME", f"{parameters}{', ' if parameters else ''}ptr %bad, i64 %lo, i64 %hi", attributes=" noinline nounwind")
+        g = Function(
+            self,
+            "NAME",
+            f"{parameters}{', ' if parameters else ''}ptr %bad, i64 %lo, i64 %hi",
+            attributes=" noinline nounwind",
+        )
         g.head = g.head.replace("define void", "define internal void")
         self.body(g, nest, local)
         text = g.done()
@@ -213,8 +223,80 @@ class Module:
         if name is None:
             name = self.known[text] = f"loop{len(self.known)}"
             self.functions.append(text.replace("@NAME(", f"@{name}(", 1))
-        given = ", ".join([*(f"ptr %p{b.number}" for b in buffers), "ptr %bad", "i64 0", f"i64 {nest.lengths[0] if nest.lengths else 1}"])
-        f.line(f"call void @{name}({given})")
+        pointers = [f"%p{b.number}" for b in buffers]
+        length = nest.lengths[0] if nest.lengths else 1
+        if self.threads > 1 and nest.parallel() and nest.work() > PARALLEL:
+            self.parallel(f, name, nest, buffers, pointers, length)
+        else:
+            given = ", ".join([*(f"ptr {p}" for p in pointers), "ptr %bad", "i64 0", f"i64 {length}"])
+            f.line(f"call void @{name}({given})")
+
+    def parallel(
+        self, f: Function, name: str, nest: Nest, buffers: list[Buffer], pointers: list[str], length: int
+    ) -> None:
+        """Share the outermost loop among threads; sums that all of them add to get a copy each, added up in order."""
+        self.declared["pthread_create"] = "declare i32 @pthread_create(ptr, ptr, ptr, ptr)"
+        self.declared["pthread_join"] = "declare i32 @pthread_join(i64, ptr)"
+        task = f"task_{name}_{len(buffers)}"
+        if task not in self.known:
+            self.known[task] = task
+            g = Function(self, task, "ptr %box", "ptr")
+            values: list[str] = []
+            for k in range(len(buffers) + 3):
+                type = "ptr" if k <= len(buffers) else "i64"
+                values.append(f"{type} {g.integer(f'load {type}, ptr ' + g.address('%box', str(k), type))}")
+            g.line(f"call void @{name}({', '.join(values)})")
+            self.functions.append(g.done("ret ptr null").replace("define ptr", "define internal ptr"))
+        shared = {b.number: (b, mode) for _, b, a, mode, _ in nest.results if mode != "store" and not a.coefficient(0)}
+        t = self.threads
+        bounds = [length * k // t for k in range(t + 1)]
+        handles = self.alloca(f, f"[{t} x i64]")
+        own: list[dict[int, str]] = []
+        boxes: list[str] = []
+        for k in range(t):
+            mine: dict[int, str] = {}
+            for number, (b, mode) in shared.items():
+                if k:  # the first works on the result itself
+                    mine[number] = self.alloca(f, f"[{max(b.bytes, 8)} x i8], align 64")
+                    self.fill(f, FillStep(b, _identity(mode, b.dtype)), mine[number])
+            own.append(mine)
+            box = self.alloca(f, f"[{len(buffers) + 3} x i64]")
+            boxes.append(box)
+            for j, (b, p) in enumerate(zip(buffers, pointers, strict=True)):
+                f.line(f"store ptr {mine.get(b.number, p)}, ptr {f.address(box, str(j), 'ptr')}")
+            f.line(f"store ptr %bad, ptr {f.address(box, str(len(buffers)), 'ptr')}")
+            for j, bound in enumerate((bounds[k], bounds[k + 1])):
+                f.line(f"store i64 {bound}, ptr {f.address(box, str(len(buffers) + 1 + j), 'i64')}")
+        started: list[str] = []
+        for k in range(1, t):
+            at = f.address(handles, str(k), "i64")
+            started.append(f.integer(f"call i32 @pthread_create(ptr {at}, ptr null, ptr @{task}, ptr {boxes[k]})"))
+        f.integer(f"call ptr @{task}(ptr {boxes[0]})")
+        for k in range(1, t):  # a thread that could not be made is done here
+            ran, other, after = f.label("r"), f.label("o"), f.label("d")
+            good = f.integer(f"icmp eq i32 {started[k - 1]}, 0")
+            f.line(f"br i1 {good}, label %{ran}, label %{other}")
+            f.start(ran)
+            handle = f.integer(f"load i64, ptr {f.address(handles, str(k), 'i64')}")
+            f.integer(f"call i32 @pthread_join(i64 {handle}, ptr null)")
+            f.line(f"br label %{after}")
+            f.start(other)
+            f.integer(f"call ptr @{task}(ptr {boxes[k]})")
+            f.line(f"br label %{after}")
+            f.start(after)
+            for number, (b, mode) in shared.items():
+                n = str(count(b.shape))
+                i, head, leave, _ = f.loop("0", n)
+                dtype = b.dtype.name
+                total = combine(f.c, mode, dtype, f.load(f"%p{number}", i, dtype), f.load(own[k][number], i, dtype))
+                f.store(total, f"%p{number}", i, dtype)
+                f.end_loop(i, head, leave, n)
+
+    def alloca(self, f: Function, what: str) -> str:
+        """Memory on the stack, taken once at the start of `run`, also where the use is in a loop."""
+        name = f.c.fresh()
+        f.c.lines.insert(1, f"{name} = alloca {what}")
+        return name
 
     def body(self, g: Function, nest: Nest, local: dict[int, str]) -> None:
         """The loops of a nest."""
@@ -238,7 +320,9 @@ class Module:
         low, high = ("%lo", "%hi") if depth == 1 else ("0", str(nest.lengths[-1]))
         inner = depth - 1
         held = [
-            k for k, (_, _, a, mode, at) in enumerate(nest.results) if mode != "store" and not at and not a.coefficient(inner)
+            k
+            for k, (_, _, a, mode, at) in enumerate(nest.results)
+            if mode != "store" and not at and not a.coefficient(inner)
         ]
         blocked = bool(held) and nest.lengths[-1] > BLOCK
         if blocked:
@@ -261,7 +345,9 @@ class Module:
             _, buffer, _, mode, _ = nest.results[k]
             dtype = buffer.dtype.name
             name = g.c.fresh()
-            g.line(f"{name} = phi {TYPES[dtype]} [ {literal(_identity(mode, buffer.dtype), dtype)}, %{before} ], [ {name}n, %{head}b ]")
+            g.line(
+                f"{name} = phi {TYPES[dtype]} [ {literal(_identity(mode, buffer.dtype), dtype)}, %{before} ], [ {name}n, %{head}b ]"
+            )
             held_names[k] = Value(g.c, name, TYPES[dtype])
         after = self._entry(g, nest, local, [*variables, i], held_names)
         g.line(f"br label %{head}b")
@@ -278,7 +364,9 @@ class Module:
             _, buffer, a, mode, _ = nest.results[k]
             dtype, pointer = buffer.dtype.name, local[buffer.number]
             at = g.affine(a, [*variables, "0"])
-            total = combine(g.c, mode, dtype, g.load(pointer, at, dtype), Value(g.c, f"{held_names[k].name}n", TYPES[dtype]))
+            total = combine(
+                g.c, mode, dtype, g.load(pointer, at, dtype), Value(g.c, f"{held_names[k].name}n", TYPES[dtype])
+            )
             g.store(total, pointer, at, dtype)
         if blocked:
             g.end_loop(b, bhead, bleave, outer_high)  # pyright: ignore[reportPossiblyUnboundVariable]
@@ -382,7 +470,12 @@ class Module:
         type = MEMORY[dtype]
         if dtype == "bool":
             raise Unsupported("a product of booleans")
-        g = Function(self, "NAME", "ptr noalias readonly %a, ptr noalias readonly %b, ptr noalias %c", attributes=" noinline nounwind")
+        g = Function(
+            self,
+            "NAME",
+            "ptr noalias readonly %a, ptr noalias readonly %b, ptr noalias %c",
+            attributes=" noinline nounwind",
+        )
         g.head = g.head.replace("define void", "define internal void")
         zero = literal(0, dtype)
         if k == 0:
@@ -398,10 +491,7 @@ class Module:
         y = g.load("%b", g.affine(Affine(0, ((0, b[1][0]), (1, b[1][1]))), [t, j]), dtype)
         place = g.affine(Affine(0, ((0, c[1][0]), (1, c[1][1]))), [i, j])
         old = g.load("%c", place, dtype)
-        if dtype.startswith("float"):
-            new = g.c.fma(x, y, old)
-        else:
-            new = g.c.integer("add", g.c.integer("mul", x, y), old)
+        new = g.c.fma(x, y, old) if dtype.startswith("float") else g.c.integer("add", g.c.integer("mul", x, y), old)
         g.store(new, "%c", place, dtype)
         g.end_loop(j, jhead, jleave, str(n))
         g.end_loop(t, thead, tleave, str(k))
@@ -429,14 +519,20 @@ class Module:
             return None
 
         if n == 1 or m == 1:  # a matrix and a vector
-            (mp, ms), (vp, vs), rows, cs = ((a, (b[0], b[1][0]), m, c[1][0]) if n == 1 else ((b[0], (b[1][1], b[1][0])), (a[0], a[1][1]), n, c[1][1]))
+            (mp, ms), (vp, vs), rows, cs = (
+                (a, (b[0], b[1][0]), m, c[1][0])
+                if n == 1
+                else ((b[0], (b[1][1], b[1][0])), (a[0], a[1][1]), n, c[1][1])
+            )
             found = layout(ms, rows, k)
             if found is None or vs <= 0 or (cs <= 0 and rows > 1):
                 return self.small(f, sizes, a, b, c, dtype)
             name = f"chainrule_{letter}gemv"
             self.symbols.add(f"{letter}gemv")
             r, q = (rows, k) if found[0] == 111 else (k, rows)
-            self.declared[name] = f"declare void @{name}(i32, i32, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
+            self.declared[name] = (
+                f"declare void @{name}(i32, i32, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
+            )
             f.line(
                 f"call void @{name}(i32 101, i32 {found[0]}, {integer} {r}, {integer} {q}, {type} {one}, ptr {mp}, {integer} {found[1]}, "
                 f"ptr {vp}, {integer} {vs}, {type} {zero}, ptr {c[0]}, {integer} {max(cs, 1)})"
@@ -445,8 +541,8 @@ class Module:
         if c[1][1] != 1:  # C is stored by columns: C^T = B^T A^T
             if c[1][0] != 1:
                 return self.small(f, sizes, a, b, c, dtype)
-            turned = [(x[0], (x[1][1], x[1][0])) for x in (b, a, c)]
-            return self.blas(f, (n, k, m), *turned, dtype)
+            bt, at, ct = ((x[0], (x[1][1], x[1][0])) for x in (b, a, c))
+            return self.blas(f, (n, k, m), bt, at, ct, dtype)
         left, right = layout(a[1], m, k), layout(b[1], k, n)
         if left is None or right is None or c[1][0] < n:
             return self.small(f, sizes, a, b, c, dtype)
@@ -499,5 +595,3 @@ class Module:
         else:
             f.line(f"br label %{head}")
             f.start(leave)
-
-

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ShapeError
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
-from .engine import blas, compiled, llvm, lock
+from .engine import blas, compiled, llvm, lock, threads
 from .entry import Entry, callable_at, numpy_functions
 from .index import count
 from .plan import Buffer, CopyStep, Plan, Planner, ScanStep, Unsupported
@@ -67,7 +67,7 @@ def laid_out(plan: Plan, planner: Planner) -> int:
 class NativeProgram:
     """A compiled graph: takes values in the order of the graph's inputs, and gives its outputs."""
 
-    def __init__(self, graph: Graph, entry: Entry | None = None) -> None:
+    def __init__(self, graph: Graph, entry: Entry | None = None, donated: Sequence[int] = ()) -> None:
         self.graph = graph
         pool: list[Buffer] = []
         inputs: list[Buffer] = []
@@ -81,12 +81,15 @@ class NativeProgram:
         self.planner = planner
         self.plan = planner.plan()
         self._own_outputs()
+        self.reused = self._reuse(donated)
         self.workspace = laid_out(self.plan, planner)
         constants = [b for b in pool if b.role == "constant"]
-        self.slots = {b.number: k for k, b in enumerate([*inputs, *self.results, *constants])}
+        placed = [*inputs, *(None if k in self.reused else b for k, b in enumerate(self.results)), *constants]
+        self.slots = {b.number: k for k, b in enumerate(placed) if b is not None}
+        size = len(placed)
         found = blas()
-        module = Module(planner, self.plan, None if found is None else found.wide)
-        text = module.text(self.slots, len(self.slots))
+        module = Module(planner, self.plan, None if found is None else found.wide, threads())
+        text = module.text(self.slots, size)
         self.module, self.text = module, text
         addresses = {} if found is None else found.addresses
         symbols = {f"chainrule_{k}": v for k, v in addresses.items()}
@@ -109,7 +112,9 @@ class NativeProgram:
         self.spare: list[Any] = []
         if entry is not None:
             table = ctypes.CFUNCTYPE(ctypes.c_void_p)(self.engine.get_function_address("table"))()
-            ctypes.memmove(table, (ctypes.c_void_p * len(entry.objects))(*map(id, entry.objects)), 8 * len(entry.objects))
+            ctypes.memmove(
+                table, (ctypes.c_void_p * len(entry.objects))(*map(id, entry.objects)), 8 * len(entry.objects)
+            )
             self.entry = callable_at(self.engine.get_function_address("entry"), (self.engine, entry.objects))
 
     def work(self) -> int:
@@ -137,21 +142,97 @@ class NativeProgram:
             self.given.append(("buffer", len(self.results)))
             self.results.append(b)
 
+    def _reuse(self, donated: Sequence[int]) -> dict[int, int]:
+        """Results that are written into the memory of a donated input, by number: the input's position."""
+        steps = self.plan.steps
+        uses = [{b.number for b in touched(s, self.planner)} for s in steps]
+        found: dict[int, int] = {}
+        free = list(donated)
+        for k, out in enumerate(self.results):
+            at = [j for j, u in enumerate(uses) if out.number in u]
+            for i in free:
+                given = self.plan.inputs[i]
+                last = max((j for j, u in enumerate(uses) if given.number in u), default=-1)
+                if given.shape != out.shape or given.dtype != out.dtype or not at or not out.shape or last > at[0]:
+                    continue
+                if last == at[0] and not _in_place(steps[last], self.planner, given, out):
+                    continue
+                for s in steps:
+                    _renamed(s, out, given)
+                for n, home in self.planner.home.items():
+                    if home is out:
+                        self.planner.home[n] = given
+                self.results[k] = given
+                found[k] = i
+                free.remove(i)
+                break
+        return found
+
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         """Run on plain values."""
         arrays = [_contiguous(v, d) for v, d in zip(values, self.dtypes, strict=True)]
-        outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes]
+        for i in self.reused.values():
+            if not arrays[i].flags.writeable:
+                arrays[i] = arrays[i].copy()
+        outputs = [
+            arrays[self.reused[k]] if k in self.reused else np.empty(shape, dtype)
+            for k, (shape, dtype) in enumerate(self.shapes)
+        ]
         try:
             space = self.spare.pop()
         except IndexError:
             space = np.empty(self.workspace + ALIGN, np.uint8)
         start = space.ctypes.data
-        pointers = [*(a.ctypes.data for a in arrays), *(o.ctypes.data for o in outputs), *self.fixed, start + -start % ALIGN]
+        pointers = [
+            *(a.ctypes.data for a in arrays),
+            *(o.ctypes.data for o in outputs),
+            *self.fixed,
+            start + -start % ALIGN,
+        ]
         bad = self.function((ctypes.c_void_p * len(pointers))(*pointers))
         self.spare.append(space)
         if bad:
-            raise ShapeError("an index is out of range of the axis that it reads", "check the index arrays that were passed")
-        return [o if kind == "constant" else outputs[o][()] if not outputs[o].ndim else outputs[o] for kind, o in self.given]
+            raise ShapeError(
+                "an index is out of range of the axis that it reads", "check the index arrays that were passed"
+            )
+        return [
+            o if kind == "constant" else outputs[o][()] if not outputs[o].ndim else outputs[o] for kind, o in self.given
+        ]
+
+
+def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
+    """Whether a loop may write a result over an input: every entry of it is read where it is written, and nowhere else."""
+    if not isinstance(step, LoopStep):
+        return False
+    from .expressions import Nest
+
+    nest = Nest(planner, step)
+    written = [a for _, b, a, mode, at in nest.results if b is out and mode == "store" and not at]
+    read = [e.data[1] for e in nest.order if e.kind in ("load", "gather") and e.data[0] is given]
+    return (
+        len(written) == 1
+        and all(a == written[0] for a in read)
+        and all(e.kind != "gather" or e.data[0] is not given for e in nest.order)
+    )
+
+
+def _renamed(step: Any, old: Buffer, new: Buffer) -> None:
+    """Put one buffer in the place of another in what a step writes."""
+    if isinstance(step, LoopStep):
+        for w in step.writes:
+            if w.buffer is old:
+                w.buffer = new
+    elif isinstance(step, ProductStep):
+        if step.c.buffer is old:
+            step.c.buffer = new
+    elif isinstance(step, CopyStep):
+        step.target = new if step.target is old else step.target
+        step.source = new if step.source is old else step.source
+    elif isinstance(step, ScanStep):
+        for pairs in (step.carry, step.rows, step.stacked):
+            pairs[:] = [(new if a is old else a, new if b is old else b) for a, b in pairs]
+    elif step.buffer is old:
+        step.buffer = new
 
 
 def _work(step: Any) -> int:
@@ -169,13 +250,13 @@ def _contiguous(v: Any, dtype: np.dtype[Any]) -> Any:
     return a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C")
 
 
-def native(graph: Graph, entry: Entry | None = None) -> NativeProgram | None:
+def native(graph: Graph, entry: Entry | None = None, donated: Sequence[int] = ()) -> NativeProgram | None:
     """The graph as native code, with an entry for Python; None where it holds something that only NumPy does."""
 
     if llvm() is None or not graph.nodes or os.environ.get("CHAINRULE_NATIVE") == "0":
         return None
     try:
-        return NativeProgram(graph, entry)
+        return NativeProgram(graph, entry, donated)
     except Unsupported as why:
         NATIVE_REFUSED.append(str(why))
         return None

@@ -1,0 +1,80 @@
+"""Values that are not computed until somebody asks: while tracing for `jit`, large arrays and loops are known by shape only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .node import Spec
+from .op import Op
+
+LARGE = 50_000  # entries from which on a value is not computed while tracing
+SHAPES: dict[
+    str, Callable[..., Any]
+] = {}  # by the name of an operation: a function of (op, specs, params) giving a Spec or Bundle
+
+
+class Deferred:
+    """A value described by shape and dtype; `settled` computes it."""
+
+    __slots__ = ("dtype", "known", "shape", "source")
+
+    def __init__(self, spec: Spec, source: Callable[[], Any]) -> None:
+        self.shape, self.dtype, self.source, self.known = spec.shape, spec.dtype, source, None
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return math.prod(self.shape)
+
+    def settle(self) -> Any:
+        """The value itself."""
+        if self.known is None:
+            self.known = self.source()
+        return self.known
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.asarray(self.settle(), dtype)
+
+
+def settled(x: Any) -> Any:
+    """A value, computed if it was deferred."""
+    return x.settle() if type(x) is Deferred else x
+
+
+def deferred(op: Op, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
+    """The value of an operation, not computed where it is large and its shape is known."""
+    lazy = op.name in ("scan", "while_loop", "switch") or any(
+        type(v) is Deferred or (isinstance(v, np.ndarray) and v.size > LARGE) for v in values
+    )
+    rule = SHAPES.get(op.name) or (SHAPES["elementwise"] if hasattr(op, "partials") else None)
+    if lazy and rule is not None:
+        found = rule(op, values, params)
+        if found is not None:
+            given = tuple(values)
+
+            def compute() -> Any:
+                return op.value(*map(settled, given), **params)
+
+            if isinstance(found, Spec):
+                return Deferred(found, compute)
+            whole: list[Any] = []
+
+            def one(k: int) -> Callable[[], Any]:
+                def part() -> Any:
+                    if not whole:
+                        whole.append(compute())
+                    return whole[0][k]
+
+                return part
+
+            return type(found)(Deferred(Spec.of(s), one(k)) for k, s in enumerate(found))
+    return op.value(*map(settled, values), **params)
