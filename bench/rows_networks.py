@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from rows import row, torch_two_threads
 
@@ -12,7 +14,7 @@ def figure_data():
     sizes = [10, 40, 40, 5]
     weights = [
         ((rng.standard_normal((b, a)) * np.sqrt(2 / a)).astype("f4"), np.zeros(b, "f4"))
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        for a, b in itertools.pairwise(sizes)
     ]
     return x, y, weights
 
@@ -127,7 +129,7 @@ def digits_epoch():
     sizes = [64, 128, 64, 10]
     weights = [
         ((rng.standard_normal((b, a)) * np.sqrt(2 / a)).astype("f4"), np.zeros(b, "f4"))
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        for a, b in itertools.pairwise(sizes)
     ]
 
     def ours():

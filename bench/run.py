@@ -19,9 +19,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import rows_native
+import rows_networks
 from checkpointing import table as checkpointing
 from rows import ROWS
 
+REGISTERED = rows_native, rows_networks  # importing them has added their rows
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 MODULES = {"jax jit": "jax", "torch eager": "torch", "autograd": "autograd"}
 
@@ -122,10 +125,13 @@ print(statistics.median(times))
 """
 
 
-def table(title: str, times: dict[str, float], unit: float) -> list[str]:
+def table(title: str, times: dict[str, float], unit: float, first: dict[str, float] | None = None) -> list[str]:
+    """The medians, best first; the first call, which traces and compiles, apart."""
     ours = next(v for k, v in times.items() if k.startswith("chainrule"))
-    lines = [f"## {title}", "", "| | median | relative to chainrule |", "|---|---|---|"]
-    lines += [f"| {k} | {v * unit:.4g} | {v / ours:.2f} |" for k, v in sorted(times.items(), key=lambda kv: kv[1])]
+    head = "| | median | relative to chainrule |" + (" first call (s) |" if first else "")
+    lines = [f"## {title}", "", head, "|---|---|---|" + ("---|" if first else "")]
+    for k, v in sorted(times.items(), key=lambda kv: kv[1]):
+        lines.append(f"| {k} | {v * unit:.4g} | {v / ours:.2f} |" + (f" {first[k]:.3f} |" if first else ""))
     return [*lines, ""]
 
 
@@ -133,8 +139,9 @@ def main(names: list[str]) -> None:
     lines: list[str] = []
     for name in names or ROWS:
         title = ROWS[name][0]
-        lines += table(title, compare(name), 1e6 if "(us)" in title else 1)
-        print("\n".join(lines[-9:]), flush=True)
+        before = len(lines)
+        lines += table(title, compare(name), 1e6 if "(us)" in title else 1, FIRST[name])
+        print("\n".join(lines[before:]), flush=True)
     if names:
         return
     lines += checkpointing()
@@ -143,6 +150,8 @@ def main(names: list[str]) -> None:
         "## Sizes",
         "",
         f"- memory for each node of a scalar graph: {float(child('-c', MEMORY)):.0f} bytes",
+        "- peak memory of training 784-512-512-10, batch 128, 30 steps, beyond the imports: "
+        + ", ".join(f"{k} {float(child('-c', rows_networks.MEMORY, k)):.0f} MB" for k in ("chainrule", "torch")),
         f"- a chain of 1,000,000 nodes, built and differentiated: {float(child('-c', MILLION)):.1f} s",
         f"- `explain` of D4d with its program, table and drawing, after the first call: {float(child('-c', EXPLAIN)) * 1e3:.0f} ms",
         "",

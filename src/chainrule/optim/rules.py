@@ -15,6 +15,27 @@ State = dict[str, Any]
 Rule = Callable[[Any, Any, State, dict[str, Any]], tuple[Any, State]]
 
 
+def started(p: Any, h: dict[str, Any]) -> State:
+    """The state before the first step as zeros, for rules to which that is the same as none; otherwise nothing.
+
+    A compiled step then has the same arguments from the first call on.
+    """
+    zero = np.zeros_like(p)
+    if "betas" in h:
+        names = ["exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if h["amsgrad"] else [])]
+        return {"step": 0, **{n: zero.copy() for n in names}}
+    if "alpha" in h:
+        names = [
+            "square_avg",
+            *(["grad_avg"] if h["centered"] else []),
+            *(["momentum_buffer"] if h["momentum"] else []),
+        ]
+        return {n: zero.copy() for n in names}
+    if h.get("momentum") and not h["dampening"]:
+        return {"momentum_buffer": zero}
+    return {}
+
+
 def _decayed(p: Any, g: Any, h: dict[str, Any]) -> Any:
     """The gradient with that of the weight penalty, of the sign that is asked for."""
     g = -g if h.get("maximize") else g

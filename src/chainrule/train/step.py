@@ -12,6 +12,7 @@ from ..diff.transforms import value_and_grad
 from ..errors import InputError
 from ..nn.module import Module, arrays_of, stateful_call
 from ..optim.optimizers import Optimizer, updated
+from ..optim.rules import started
 
 SCHEDULED = ("lr", "momentum", "betas")  # settings that schedules change; the others are compiled in
 
@@ -51,7 +52,11 @@ class Step:
         self.rest = {**{k: v for k, v in trained.items() if k not in self.group}, **rest}
         by_name = dict(self.model.named_parameters())
         moments = {k: self.optimizer.state.get(id(by_name[k]), {}) for k in self.params}
-        self.moments = {k: {n: np.array(v) if np.shape(v) else v for n, v in s.items()} for k, s in moments.items()}
+        self.moments = {
+            k: {n: np.array(v) if np.shape(v) else v for n, v in s.items()}
+            or started(self.params[k], self.optimizer.param_groups[self.group[k]])
+            for k, s in moments.items()
+        }
 
     def write_back(self) -> None:
         """Give the state to the model and the optimizer."""

@@ -6,7 +6,6 @@ import ctypes
 import functools
 import hashlib
 import os
-import platform
 import tempfile
 import threading
 from pathlib import Path
@@ -94,7 +93,7 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
     """An execution engine that holds the functions of an LLVM module."""
     binding = llvm()
     cpu, features = machine()
-    key = hashlib.sha256("\n".join([binding.llvm_version_info.__repr__(), cpu, features, text]).encode()).hexdigest()
+    key = hashlib.sha256("\n".join([repr(binding.llvm_version_info), cpu, features, "jitdefault", text]).encode()).hexdigest()
     with lock:
         for name, address in symbols.items():
             binding.add_symbol(name, address)
@@ -104,7 +103,7 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
             features=features,
             opt=3,
             reloc="pic",
-            codemodel="small" if platform.machine() == "x86_64" else "default",
+            codemodel="jitdefault",
         )
         cache = Cache(key)
         found = cache.read()

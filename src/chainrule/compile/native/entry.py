@@ -286,7 +286,7 @@ class Entry:
         places = [program.given[k] for k in range(outputs)]
         made: dict[int, str] = {}
         slots: list[str] = []
-        for k, b in enumerate(results):
+        for k in range(len(results)):
             if k in program.reused:
                 given = self.places[program.reused[k]]
                 writeable = self.emit(f"and i32 {self.field(given, FLAGS, 'i32')}, {WRITEABLE}")
