@@ -151,3 +151,13 @@ def test_drawn_numbers_are_drawn_at_every_call():
     assert np.any(a != b)
     cr.manual_seed(1)
     np.testing.assert_array_equal(f(x), a)
+
+
+def test_masks_are_looked_at():
+    f = cr.jit(lambda x: (np.mean(x[x > 0]), x[x > 1]))
+    for x in (np.array([1.0, -1, 3]), np.array([2.0, 4, -1]), np.array([2.0, 4, 6])):
+        want = np.mean(x[x > 0]), x[x > 1]
+        for _ in range(2):
+            value, taken = f(x)
+            assert value == want[0]
+            np.testing.assert_array_equal(taken, want[1])

@@ -132,14 +132,22 @@ def explain(
 @app.command(epilog='Example: [cyan]chainrule code "(x + s(y)) / (s(x) + (x + y)^2)"[/]')
 @_clean
 def code(
-    target: Target, at: At = None, wrt: Wrt = None, open: Open = "", shape: Shape = None, output: Output = None
+    target: Target,
+    at: At = None,
+    wrt: Wrt = None,
+    open: Open = "",
+    shape: Shape = None,
+    lang: Annotated[str, typer.Option("--lang", help="python, torch or c.")] = "python",
+    output: Output = None,
 ) -> None:
-    """Print the staged forward and backward program as runnable Python."""
-    text = str(_explanation(target, at, wrt, open, shape).code())
+    """Print the staged forward and backward program: runnable Python, a torch.autograd.Function, or a C file."""
+    text = str(_explanation(target, at, wrt, open, shape).code(lang))
     if output is None and sys.stdout.isatty():
         from rich.syntax import Syntax
 
-        _console().print(Syntax(text.rstrip(), "python", theme="ansi_dark", background_color="default"))
+        _console().print(
+            Syntax(text.rstrip(), "c" if lang == "c" else "python", theme="ansi_dark", background_color="default")
+        )
     else:
         _write(text, output)
 

@@ -46,7 +46,9 @@ class Language:
     Args:
         template: the text of an operation as a template or a function of (arguments, node), or None if it has none.
         number: how a number is written.
-        operators: symbols that differ from Python's.
+        array: how a constant array is written.
+        boxed: whether numbers are objects that `+=` changes for all who hold them.
+        full, zeros, copy: how one writes an array full of a number, one of zeros, and a copy.
     """
 
     def __init__(
@@ -55,8 +57,15 @@ class Language:
         template: Callable[[Op], str | Callable[..., str] | None],
         number: Callable[[Any], Text],
         infix: bool = True,
+        array: Callable[[Any], str] | None = None,
+        full: str = "np.full({0}, {1})",
+        zeros: str = "np.zeros({0})",
+        copy: str = ".copy()",
+        boxed: bool = False,
     ) -> None:
         self.name, self.template, self.number, self.infix = name, template, number, infix
+        self.array, self.full, self.zeros, self.copy = array or array_text, full, zeros, copy
+        self.boxed = boxed
 
 
 def write(node: Any, names: Mapping[Node, str], language: Language, arrays: Callable[[Any], str] | None = None) -> Text:
@@ -79,7 +88,7 @@ def expression(
     if type(node) is not Node:
         if np.ndim(node) == 0:
             return language.number(node)
-        return Text(arrays(node) if arrays is not None else _array(node))
+        return Text(arrays(node) if arrays is not None else language.array(node))
     if node.op.name == "constant":
         return expression(node.value, names, language, arrays)
     args = [write(i, names, language, arrays) for i in node.inputs]
@@ -134,7 +143,8 @@ def python_number(x: Any) -> Text:
     return Text(text, 30 if text.startswith("-") else ATOM)
 
 
-def _array(x: Any) -> str:
+def array_text(x: Any) -> str:
+    """A constant array as NumPy writes it."""
     if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
         return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])})"
     text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")

@@ -14,9 +14,11 @@ from ..errors import InputError, caller
 from ..ir.recording import Handle, state
 from ..trace.calls import name_of, parameters
 from ..trace.tree import TreeDef, flatten, unflatten
+from .handed import BACKENDS, handed
 from .interpreted import interpreted
 from .native.entry import Entry, supported
-from .native.program import native
+from .native.program import NativeProgram, native
+from .native.report import report
 from .tracing import Traced, traced
 
 LIMIT = 16  # branches traced for one set of shapes, before a call falls back to plain Python
@@ -27,6 +29,7 @@ def jit(
     *,
     static_argnums: int | Sequence[int] = (),
     donate: int | Sequence[int] = (),
+    backend: str = "native",
 ) -> Any:
     """`f` compiled: traced once for the shapes and dtypes of its arguments, then run without Python between operations.
 
@@ -38,6 +41,8 @@ def jit(
         f: a function of numbers, arrays or trees of them. Without it, a decorator.
         static_argnums: positions of arguments which are compared by value, and for each value traced anew.
         donate: positions of arguments whose memory may be used for results; they must not be used after the call.
+        backend: "native" (LLVM, where the machine allows it; NumPy otherwise), "numpy", or "jax" or "torch", to which the same
+            graph is handed.
 
     >>> import chainrule as cr, numpy as np
     >>> step = cr.jit(cr.value_and_grad(lambda w: np.sum(w**2)))
@@ -46,8 +51,10 @@ def jit(
     (5.0, array([2., 4.]))
     """
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, donate=donate)
-    return Jitted(f, _positions(static_argnums), _positions(donate))
+        return functools.partial(jit, static_argnums=static_argnums, donate=donate, backend=backend)
+    if backend not in BACKENDS:
+        raise InputError(f"jit: there is no backend {backend!r}", f"choose one of {', '.join(BACKENDS)}")
+    return Jitted(f, _positions(static_argnums), _positions(donate), backend)
 
 
 def _positions(given: int | Sequence[int]) -> tuple[int, ...]:
@@ -57,8 +64,9 @@ def _positions(given: int | Sequence[int]) -> tuple[int, ...]:
 class Jitted:
     """A compiled function; see `jit`."""
 
-    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], donate: tuple[int, ...]) -> None:
+    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], donate: tuple[int, ...], backend: str) -> None:
         functools.update_wrapper(self, f)
+        self.backend = backend
         self.f, self.static, self.donate = f, static, donate
         self.variants: dict[Any, list[tuple[Traced, Callable[..., list[Any]]]]] = {}
         self.fast: list[Callable[..., Any]] = []
@@ -89,15 +97,35 @@ class Jitted:
             return self._plainly(args, kwargs)
         with self.lock:
             t = self._traced(leaves, tree, fixed)
-            program: Any = native(
-                t.graph, self._entry(t, tree, leaves, kwargs), [] if t.guards else self._donated(args)
-            )
-            if getattr(program, "entry", None) is not None:
-                self.fast.insert(0, program.entry)
-            program = program or interpreted(t.graph)
+            program = self._program(t, tree, leaves, args, kwargs)
             variants.append((t, program))
         first, t.drawn = t.drawn, []
         return _delivered(t, program([*leaves, *first]), leaves, self._donated(args))
+
+    def _program(
+        self, t: Traced, tree: TreeDef, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """What runs the traced graph."""
+        if self.backend in ("jax", "torch"):
+            return handed(t.graph, self.backend)
+        if self.backend == "native":
+            made = native(t.graph, self._entry(t, tree, leaves, kwargs), [] if t.guards else self._donated(args))
+            if made is not None:
+                if made.entry is not None:
+                    self.fast.insert(0, made.entry)
+                return made
+        return interpreted(t.graph)
+
+    def schedule(self) -> str:
+        """What became one loop, the memory that every step moves and its operations, for the shapes called last.
+
+        Raises:
+            InputError: nothing has been compiled natively yet.
+        """
+        programs = [p for v in self.variants.values() for _, p in v if isinstance(p, NativeProgram)]
+        if not programs:
+            raise InputError("there is no schedule: nothing has been compiled natively", "call the function first")
+        return report(programs[-1])
 
     def _donated(self, args: tuple[Any, ...]) -> list[int]:
         """The leaves whose memory may be used for results."""

@@ -123,7 +123,8 @@ class Lines:
             rows += self._loop(line, first) if isinstance(line, LoopLine) else self._line(line, first, accumulated)
         for v in self.s.wrt:
             if v not in first:
-                rows.append((f"{self.s.gradient_names[v]} = {zeros(v)}", 0))
+                zero = "0.0" if v.shape == () else self.language.zeros.format(v.shape)
+                rows.append((f"{self.s.gradient_names[v]} = {zero}", 0))
         return rows
 
     def _line(self, line: Line, first: set[Node], accumulated: set[Node]) -> Iterator[Row]:
@@ -148,9 +149,9 @@ class Lines:
         first.add(target)
         shape = target.shape
         if shape != () and np.shape(e.value if type(e) is Node else e) != shape:
-            text = Text(f"np.full({shape}, {text})")
-        elif shape != () and target in accumulated and self._shared(e):
-            text = Text(f"{text.atom}.copy()")
+            text = Text(self.language.full.format(shape, text))
+        elif (shape != () or self.language.boxed) and target in accumulated and self._shared(e):
+            text = Text(f"{text.atom}{self.language.copy}")
         return f"{name} = {text}"
 
     def _loop(self, line: LoopLine, first: set[Node]) -> Iterator[Row]:

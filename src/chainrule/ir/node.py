@@ -26,6 +26,11 @@ class Spec(NamedTuple):
     dtype: np.dtype[Any]
     weak: bool = False
 
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
     @classmethod
     def of(cls, x: Any) -> Spec:
         """The description of a concrete value."""

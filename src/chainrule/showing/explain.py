@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..compile.latex import latex
+from ..compile.native.c99 import c_source
 from ..compile.python import Program, program
+from ..compile.torch_code import torch_program
+from ..compile.tracing import traced
 from ..diff.staged import stage
+from ..diff.transforms import vjp
 from ..errors import InputError
+from ..ir.graph import Graph
 from ..trace.formula import Formula
 from .drawing import Drawing
 from .paths import Paths
@@ -52,9 +58,12 @@ def code(
     *args: Any,
     wrt: Sequence[str] | str | None = None,
     open: Collection[str] | str = (),
+    lang: str = "python",
     **values: Any,
 ) -> Program:
-    """The staged program of a function or a formula: runnable Python; see `explain` for the arguments.
+    """The staged program of a function or a formula; see `explain` for the arguments.
+
+    `lang` is "python", "torch" (a `torch.autograd.Function`) or "c" (a self-contained C99 file with value and gradient).
 
     >>> print(code("x*y + x"))
     def f_grad(x, y):
@@ -68,7 +77,7 @@ def code(
         return f, (dx, dy)
     <BLANKLINE>
     """
-    return Explanation(f, args, values, wrt=wrt, open=open).code()
+    return Explanation(f, args, values, wrt=wrt, open=open).code(lang)
 
 
 def draw(
@@ -123,9 +132,48 @@ class Explanation:
         s = self.staged
         self.gradients = {s.names[v]: _plain(np.broadcast_to(s.gradients[v], v.shape)) for v in s.wrt}
 
-    def code(self) -> Program:
-        """The staged program as runnable Python."""
-        return program(self.staged)
+    def code(self, lang: str = "python") -> Program:
+        """The staged program: runnable Python, a `torch.autograd.Function` (`lang="torch"`), or a C file (`lang="c"`)."""
+        if lang == "python":
+            return program(self.staged)
+        if lang == "torch":
+            return torch_program(self.staged)
+        if lang == "c":
+            return self._c()
+        raise InputError(f"there is no language {lang!r}", "choose python, torch or c", where="")
+
+    def _c(self) -> Program:
+        """The value and the gradients as a C function of pointers."""
+        s = self.staged
+        forward = Graph(s.inputs, [s.output])
+        wanted = [s.inputs.index(v) for v in s.wrt]
+
+        def both(xs: list[Any]) -> Any:
+            def f(*some: Any) -> Any:
+                given = list(xs)
+                for k, x in zip(wanted, some, strict=True):
+                    given[k] = x
+                return forward.replay(given[: len(s.inputs)])[0]
+
+            value, pullback = vjp(f, *(xs[k] for k in wanted))
+            seed = xs[len(s.inputs)] if s.seed is not None else np.ones((), s.output.dtype)[()]
+            return [value, *pullback(seed)]
+
+        inputs = [s.names[v] for v in s.inputs]
+        values = [v.value for v in s.inputs]
+        if s.seed is not None:
+            inputs.append(s.gradient_names[s.output])
+            values.append(np.ones(s.output.shape, s.output.dtype))
+        t = traced(both, both, values)
+        name = re.sub(r"[^0-9a-zA-Z_]", "_", s.name).strip("_") or "f"
+        outputs = [s.names[s.output], *(s.gradient_names[v] for v in s.wrt)]
+        outputs = [o if o not in inputs else f"{o}_" for o in outputs]
+        text = c_source(
+            t.graph, f"{name}_grad", inputs, outputs, f"{name}: its value and its gradient, written by chainrule"
+        )
+        made = Program(text)
+        made.constants, made.functions, made.name = {}, {}, f"{name}_grad"
+        return made
 
     def latex(self) -> str:
         """The forward stages as aligned equations in LaTeX."""

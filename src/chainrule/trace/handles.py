@@ -119,6 +119,13 @@ def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
                 raise TraceError(
                     "an index must be made of integers or booleans", "round and convert it: x[int(i)], or i.astype(int)"
                 )
+            if (
+                kind == "b" and state.observed is not None and not state.level
+            ):  # its shape is its value's: jit looks at it
+                found = np.nonzero(plain(a))
+                parts += [ix.HERE] * len(found)
+                arrays += found
+                continue
             parts.append(ix.HERE)
             arrays.append(a)
     return tuple(parts), arrays

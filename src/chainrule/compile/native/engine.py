@@ -93,7 +93,9 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
     """An execution engine that holds the functions of an LLVM module."""
     binding = llvm()
     cpu, features = machine()
-    key = hashlib.sha256("\n".join([repr(binding.llvm_version_info), cpu, features, "jitdefault", text]).encode()).hexdigest()
+    key = hashlib.sha256(
+        "\n".join([repr(binding.llvm_version_info), cpu, features, "jitdefault", text]).encode()
+    ).hexdigest()
     with lock:
         for name, address in symbols.items():
             binding.add_symbol(name, address)

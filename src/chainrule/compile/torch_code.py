@@ -1,0 +1,73 @@
+"""The staged program as a `torch.autograd.Function`, whose backward reads as if written by hand."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import InputError
+from ..ir.staged import LoopLine, Staged
+from ..ops.loops import Loop
+from .languages import TORCH_HELPERS, TORCH_LANGUAGE
+from .lines import Lines
+from .python import Program
+
+
+def torch_program(staged: Staged) -> Program:
+    """Write a staged program as a class with `forward` and `backward`.
+
+    Raises:
+        InputError: an operation has no form in torch, or the program has loops.
+    """
+    if any(isinstance(n.op, Loop) for n in staged.live_stages) or any(isinstance(x, LoopLine) for x in staged.lines):
+        raise InputError("a program with loops is not written for torch", "use jit(f, backend='torch')", where="")
+    constants: dict[str, object] = {}
+    lines = Lines(staged, constants, TORCH_LANGUAGE)
+    rows, back = lines.forward(), lines.backward()
+    if constants:
+        raise InputError(
+            f"the program needs {len(constants)} large constant arrays, which are not written down",
+            "make them arguments of the function",
+            where="",
+        )
+    output = lines.names[staged.output]
+    width = min(72, max((len(t) for t, _ in (*rows, *back)), default=0))
+
+    def shown(text: str, number: int) -> str:
+        return f"        {text:<{width}}  # ({number})" if number else f"        {text}"
+
+    inputs = [lines.names[v] for v in staged.inputs]
+    known = [*inputs, *(lines.names[n] for n in staged.live_stages)]
+    body = "\n".join(t for t, _ in back)
+    saved = [n for n in dict.fromkeys(known) if re.search(rf"\b{re.escape(n)}\b", body)]
+    seed = lines.names[staged.seed] if staged.seed is not None else f"d{output}"
+    wanted = {lines.names[v]: staged.gradient_names[v] for v in staged.wrt}
+    scaled = staged.seed is None
+    results = ", ".join(
+        ("None" if i not in wanted else f"{seed} * {wanted[i]}" if scaled else wanted[i]) for i in inputs
+    )
+    unpack = f"        {', '.join(saved)}{',' if len(saved) == 1 else ''} = ctx.saved_tensors"
+    name = re.sub(r"[^0-9a-zA-Z]", " ", staged.name).title().replace(" ", "") or "F"
+    text = "\n".join(
+        [
+            f"class {name}(torch.autograd.Function):",
+            "    @staticmethod",
+            f"    def forward(ctx, {', '.join(inputs)}):",
+            *(shown(*r) for r in rows),
+            *([f"        ctx.save_for_backward({', '.join(saved)})"] if saved else []),
+            f"        return {output}",
+            "",
+            "    @staticmethod",
+            f"    def backward(ctx, {seed}):",
+            *([unpack] if saved else []),
+            *(shown(*r) for r in back),
+            f"        return {results}",
+        ]
+    )
+    helpers: list[str] = []
+    for h in reversed(TORCH_HELPERS.strip().split("\n\n\n")):  # a helper may need one that stands before it
+        if f"{h.strip()[4:].split('(')[0]}(" in text + "\n".join(helpers):
+            helpers.insert(0, h.strip())
+    head = ["import torch", "", "", *(line for h in helpers for line in (*h.splitlines(), "", ""))]
+    made = Program("\n".join([*head, text]) + "\n")
+    made.constants, made.functions, made.name = {}, staged.functions, name
+    return made
