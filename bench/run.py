@@ -18,13 +18,15 @@ import sys
 import time
 from pathlib import Path
 
+import adbench
+import growth
 import numpy as np
 import rows_native
 import rows_networks
 from checkpointing import table as checkpointing
 from rows import ROWS
 
-REGISTERED = rows_native, rows_networks  # importing them has added their rows
+REGISTERED = rows_native, rows_networks, adbench  # importing them has added their rows
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 MODULES = {"jax jit": "jax", "torch eager": "torch", "autograd": "autograd"}
 
@@ -145,6 +147,7 @@ def main(names: list[str]) -> None:
     if names:
         return
     lines += checkpointing()
+    lines += growth.lines()
     lines += table("import (ms), the start of Python taken off", imports(), 1e3)
     lines += [
         "## Sizes",

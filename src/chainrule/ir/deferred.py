@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from .node import Spec
 from .op import Op
@@ -17,8 +18,8 @@ SHAPES: dict[
 ] = {}  # by the name of an operation: a function of (op, specs, params) giving a Spec or Bundle
 
 
-class Deferred:
-    """A value described by shape and dtype; `settled` computes it."""
+class Deferred(NDArrayOperatorsMixin):
+    """A value described by shape and dtype; `settled` computes it, and so does anything else that is done with it."""
 
     __slots__ = ("dtype", "known", "shape", "source")
 
@@ -43,6 +44,23 @@ class Deferred:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.asarray(self.settle(), dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return getattr(ufunc, method)(*map(settled, inputs), **options)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.settle()[index]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.settle())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.settle(), name)
 
 
 def settled(x: Any) -> Any:

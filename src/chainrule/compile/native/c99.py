@@ -114,7 +114,7 @@ class Writer:
         self.line(f"memcpy({self.names[s.target.number]}, {self.names[s.source.number]}, {s.source.bytes});")
 
     def nest(self, planner: Planner, step: LoopStep) -> None:
-        nest = Nest(planner, step)
+        nest = step.nest(planner)
         if nest.empty:
             return
         counters = self.loops(nest.lengths)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+LONG = 1_000_000  # characters of a module from which on LLVM is asked for less, so that it ends soon
 lock = threading.RLock()
 
 
@@ -103,7 +104,7 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
         tm = target.create_target_machine(
             cpu=cpu,
             features=features,
-            opt=3,
+            opt=1 if len(text) > LONG else 3,
             reloc="pic",
             codemodel="jitdefault",
         )
@@ -119,8 +120,9 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
                 pass
         module = binding.parse_assembly(text)
         module.triple = binding.get_process_triple()
-        options = binding.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization = True
+        large = len(text) > LONG
+        options = binding.create_pipeline_tuning_options(speed_level=1 if large else 3)
+        options.loop_vectorization = not large
         options.slp_vectorization = False
         options.loop_unrolling = True
         builder = binding.create_pass_builder(tm, options)

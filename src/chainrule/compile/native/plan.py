@@ -33,19 +33,16 @@ class Unsupported(Exception):
 class Buffer:
     """Memory for one value, contiguous. `role` is input, constant, output or temporary."""
 
-    __slots__ = ("data", "dtype", "first", "last", "number", "offset", "role", "shape", "slot")
+    __slots__ = ("bytes", "data", "dtype", "first", "last", "number", "offset", "role", "shape", "slot")
 
     def __init__(
         self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], slot: int = 0, data: Any = None
     ) -> None:
         self.role, self.shape, self.slot, self.data = role, shape, slot, data
         self.dtype = np.dtype(dtype.name)  # in native byte order
+        self.bytes = count(self.shape) * self.dtype.itemsize
         self.number = self.offset = 0
         self.first, self.last = 1 << 60, -1
-
-    @property
-    def bytes(self) -> int:
-        return count(self.shape) * self.dtype.itemsize
 
     def __repr__(self) -> str:
         return f"{self.role}{self.number}{list(self.shape)}:{self.dtype.name}"
@@ -80,8 +77,18 @@ class LoopStep:
     writes: list[Write]
     index: Index = ()
 
+    built: Any = None
+
     def __post_init__(self) -> None:
         self.index = over(self.shape)
+
+    def nest(self, planner: Planner) -> Any:
+        """The loops and what they compute, built once."""
+        if self.built is None:
+            from .expressions import Nest
+
+            self.built = Nest(planner, self)
+        return self.built
 
 
 @dataclass

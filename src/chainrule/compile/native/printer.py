@@ -200,7 +200,7 @@ class Module:
 
     def nest(self, f: Function, planner: Planner, step: LoopStep) -> None:
         """A function for a nest, and its call. Nests with the same text share one function."""
-        nest = Nest(planner, step)
+        nest = step.nest(planner)
         self.nests.append((step, nest))
         if nest.empty:
             return

@@ -36,9 +36,7 @@ def touched(step: Any, planner: Planner) -> list[Buffer]:
                     found += touched(s, plan.planner)  # type: ignore[attr-defined]
         return found
     if isinstance(step, LoopStep):
-        from .expressions import Nest
-
-        return Nest(planner, step).buffers()
+        return step.nest(planner).buffers()
     return [step.buffer]
 
 
@@ -144,6 +142,8 @@ class NativeProgram:
 
     def _reuse(self, donated: Sequence[int]) -> dict[int, int]:
         """Results that are written into the memory of a donated input, by number: the input's position."""
+        if not donated:
+            return {}
         steps = self.plan.steps
         uses = [{b.number for b in touched(s, self.planner)} for s in steps]
         found: dict[int, int] = {}
@@ -204,9 +204,7 @@ def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
     """Whether a loop may write a result over an input: every entry of it is read where it is written, and nowhere else."""
     if not isinstance(step, LoopStep):
         return False
-    from .expressions import Nest
-
-    nest = Nest(planner, step)
+    nest = step.nest(planner)
     written = [a for _, b, a, mode, at in nest.results if b is out and mode == "store" and not at]
     read = [e.data[1] for e in nest.order if e.kind in ("load", "gather") and e.data[0] is given]
     return (
@@ -219,6 +217,7 @@ def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
 def _renamed(step: Any, old: Buffer, new: Buffer) -> None:
     """Put one buffer in the place of another in what a step writes."""
     if isinstance(step, LoopStep):
+        step.built = None
         for w in step.writes:
             if w.buffer is old:
                 w.buffer = new

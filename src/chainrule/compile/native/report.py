@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import COST, Nest
+from .expressions import COST
 from .index import count
 from .plan import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep
 from .program import NativeProgram
@@ -49,7 +49,7 @@ def lines(program: Any, planner: Any, steps: list[Any], depth: int = 0) -> tuple
     moved = work = 0.0
     for s in steps:
         if isinstance(s, LoopStep):
-            nest = Nest(planner, s)
+            nest = s.nest(planner)
             n = count(s.shape)
             names = [e.kind for e in nest.order if e.kind in COST and e.kind != "cast"]
             done = {k: names.count(k) for k in dict.fromkeys(names)}
