@@ -14,7 +14,8 @@ from ...ir.graph import Graph
 from ...ir.node import Spec
 from .expressions import Expr, Nest
 from .index import Affine, count
-from .plan import Buffer, CopyStep, FillStep, LoopStep, Planner, ProductStep, ScanStep, Unsupported, View
+from .plan import Planner
+from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
 
 TYPES = {
     "float64": "double", "float32": "float", "int64": "int64_t", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t",

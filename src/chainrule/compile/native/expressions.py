@@ -9,10 +9,12 @@ import numpy as np
 
 from ...ir.node import Node, Spec
 from ...ir.optimize import uniform
+from .gather import gathered
 from .index import Affine, Index, broadcast, flat_index, moves, offset, source_index, strides_of
 
 if TYPE_CHECKING:
-    from .plan import Buffer, LoopStep, Planner
+    from .plan import Planner
+    from .steps import Buffer, LoopStep
 
 # What every elementwise operation costs, about, in additions. An operation that is not here is not known.
 COST: dict[str, int] = {
@@ -213,8 +215,6 @@ class Builder:
         return self._shared("power", dtype, (base, self.cast(args[1], dtype)))
 
     def _gather(self, n: Node, index: Index) -> Any:
-        from .plan import gathered
-
         source = n.inputs[0]
         b = self.planner.buffer(source)
         start, at = gathered(n.params["index"], n.inputs[1:], index, b.shape)

@@ -97,7 +97,7 @@ def source_index(n: Node, index: Index, given: Sequence[int]) -> Index | None:
             axes = [a % len(given) for a in ((p["axis"],) if isinstance(p["axis"], int) else p["axis"])]
             return tuple(index[k] * -1 + (n_ - 1) if k in axes and n_ != 1 else index[k] for k, n_ in enumerate(given))
         case "getitem":
-            return _taken(p["index"], index, given)
+            return taken(p["index"], index, given)
         case "windows":
             d = len(p["size"])
             lead = len(given) - d
@@ -112,7 +112,8 @@ def source_index(n: Node, index: Index, given: Sequence[int]) -> Index | None:
             return None
 
 
-def _taken(template: tuple[Any, ...], index: Index, given: Sequence[int]) -> Index:
+def taken(template: tuple[Any, ...], index: Index, given: Sequence[int]) -> Index:
+    """The index into an array of shape `given` that a basic index (ints, slices, None, Ellipsis) points to."""
     parts = list(template)
     used = sum(1 for p in parts if p is not None and p is not Ellipsis)
     fill = [slice(None)] * (len(given) - used)

@@ -4,123 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .expressions import Expr, Nest
-from .index import Affine, count
+from .function import Function, literal
+from .index import count
 from .instructions import MEMORY, TYPES, combine, instruction
-from .mathlib import Code, Value, hexadecimal
-from .plan import (
-    Buffer,
-    CopyStep,
-    FillStep,
-    LoopStep,
-    Plan,
-    Planner,
-    ProductStep,
-    ScanStep,
-    Unsupported,
-    View,
-    _identity,
-)
+from .mathlib import Value
+from .plan import Planner
+from .printed_products import Products
+from .steps import Buffer, CopyStep, FillStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported, identity
 
 BLOCK = 4096  # entries that a sum adds up before it starts anew, for accuracy
 PARALLEL = 4_000_000  # operations from which on a loop is shared among threads
-TINY = 3000  # multiplications below which a product is written out as loops
 
 
-def literal(x: float, dtype: str) -> str:
-    """A number as LLVM writes it."""
-    if dtype == "bool":
-        return str(int(bool(x)))
-    if dtype.startswith("float"):
-        return hexadecimal(float(np.float32(x)) if dtype == "float32" else float(x))
-    return str(int(x))
-
-
-class Function:
-    """A function being written: blocks, loops, memory."""
-
-    def __init__(self, module: Module, name: str, parameters: str, result: str = "void", attributes: str = "") -> None:
-        self.module, self.c = module, Code()
-        self.c.declared = module.declared
-        self.head = f"define {result} @{name}({parameters}){attributes} {{"
-        self.c.lines.append("entry:")
-        self.block, self.labels = "entry", 0
-
-    def label(self, word: str) -> str:
-        """A new label."""
-        self.labels += 1
-        return f"{word}{self.labels}"
-
-    def start(self, label: str) -> None:
-        """Begin a block."""
-        self.c.lines.append(f"{label}:")
-        self.block = label
-
-    def line(self, text: str) -> None:
-        """An instruction without a result."""
-        self.c.lines.append(text)
-
-    def address(self, pointer: str, at: str, type: str) -> str:
-        """The place of an entry."""
-        name = self.c.fresh()
-        self.line(f"{name} = getelementptr inbounds {type}, ptr {pointer}, i64 {at}")
-        return name
-
-    def integer(self, text: str) -> str:
-        """An i64 instruction; its name."""
-        name = self.c.fresh()
-        self.line(f"{name} = {text}")
-        return name
-
-    def affine(self, a: Affine, variables: list[str]) -> str:
-        """An address as i64."""
-        total = str(a.constant)
-        for v, k in a.terms:
-            step = variables[v] if k == 1 else self.integer(f"mul nsw i64 {variables[v]}, {k}")
-            total = step if total == "0" else self.integer(f"add nsw i64 {total}, {step}")
-        return total
-
-    def load(self, pointer: str, at: str, dtype: str) -> Value:
-        """An entry of memory."""
-        place = self.address(pointer, at, MEMORY[dtype])
-        x = self.c.emit(f"load {MEMORY[dtype]}, ptr {place}", MEMORY[dtype])
-        return self.c.emit(f"icmp ne i8 {x.name}, 0", "i1") if dtype == "bool" else x
-
-    def store(self, x: Value, pointer: str, at: str, dtype: str) -> None:
-        """Put a value into memory."""
-        place = self.address(pointer, at, MEMORY[dtype])
-        if dtype == "bool":
-            x = self.c.emit(f"zext i1 {x.name} to i8", "i8")
-        self.line(f"store {MEMORY[dtype]} {x.name}, ptr {place}")
-
-    def loop(self, low: str, high: str, word: str = "l") -> tuple[str, str, str, str]:
-        """Begin a counted loop that runs at least once; (counter, head label, exit label, block before)."""
-        head, leave, before = self.label(word), self.label("x"), self.block
-        counter = self.c.fresh()
-        self.line(f"br label %{head}")
-        self.start(head)
-        self.line(f"{counter} = phi i64 [ {low}, %{before} ], [ {counter}n, %{head}b ]")
-        del high
-        return counter, head, leave, before
-
-    def end_loop(self, counter: str, head: str, leave: str, high: str) -> None:
-        """End a counted loop."""
-        self.line(f"br label %{head}b")
-        self.start(f"{head}b")
-        self.line(f"{counter}n = add nuw nsw i64 {counter}, 1")
-        again = self.integer(f"icmp slt i64 {counter}n, {high}")
-        self.line(f"br i1 {again}, label %{head}, label %{leave}")
-        self.start(leave)
-
-    def done(self, result: str = "ret void") -> str:
-        """The text of the function."""
-        self.line(result)
-        return "\n".join([self.head, *(line if line.endswith(":") else f"  {line}" for line in self.c.lines), "}"])
-
-
-class Module:
+class Module(Products):
     """The text of a whole program."""
 
     def __init__(self, planner: Planner, plan: Plan, wide: bool | None, threads: int = 1) -> None:
@@ -135,7 +32,7 @@ class Module:
 
     def text(self, slots: dict[int, int], arena: int) -> str:
         """The module; `slots` are places in the table of pointers, `arena` the place of the workspace."""
-        f = Function(self, "run", "ptr noalias %table", "i32")
+        f = Function(self.declared, "run", "ptr noalias %table", "i32")
         pointers: dict[int, str] = {}
         used: dict[int, Buffer] = {}
         for b in self.plan.buffers:
@@ -211,7 +108,7 @@ class Module:
             f"ptr noalias {'' if b.number in written else 'readonly '}%a{k}" for k, b in enumerate(buffers)
         )
         g = Function(
-            self,
+            self.declared,
             "NAME",
             f"{parameters}{', ' if parameters else ''}ptr %bad, i64 %lo, i64 %hi",
             attributes=" noinline nounwind",
@@ -240,7 +137,7 @@ class Module:
         task = f"task_{name}_{len(buffers)}"
         if task not in self.known:
             self.known[task] = task
-            g = Function(self, task, "ptr %box", "ptr")
+            g = Function(self.declared, task, "ptr %box", "ptr")
             values: list[str] = []
             for k in range(len(buffers) + 3):
                 type = "ptr" if k <= len(buffers) else "i64"
@@ -258,7 +155,7 @@ class Module:
             for number, (b, mode) in shared.items():
                 if k:  # the first works on the result itself
                     mine[number] = self.alloca(f, f"[{max(b.bytes, 8)} x i8], align 64")
-                    self.fill(f, FillStep(b, _identity(mode, b.dtype)), mine[number])
+                    self.fill(f, FillStep(b, identity(mode, b.dtype)), mine[number])
             own.append(mine)
             box = self.alloca(f, f"[{len(buffers) + 3} x i64]")
             boxes.append(box)
@@ -346,7 +243,7 @@ class Module:
             dtype = buffer.dtype.name
             name = g.c.fresh()
             g.line(
-                f"{name} = phi {TYPES[dtype]} [ {literal(_identity(mode, buffer.dtype), dtype)}, %{before} ], [ {name}n, %{head}b ]"
+                f"{name} = phi {TYPES[dtype]} [ {literal(identity(mode, buffer.dtype), dtype)}, %{before} ], [ {name}n, %{head}b ]"
             )
             held_names[k] = Value(g.c, name, TYPES[dtype])
         after = self._entry(g, nest, local, [*variables, i], held_names)
@@ -431,131 +328,6 @@ class Module:
             step = c.integer("mul", safe, stride)
             total = g.integer(f"add i64 {total}, {step.name}")
         return total
-
-    # ---- products ----------------------------------------------------------------------------------------------
-
-    def product(self, f: Function, s: ProductStep) -> None:
-        """A matrix product, or one for each entry of a batch."""
-        dtypes = {s.a.buffer.dtype.name, s.b.buffer.dtype.name, s.c.buffer.dtype.name}
-        if len(dtypes) != 1:
-            raise Unsupported(f"a product of {', '.join(sorted(dtypes))}")
-        if not count(s.c.shape):
-            return
-        variables: list[str] = []
-        opened: list[tuple[str, str, str, str]] = []
-        for n in s.batch:
-            i, head, leave, _ = f.loop("0", str(n))
-            variables.append(i)
-            opened.append((i, head, leave, str(n)))
-        dtype = s.c.buffer.dtype.name
-        nb = len(s.batch)
-
-        def at(v: View) -> str:
-            total = Affine(v.start, tuple((k, st) for k, st in enumerate(v.strides[:nb]) if st))
-            return f.address(f"%p{v.buffer.number}", f.affine(total, variables), MEMORY[dtype])
-
-        m, k, n = s.sizes
-        a, b, c = at(s.a), at(s.b), at(s.c)
-        sa, sb, sc = s.a.strides[nb:], s.b.strides[nb:], s.c.strides[nb:]
-        if m * k * n <= TINY or dtype not in ("float32", "float64") or self.wide is None:
-            self.small(f, (m, k, n), (a, sa), (b, sb), (c, sc), dtype)
-        else:
-            self.blas(f, (m, k, n), (a, sa), (b, sb), (c, sc), dtype)
-        for i, head, leave, high in reversed(opened):
-            f.end_loop(i, head, leave, high)
-
-    def small(self, f: Function, sizes: Any, a: Any, b: Any, c: Any, dtype: str) -> None:
-        """A small product as loops: a row of C at a time, in registers where LLVM can keep it."""
-        m, k, n = sizes
-        type = MEMORY[dtype]
-        if dtype == "bool":
-            raise Unsupported("a product of booleans")
-        g = Function(
-            self,
-            "NAME",
-            "ptr noalias readonly %a, ptr noalias readonly %b, ptr noalias %c",
-            attributes=" noinline nounwind",
-        )
-        g.head = g.head.replace("define void", "define internal void")
-        zero = literal(0, dtype)
-        if k == 0:
-            raise Unsupported("a product over nothing")
-        i, ihead, ileave, _ = g.loop("0", str(m))
-        j0, jhead, jleave, _ = g.loop("0", str(n))
-        place = g.affine(Affine(0, ((0, c[1][0]), (1, c[1][1]))), [i, j0])
-        g.line(f"store {type} {zero}, ptr {g.address('%c', place, type)}")
-        g.end_loop(j0, jhead, jleave, str(n))
-        t, thead, tleave, _ = g.loop("0", str(k))
-        x = g.load("%a", g.affine(Affine(0, ((0, a[1][0]), (1, a[1][1]))), [i, t]), dtype)
-        j, jhead, jleave, _ = g.loop("0", str(n))
-        y = g.load("%b", g.affine(Affine(0, ((0, b[1][0]), (1, b[1][1]))), [t, j]), dtype)
-        place = g.affine(Affine(0, ((0, c[1][0]), (1, c[1][1]))), [i, j])
-        old = g.load("%c", place, dtype)
-        new = g.c.fma(x, y, old) if dtype.startswith("float") else g.c.integer("add", g.c.integer("mul", x, y), old)
-        g.store(new, "%c", place, dtype)
-        g.end_loop(j, jhead, jleave, str(n))
-        g.end_loop(t, thead, tleave, str(k))
-        g.end_loop(i, ihead, ileave, str(m))
-        text = g.done()
-        name = self.known.get(text)
-        if name is None:
-            name = self.known[text] = f"small{len(self.known)}"
-            self.functions.append(text.replace("@NAME(", f"@{name}(", 1))
-        f.line(f"call void @{name}(ptr {a[0]}, ptr {b[0]}, ptr {c[0]})")
-
-    def blas(self, f: Function, sizes: Any, a: Any, b: Any, c: Any, dtype: str) -> None:
-        """A product by NumPy's BLAS."""
-        m, k, n = sizes
-        integer, type = "i64" if self.wide else "i32", TYPES[dtype]
-        letter = "s" if dtype == "float32" else "d"
-        one, zero = literal(1, dtype), literal(0, dtype)
-
-        def layout(steps: tuple[int, int], rows: int, columns: int) -> tuple[int, int] | None:
-            """(111 as it is or 112 transposed, leading dimension)."""
-            if (steps[1] == 1 or columns == 1) and (steps[0] >= columns or rows == 1):
-                return 111, max(steps[0], columns, 1) if rows > 1 else columns
-            if (steps[0] == 1 or rows == 1) and (steps[1] >= rows or columns == 1):
-                return 112, max(steps[1], rows, 1) if columns > 1 else rows
-            return None
-
-        if n == 1 or m == 1:  # a matrix and a vector
-            (mp, ms), (vp, vs), rows, cs = (
-                (a, (b[0], b[1][0]), m, c[1][0])
-                if n == 1
-                else ((b[0], (b[1][1], b[1][0])), (a[0], a[1][1]), n, c[1][1])
-            )
-            found = layout(ms, rows, k)
-            if found is None or vs <= 0 or (cs <= 0 and rows > 1):
-                return self.small(f, sizes, a, b, c, dtype)
-            name = f"chainrule_{letter}gemv"
-            self.symbols.add(f"{letter}gemv")
-            r, q = (rows, k) if found[0] == 111 else (k, rows)
-            self.declared[name] = (
-                f"declare void @{name}(i32, i32, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
-            )
-            f.line(
-                f"call void @{name}(i32 101, i32 {found[0]}, {integer} {r}, {integer} {q}, {type} {one}, ptr {mp}, {integer} {found[1]}, "
-                f"ptr {vp}, {integer} {vs}, {type} {zero}, ptr {c[0]}, {integer} {max(cs, 1)})"
-            )
-            return None
-        if c[1][1] != 1:  # C is stored by columns: C^T = B^T A^T
-            if c[1][0] != 1:
-                return self.small(f, sizes, a, b, c, dtype)
-            bt, at, ct = ((x[0], (x[1][1], x[1][0])) for x in (b, a, c))
-            return self.blas(f, (n, k, m), bt, at, ct, dtype)
-        left, right = layout(a[1], m, k), layout(b[1], k, n)
-        if left is None or right is None or c[1][0] < n:
-            return self.small(f, sizes, a, b, c, dtype)
-        name = f"chainrule_{letter}gemm"
-        self.symbols.add(f"{letter}gemm")
-        self.declared[name] = (
-            f"declare void @{name}(i32, i32, i32, {integer}, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
-        )
-        f.line(
-            f"call void @{name}(i32 101, i32 {left[0]}, i32 {right[0]}, {integer} {m}, {integer} {n}, {integer} {k}, {type} {one}, "
-            f"ptr {a[0]}, {integer} {left[1]}, ptr {b[0]}, {integer} {right[1]}, {type} {zero}, ptr {c[0]}, {integer} {c[1][0]})"
-        )
-        return None
 
     # ---- loops of the program ------------------------------------------------------------------------------------
 

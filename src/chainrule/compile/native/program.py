@@ -15,8 +15,9 @@ from ...ir.node import Node, Spec
 from .engine import blas, compiled, llvm, lock, threads
 from .entry import Entry, callable_at, numpy_functions
 from .index import count
-from .plan import Buffer, CopyStep, Plan, Planner, ScanStep, Unsupported
-from .printer import LoopStep, Module, ProductStep
+from .plan import Planner
+from .printer import Module
+from .steps import Buffer, CopyStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported
 
 ALIGN = 64
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from .expressions import COST
 from .index import count
-from .plan import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep
 from .program import NativeProgram
+from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep
 
 
 @functools.cache
