@@ -127,6 +127,21 @@ def test_trees_keyword_and_static_arguments():
         g(3.0, [1], "power")
 
 
+def test_dataclasses_are_trees():
+    import dataclasses
+
+    @dataclasses.dataclass
+    class Params:
+        w: object
+        b: float
+
+    f = cr.jit(cr.grad(lambda p: np.sum(p.w**2) * p.b))
+    for _ in range(2):
+        g = f(Params(np.array([1.0, 2.0]), 3.0))
+        np.testing.assert_array_equal(g.w, [6, 12])
+        assert g.b == 5
+
+
 def test_a_tensor_closed_over_is_refused():
     t = cr.tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(cr.InputError, match="pass it as an argument"):

@@ -87,7 +87,7 @@ class Jitted:
         )
         if state.depth or state.level or any(isinstance(x, Handle) for x in leaves):
             return self.f(*args, **kwargs)  # inside another transform: part of its graph
-        key = (tree, tuple(map(_signature, leaves)), self._static_key(fixed))
+        key = (_structure(tree), tuple(map(_signature, leaves)), self._static_key(fixed))
         variants = self.variants.setdefault(key, [])
         for t, program in variants:
             found = program([*leaves, *(d() for d in t.draws)])
@@ -177,6 +177,18 @@ class Jitted:
             frame.f_lineno if frame else 0,
         )
         return self.f(*args, **kwargs)
+
+
+def _structure(t: TreeDef) -> Any:
+    """A tree's structure as a key; what is static in it is compared by value where it can be, otherwise by identity."""
+    if t.is_leaf:
+        return None
+    static = t.static if t.kind == "static" else None
+    try:
+        hash(static)
+    except TypeError:
+        static = id(static)
+    return t.kind, t.keys, static, tuple(map(_structure, t.children))
 
 
 def _signature(x: Any) -> Any:
