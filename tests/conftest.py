@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import chainrule.ops  # noqa: F401  (declares the operations, before any test is begun)
 from chainrule.ir.op import REGISTRY
 
 os.environ.setdefault("CHAINRULE_CACHE_DIR", str(Path(__file__).parent.parent / ".pytest_cache" / "native"))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from . import train as train
     from . import utils as utils
     from .compile.jit import jit as jit
+    from .diff.backward import BackwardReport as BackwardReport
+    from .diff.backward import check_backward as check_backward
     from .diff.batching import vmap as vmap
     from .diff.check import check_grads as check_grads
     from .diff.checkpointing import checkpoint as checkpoint
@@ -110,6 +112,7 @@ _HOME = {
     "compile.jit": "jit",
     "nn.saving": "load save",
     "diff.batching": "vmap",
+    "diff.backward": "BackwardReport check_backward",
     "diff.check": "check_grads",
     "diff.cost": "Cost cost",
     "diff.creation": "Generator allclose arange as_tensor bernoulli cat clamp empty eye from_numpy full is_tensor linspace manual_seed "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import platform
 import sys
 import sysconfig
@@ -59,8 +60,9 @@ def supported() -> bool:
 @functools.cache
 def numpy_functions() -> dict[str, int]:
     """Addresses of the two functions of NumPy's C interface that make results."""
-    from numpy._core import _multiarray_umath as core  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-
+    core = importlib.import_module(
+        "numpy._core._multiarray_umath" if np.__version__ >= "2" else "numpy.core._multiarray_umath"
+    )
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     table = get(core._ARRAY_API, None)
