@@ -287,3 +287,18 @@ def test_speed_of_the_main_job():
         return x
 
     assert cr.explain(long, 0.5).value == pytest.approx(long(0.5))
+
+
+def test_sensitivity_in_words():
+    said = str(cr.explain("relu(x) + abs(y) + 0*z", x=0, y=0, z=1).sensitivity())
+    assert "a small change of x does not change f" in said
+    assert "ReLU at 0: the slope used is 0; every number from 0 to 1 is a subgradient" in said
+    assert "the absolute value at 0" in said
+    said = str(cr.explain(lambda x: np.max(x) * 2, np.array([1.0, 3.0, 3.0])).sensitivity())
+    assert "a tie of 2 entries in max" in said
+    assert "x[1] grows, which matters most" in said
+    assert (
+        str(cr.explain("x*y", x=3, y=4).sensitivity())
+        == "f grows 4 times as fast as x grows\nf grows 3 times as fast as y grows"
+    )
+    assert "falls just as fast" in str(cr.explain("y - x", x=3, y=4).sensitivity())

@@ -114,7 +114,7 @@ TORCH: dict[str, Template] = {
     "log_softmax": lambda args, node: f"torch.log_softmax({args[0]}, dim={node.params['axis'][0]})",
     "affine": lambda args, node: f"torch.nn.functional.linear({', '.join(args)})",
     "class_entropy": lambda args, node: (
-        f"torch.nn.functional.cross_entropy({args[0]}, {args[1]}, ignore_index={node.params.get('ignored', -100)}, reduction='none')"
+        f"torch.nn.functional.cross_entropy({args[0]}, {args[1]}, ignore_index={node.params.get('ignored', -100)}, reduction={'mean' if node.params.get('mean') else 'none'!r})"
     ),
     "outer": "torch.outer({0}, {1})",
     "einsum": lambda args, node: f"torch.einsum({node.params['subscripts']!r}, {', '.join(args)})",
@@ -292,13 +292,16 @@ JAX: dict[str, Template] = {
     "windows_sum": TORCH["windows_sum"],
     "pick": TORCH["pick"],
     "cbrt": "jnp.cbrt({0})",
-    "class_entropy": lambda args, node: f"class_entropy({args[0]}, {args[1]}, {node.params.get('ignored', -100)})",
+    "class_entropy": lambda args, node: (
+        f"class_entropy({args[0]}, {args[1]}, {node.params.get('ignored', -100)}, {node.params.get('mean', False)})"
+    ),
 }
 JAX_HELPERS = """
-def class_entropy(x, target, ignored):
+def class_entropy(x, target, ignored, mean):
     used = target != ignored
     taken = jnp.take_along_axis(jax.nn.log_softmax(x, axis=-1), jnp.where(used, target, 0)[:, None], 1)[:, 0]
-    return jnp.where(used, -taken, 0)
+    losses = jnp.where(used, -taken, 0)
+    return losses.sum() / used.sum() if mean else losses
 
 
 def _places(shape, size, stride, dilation):

@@ -386,16 +386,9 @@ def _class_entropy(x: Any, target: Any, reduction: str, ignore_index: int) -> An
     _check_classes(x, target, 1, ignore_index, "cross_entropy")
     if isinstance(target, Handle) and target.node.op is constant:
         target = target.node.value
-    losses = class_entropy(x, target, ignored=ignore_index)
-    if reduction != "mean":
-        return reduced(losses, reduction)
-    used: Any = target != ignore_index
-    count = (
-        np.sum(used * np.ones((), dtype_of(x)))
-        if isinstance(used, Handle)
-        else dtype_of(x).type(np.count_nonzero(used))
-    )
-    return np.sum(losses) / count
+    if reduction == "mean":
+        return class_entropy(x, target, ignored=ignore_index, mean=True)
+    return reduced(class_entropy(x, target, ignored=ignore_index), reduction)
 
 
 def _each_class(weight: Any, axis: int, ndim: int) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.recording import Handle
-from .broadcasting import reshape, sum_to
+from .broadcasting import dtype_of, reshape, sum, sum_to
 from .indexing import HERE, getitem
 from .kinds import Composite
 from .linalg import matmul
@@ -63,35 +63,45 @@ affine = Composite(
 )
 
 
-def _entropy(x: Any, target: Any, ignored: int = -100) -> Any:
-    """-log softmax(x)[target] for each row, 0 where the target is to be ignored. x: (batch, classes)."""
+def _entropy(x: Any, target: Any, ignored: int = -100, mean: bool = False) -> Any:
+    """-log softmax(x)[target] for each row, 0 where the target is to be ignored, or their mean. x: (batch, classes)."""
     used = not_equal(target, ignored)
     taken = getitem(log_softmax(x, axis=(-1,)), np.arange(np.shape(x)[-2]), where(used, target, 0), index=(HERE, HERE))
-    return where(used, -taken, 0)
+    losses = where(used, -taken, 0)
+    return sum(losses, axis=(-1,)) / _count(used, x) if mean else losses
 
 
-def _entropy_value(x: Any, target: Any, ignored: int = -100) -> Any:
+def _count(used: Any, x: Any) -> Any:
+    return sum(used * np.ones((), dtype_of(x)), axis=(-1,))
+
+
+def _entropy_value(x: Any, target: Any, ignored: int = -100, mean: bool = False) -> Any:
     used = target != ignored
-    taken = log_softmax.value(x, axis=(-1,))[np.arange(len(x)), np.where(used, target, 0)]
-    return np.where(used, -taken, x.dtype.type(0))
+    log_p = log_softmax.value(x, axis=(-1,))
+    losses = -log_p[np.arange(len(x)), np.where(used, target, 0)]
+    losses = losses if used.all() else np.where(used, losses, x.dtype.type(0))
+    return np.add.reduce(losses) / x.dtype.type(np.count_nonzero(used)) if mean else losses
 
 
-def _entropy_plain(ct: Any, x: Any, target: Any, ignored: int) -> Any:
+def _entropy_plain(ct: Any, x: Any, target: Any, ignored: int, mean: bool) -> Any:
     """The pullback on plain values, in place."""
     back = softmax.value(x, axis=(-1,))
     used = target != ignored
     back[np.arange(len(x)), np.where(used, target, 0)] -= 1
-    back *= np.where(used, ct, 0)[:, None]
+    if mean:
+        ct = ct / x.dtype.type(np.count_nonzero(used))
+    back *= ct if mean and used.all() else np.where(used, ct, 0).astype(x.dtype)[:, None]
     return back
 
 
-def _entropy_back(i: int, ct: Any, y: Any, x: Any, target: Any, ignored: int = -100) -> Any:
+def _entropy_back(i: int, ct: Any, y: Any, x: Any, target: Any, ignored: int = -100, mean: bool = False) -> Any:
     if not any(isinstance(a, Handle) for a in (ct, x, target)):
-        return _entropy_plain(ct, x, target, ignored)
+        return _entropy_plain(ct, x, target, ignored, mean)
     column = reshape(target, shape=(*np.shape(target), 1))
     hit = equal(column, np.arange(np.shape(x)[-1]))
-    scale = reshape(where(not_equal(target, ignored), ct, 0), shape=(*np.shape(target), 1))
-    return scale * (softmax(x, axis=(-1,)) - hit)
+    used = not_equal(target, ignored)
+    scale = where(used, ct / _count(used, x) if mean else ct, 0)
+    return reshape(scale, shape=(*np.shape(target), 1)) * (softmax(x, axis=(-1,)) - hit)
 
 
 class_entropy = Composite(
@@ -99,15 +109,20 @@ class_entropy = Composite(
     _entropy,
     value=_entropy_value,
     pullback=_entropy_back,
-    text=lambda args, node: f"class_entropy({args[0]}, {args[1]})",
+    text=lambda args, node: f"class_entropy({args[0]}, {args[1]}, mean={node.params.get('mean', False)})",
     prelude="""\
-def class_entropy(x, target, ignored=-100):
+def class_entropy(x, target, ignored=-100, mean=False):
     used = target != ignored
     x = x - x.max(axis=-1, keepdims=True)
     log_p = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-    return np.where(used, -log_p[np.arange(len(x)), np.where(used, target, 0)], 0)
+    losses = np.where(used, -log_p[np.arange(len(x)), np.where(used, target, 0)], 0)
+    return losses.sum() / used.sum() if mean else losses
 """,
-    examples=((((3, 4), np.array([1, 0, 3])), {}), (((3, 4), np.array([1, -100, 3])), {})),
+    examples=(
+        (((3, 4), np.array([1, 0, 3])), {}),
+        (((3, 4), np.array([1, -100, 3])), {}),
+        (((3, 4), np.array([1, -100, 3])), {"mean": True}),
+    ),
     public=False,
-    doc="Cross entropy of each row of logits with an integer class; 0 for a class that is to be ignored.",
+    doc="Cross entropy of each row of logits with an integer class, 0 for one to be ignored; or their mean.",
 )

@@ -25,6 +25,7 @@ from .drawing import Drawing
 from .paths import Paths
 from .sizes import Sizes
 from .table import Table
+from .words import Sensitivity
 
 
 def explain(
@@ -182,6 +183,17 @@ class Explanation:
     def paths(self, wrt: str) -> Paths:
         """All paths from a variable to the result, with the product of local partials along each; their sum is the gradient."""
         return Paths(self.staged, wrt)
+
+    def sensitivity(self) -> Sensitivity:
+        """What a small change in each variable does, in words, and the subgradient used at every kink and tie.
+
+        >>> explain("max(x, y) * z", x=2, y=2, z=-3).sensitivity()
+        f falls 1.5 times as fast as x grows
+        f falls 1.5 times as fast as y grows
+        f grows 2 times as fast as z grows
+        max1: a tie in the maximum: each side gets half of the gradient; every split is a subgradient
+        """
+        return Sensitivity(self.staged)
 
     def sizes(self, **dims: int) -> Sizes:
         """The shape of every value, gradient and Jacobian factor.
