@@ -29,6 +29,8 @@ class Function:
         self.head = f"define {result} @{name}({parameters}){attributes} {{"
         self.c.lines.append("entry:")
         self.block, self.labels = "entry", 0
+        self.rolled = False  # whether loops are to stay loops
+        self.ids = 0
 
     def label(self, word: str) -> str:
         """A new label."""
@@ -93,7 +95,14 @@ class Function:
         self.start(f"{head}b")
         self.line(f"{counter}n = add nuw nsw i64 {counter}, 1")
         again = self.integer(f"icmp slt i64 {counter}n, {high}")
-        self.line(f"br i1 {again}, label %{head}, label %{leave}")
+        self.again(again, head, leave)
+
+    def again(self, condition: str, head: str, leave: str) -> None:
+        """The branch at the end of a loop, and the block behind it. A loop that is to stay one gets a number (`!LOOP`)."""
+        note = ""
+        if self.rolled:
+            note, self.ids = f", !llvm.loop !LOOP{self.ids}.", self.ids + 1
+        self.line(f"br i1 {condition}, label %{head}, label %{leave}{note}")
         self.start(leave)
 
     def done(self, result: str = "ret void") -> str:

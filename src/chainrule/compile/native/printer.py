@@ -22,6 +22,7 @@ class Module(Products):
 
     def __init__(self, planner: Planner, plan: Plan, wide: bool | None, threads: int = 1) -> None:
         self.threads = threads
+        self.metadata = 0
         self.planner, self.plan, self.wide = planner, plan, wide
         self.declared: dict[str, str] = {}
         self.functions: list[str] = []
@@ -51,7 +52,10 @@ class Module(Products):
         self.steps(f, self.planner, self.plan.steps)
         result = f.integer("load i32, ptr %bad")
         main = f.done(f"ret i32 {result}")
-        return "\n\n".join([*sorted(set(self.declared.values())), *self.functions, main]) + "\n"
+        notes = [f"!{k} = distinct !{{!{k}, !0}}" for k in range(1, self.metadata + 1)]
+        if notes:
+            notes.insert(0, '!0 = !{!"llvm.loop.unroll.disable"}')
+        return "\n\n".join([*sorted(set(self.declared.values())), *self.functions, main, "\n".join(notes)]) + "\n"
 
     def steps(self, f: Function, planner: Planner, steps: list[Any]) -> None:
         """The steps in order, within `run`."""
@@ -114,11 +118,15 @@ class Module(Products):
             attributes=" noinline nounwind",
         )
         g.head = g.head.replace("define void", "define internal void")
+        g.rolled = True  # writing these loops out wins nothing, and takes LLVM as long again
         self.body(g, nest, local)
         text = g.done()
         name = self.known.get(text)
         if name is None:
             name = self.known[text] = f"loop{len(self.known)}"
+            for k in range(g.ids):
+                self.metadata += 1
+                text = text.replace(f"!LOOP{k}.", f"!{self.metadata}")
             self.functions.append(text.replace("@NAME(", f"@{name}(", 1))
         pointers = [f"%p{b.number}" for b in buffers]
         length = nest.lengths[0] if nest.lengths else 1
@@ -255,8 +263,7 @@ class Module(Products):
             g.line(f"{old.name}n = {kind}")
         g.line(f"{i}n = add nuw nsw i64 {i}, 1")
         again = g.integer(f"icmp slt i64 {i}n, {high}")
-        g.line(f"br i1 {again}, label %{head}, label %{leave}")
-        g.start(leave)
+        g.again(again, head, leave)
         for k in held:
             _, buffer, a, mode, _ = nest.results[k]
             dtype, pointer = buffer.dtype.name, local[buffer.number]
