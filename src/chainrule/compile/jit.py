@@ -117,7 +117,7 @@ class Jitted:
         return interpreted(t.graph)
 
     def schedule(self) -> str:
-        """What became one loop, the memory that every step moves and its operations, for the shapes called last.
+        """What became one loop, the memory that every step moves and its operations, for what was compiled last.
 
         Raises:
             InputError: nothing has been compiled natively yet.
@@ -130,6 +130,8 @@ class Jitted:
     def _donated(self, args: tuple[Any, ...]) -> list[int]:
         """The leaves whose memory may be used for results."""
         found: list[int] = []
+        if not self.donate:
+            return found
         start = 0
         for k, a in enumerate(args):
             count = len(flatten(None if k in self._static(args) else a)[0])

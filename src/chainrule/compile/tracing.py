@@ -76,7 +76,7 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
     draws = [n for n, kind in observed.items() if kind == "drawn"]
     asked = [n for n in observed if n in known and n.order >= first and n.op is not drawn]
     whole = Graph([*nodes, *draws], [*values, *asked])
-    small, _ = optimized(opened(whole))
+    small = optimized(opened(whole))
     kinds = [type(o.node.value) if isinstance(o, Handle) else None for o in outputs]
     return Traced(
         small,

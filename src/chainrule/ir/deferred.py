@@ -70,7 +70,7 @@ def settled(x: Any) -> Any:
 
 def deferred(op: Op, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """The value of an operation, not computed where it is large and its shape is known."""
-    lazy = op.name in ("scan", "while_loop", "switch") or any(
+    lazy = op.name in ("scan", "while_loop") or any(
         type(v) is Deferred or (isinstance(v, np.ndarray) and v.size > LARGE) for v in values
     )
     rule = SHAPES.get(op.name) or (SHAPES["elementwise"] if hasattr(op, "partials") else None)

@@ -5,7 +5,6 @@ The result holds descriptions of values (`Spec`) instead of values, so that noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from .op import constant, variable
 from .recording import Handle
 
 
-def optimized(graph: Graph, extra: Sequence[Node] = ()) -> tuple[Graph, list[Any]]:
-    """The graph made smaller, and what the nodes in `extra` became: nodes of it, or constants."""
+def optimized(graph: Graph) -> Graph:
+    """The graph made smaller."""
     changed: dict[Node, Any] = {}
     inputs: list[Node] = []
     for n in graph.inputs:
@@ -26,7 +25,7 @@ def optimized(graph: Graph, extra: Sequence[Node] = ()) -> tuple[Graph, list[Any
         inputs.append(changed[n])
     made: dict[Any, Any] = {}
     numbers: dict[int, Any] = {}  # keeps constants alive, so that their ids stay theirs
-    for n in Graph(graph.inputs, [*graph.outputs, *extra]).nodes:
+    for n in graph.nodes:
         if n.op is constant:
             changed[n] = n.value
             continue
@@ -46,7 +45,7 @@ def optimized(graph: Graph, extra: Sequence[Node] = ()) -> tuple[Graph, list[Any
             made[key] = _described(n, args)
         changed[n] = made[key]
     outputs = [changed.get(o, o) if type(o) is Node else o for o in graph.outputs]
-    return Graph(inputs, outputs), [changed.get(e, e) for e in extra]
+    return Graph(inputs, outputs)
 
 
 def _described(n: Node, args: tuple[Any, ...]) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -94,6 +95,7 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
     """An execution engine that holds the functions of an LLVM module."""
     binding = llvm()
     cpu, features = machine()
+    large = len(text) > LONG
     key = hashlib.sha256(
         "\n".join([repr(binding.llvm_version_info), cpu, features, "jitdefault", text]).encode()
     ).hexdigest()
@@ -104,23 +106,17 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
         tm = target.create_target_machine(
             cpu=cpu,
             features=features,
-            opt=1 if len(text) > LONG else 3,
+            opt=1 if large else 3,
             reloc="pic",
             codemodel="jitdefault",
         )
         cache = Cache(key)
         found = cache.read()
         if found is not None:
-            engine = binding.create_mcjit_compiler(binding.parse_assembly(""), tm)
-            try:
-                engine.add_object_file(binding.ObjectFileRef.from_data(found))
-                engine.finalize_object()
-                return engine
-            except RuntimeError:
-                pass
+            with contextlib.suppress(RuntimeError):  # not what this LLVM can load: compiled anew
+                return _loaded(found, tm)
         module = binding.parse_assembly(text)
         module.triple = binding.get_process_triple()
-        large = len(text) > LONG
         options = binding.create_pipeline_tuning_options(speed_level=1 if large else 3)
         options.loop_vectorization = not large
         options.slp_vectorization = False
@@ -129,10 +125,15 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
         builder.getModulePassManager().run(module, builder)
         code = tm.emit_object(module)
         cache.write(code)
-        engine = binding.create_mcjit_compiler(binding.parse_assembly(""), tm)
-        engine.add_object_file(binding.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        return engine
+        return _loaded(code, tm)
+
+
+def _loaded(code: bytes, tm: Any) -> Any:
+    """An engine with object code in it."""
+    engine = llvm().create_mcjit_compiler(llvm().parse_assembly(""), tm)
+    engine.add_object_file(llvm().ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
 
 
 # ---- products --------------------------------------------------------------------------------------------------------
@@ -141,9 +142,8 @@ def compiled(text: str, symbols: dict[str, int]) -> Any:
 class Blas:
     """Addresses of cblas functions, and whether their integers have 64 bits."""
 
-    def __init__(self, addresses: dict[str, int], wide: bool, set_threads: int | None, get_threads: int | None) -> None:
+    def __init__(self, addresses: dict[str, int], wide: bool) -> None:
         self.addresses, self.wide = addresses, wide
-        self.set_threads, self.get_threads = set_threads, get_threads
 
 
 @functools.cache
@@ -163,18 +163,8 @@ def blas() -> Blas | None:
         ):
             names = {k: f"{prefix}cblas_{k}{suffix}" for k in ("sgemm", "dgemm", "sgemv", "dgemv")}
             if all(hasattr(library, n) for n in names.values()):
-
-                def address(name: str, library: Any = library) -> int | None:
-                    return (
-                        ctypes.cast(getattr(library, name), ctypes.c_void_p).value if hasattr(library, name) else None
-                    )
-
-                return Blas(
-                    {k: address(n) or 0 for k, n in names.items()},
-                    wide,
-                    address(f"{prefix}openblas_set_num_threads{suffix}"),
-                    address(f"{prefix}openblas_get_num_threads{suffix}"),
-                )
+                pointers = {k: ctypes.cast(getattr(library, n), ctypes.c_void_p).value or 0 for k, n in names.items()}
+                return Blas(pointers, wide)
     return None
 
 

@@ -18,17 +18,15 @@ if TYPE_CHECKING:
 
 # What every elementwise operation costs, about, in additions. An operation that is not here is not known.
 COST: dict[str, int] = {
-    **dict.fromkeys(["add", "subtract", "multiply", "negative", "positive", "alias", "stop_gradient", "cast", "square", "maximum", "minimum", "relu"], 1),
+    **dict.fromkeys(["add", "subtract", "multiply", "negative", "positive", "alias", "stop_gradient", "cast", "square", "maximum", "minimum", "relu", "outer"], 1),
     **dict.fromkeys(["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "where", "abs", "sign", "copysign", "signbit"], 1),
     **dict.fromkeys(["logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "indicator", "fmax", "fmin"], 1),
     **dict.fromkeys(["floor", "ceil", "rint", "trunc", "heaviside", "rect", "leaky_relu", "tril", "triu", "getitem", "deg2rad", "rad2deg"], 2),
     **dict.fromkeys(["divide", "reciprocal", "sqrt", "floor_divide", "remainder"], 4),
-    **dict.fromkeys(["exp", "log", "expm1", "log1p", "tanh", "sigmoid", "exp2", "log2", "log10", "log_at_least", "outer"], 20),
+    **dict.fromkeys(["exp", "log", "expm1", "log1p", "tanh", "sigmoid", "exp2", "log2", "log10", "log_at_least"], 20),
     **dict.fromkeys(["softplus", "log_sigmoid", "logaddexp", "sin", "cos", "tan", "power", "cbrt", "hypot", "erf", "erfc"], 40),
     **dict.fromkeys(["arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "arctan2", "gammaln"], 40),
 }  # fmt: skip
-COST["outer"] = 1
-MOVED = frozenset({"broadcast_to", "reshape", "transpose", "flip", "windows"})
 
 
 def known(n: Node) -> bool:
@@ -46,10 +44,10 @@ class Expr:
 
 
 class Builder:
-    """Expressions for the writes of one loop."""
+    """Expressions for the writes of one loop. What the loop itself is `writing` is computed, not loaded."""
 
-    def __init__(self, planner: Planner) -> None:
-        self.planner = planner
+    def __init__(self, planner: Planner, writing: set[Any]) -> None:
+        self.planner, self.writing = planner, writing
         self.made: dict[Any, Expr] = {}
         self.order: list[Expr] = []
 
@@ -123,11 +121,8 @@ class Builder:
 
     def _made(self, n: Node, index: Index) -> Any:
         p = self.planner
-        if n in p.home or n in p.stored:
+        if (n in p.home or n in p.stored) and n not in self.writing:
             b = p.buffer(n)
-            if (b, "being written") in p.writing and n in p.writing[(b, "being written")]:
-                made = yield from self._operation(n, index)
-                return made
             return self.load(b, offset(index, strides_of(b.shape)))
         made = yield from self._operation(n, index)
         return made
@@ -251,13 +246,10 @@ class Nest:
     """The loops of one step, after neighbours have been merged: lengths, and expressions with their addresses rewritten."""
 
     def __init__(self, planner: Planner, step: LoopStep) -> None:
-        build = Builder(planner)
+        own = {w.node for w in step.writes if type(w.node) is Node and planner.home.get(w.node) is w.buffer}
+        build = Builder(planner, own)
         self.results: list[tuple[Expr, Buffer, Affine, str, list[tuple[Expr, int, int]]]] = []
         for w in step.writes:
-            planner.writing = {(w.buffer, "being written"): {w.node}} if type(w.node) is Node else {}
-            for other in step.writes:
-                if type(other.node) is Node and other.mode == "store":
-                    planner.writing.setdefault((other.buffer, "being written"), set()).add(other.node)
             if isinstance(w.node, tuple):
                 x, reduction = w.node
                 e = build.value(x, step.index)
@@ -267,7 +259,6 @@ class Nest:
                 e = build.cast(build.value(w.node, broadcast(step.index, shape)), w.buffer.dtype.name)
             at = [(build.cast(build.value(a, i), "int64"), length, stride) for a, i, length, stride in w.at or ()]
             self.results.append((e, w.buffer, w.address, w.mode, at))
-        planner.writing = {}
         self.order = build.order
         self._merge(step.shape)
 
@@ -312,10 +303,6 @@ class Nest:
             if e.kind in ("load", "gather"):
                 found[e.data[0].number] = e.data[0]
         return [found[k] for k in sorted(found)]
-
-    def reads(self) -> set[int]:
-        """The numbers of the buffers that are read."""
-        return {e.data[0].number for e in self.order if e.kind in ("load", "gather")}
 
     def work(self) -> int:
         """About how many operations the whole nest does."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ir.node import Node, Spec
 from ...ops.indexing import HERE
-from .index import Affine, Index, broadcast, strides_of
+from .index import Affine, Index, broadcast, complete, strides_of
 from .steps import Unsupported
 
 
@@ -39,14 +39,7 @@ def gathered(
     for a in arrays:
         if Spec.of(a.value if type(a) is Node else a).dtype.kind not in "iu":
             raise Unsupported("a boolean index")
-    parts = list(template)
-    used = sum(1 for p in parts if p is not None and p is not Ellipsis)
-    fill = [slice(None)] * (len(given) - used)
-    if Ellipsis in parts:
-        k = parts.index(Ellipsis)
-        parts[k : k + 1] = fill
-    else:
-        parts += fill
+    parts = complete(template, len(given))
     fancy = [k for k, p in enumerate(parts) if p is HERE or isinstance(p, (int, np.integer))]
     if fancy != list(range(fancy[0], fancy[-1] + 1)) or any(p is None for p in parts):
         raise Unsupported("index arrays apart from each other")

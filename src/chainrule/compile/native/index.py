@@ -112,20 +112,22 @@ def source_index(n: Node, index: Index, given: Sequence[int]) -> Index | None:
             return None
 
 
-def taken(template: tuple[Any, ...], index: Index, given: Sequence[int]) -> Index:
-    """The index into an array of shape `given` that a basic index (ints, slices, None, Ellipsis) points to."""
+def complete(template: tuple[Any, ...], ndim: int) -> list[Any]:
+    """An index into an array of `ndim` axes with a part for each axis: the Ellipsis, or what is left out, written as slices."""
     parts = list(template)
     used = sum(1 for p in parts if p is not None and p is not Ellipsis)
-    fill = [slice(None)] * (len(given) - used)
-    if Ellipsis in parts:
-        at = parts.index(Ellipsis)
-        parts[at : at + 1] = fill
-    else:
-        parts += fill
+    fill = [slice(None)] * (ndim - used)
+    at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    parts[at : at + 1] = fill
+    return parts
+
+
+def taken(template: tuple[Any, ...], index: Index, given: Sequence[int]) -> Index:
+    """The index into an array of shape `given` that a basic index (ints, slices, None, Ellipsis) points to."""
     result: list[Affine] = []
     rest = iter(index)
     axis = 0
-    for p in parts:
+    for p in complete(template, len(given)):
         if p is None:
             next(rest)
             continue

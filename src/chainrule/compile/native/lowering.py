@@ -26,7 +26,7 @@ class Lowering:
     keep: list[Any]
     lowered: Callable[[Graph, Sequence[Buffer]], Plan]
 
-    def buffer(self, n: Any, spec: Spec | None = None) -> Buffer:
+    def buffer(self, n: Any) -> Buffer:
         """The memory of a node, or of a constant."""
         if type(n) is not Node:
             if id(n) not in self.constants:

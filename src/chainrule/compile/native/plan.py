@@ -42,7 +42,6 @@ class Planner(Lowering):
         self.inputs = list(inputs)
         self.keep: list[Any] = []
         self.lowered = lambda g, given: Planner(g, given, pool).plan()
-        self.writing: dict[Any, set[Any]] = {}
 
     # ---- what is known of a node -----------------------------------------------------------------------------
 

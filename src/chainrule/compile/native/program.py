@@ -70,9 +70,9 @@ class NativeProgram:
         self.graph = graph
         pool: list[Buffer] = []
         inputs: list[Buffer] = []
-        for k, i in enumerate(graph.inputs):
+        for i in graph.inputs:
             spec = Spec.of(i.value)
-            b = Buffer("input", spec.shape, spec.dtype, k)
+            b = Buffer("input", spec.shape, spec.dtype)
             b.number = len(pool)
             pool.append(b)
             inputs.append(b)
@@ -89,7 +89,7 @@ class NativeProgram:
         found = blas()
         module = Module(planner, self.plan, None if found is None else found.wide, threads())
         text = module.text(self.slots, size)
-        self.module, self.text = module, text
+        self.text = text
         addresses = {} if found is None else found.addresses
         symbols = {f"chainrule_{k}": v for k, v in addresses.items()}
         self.constants = [b.data for b in constants]
@@ -104,7 +104,6 @@ class NativeProgram:
             self.engine = compiled(text, symbols)
             address = self.engine.get_function_address("run")
         self.function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)
-        self.address = address
         self.fixed = [c.ctypes.data for c in self.constants]
         self.dtypes = [b.dtype for b in inputs]
         self.shapes = [(b.shape, b.dtype) for b in self.results]
@@ -207,12 +206,9 @@ def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
         return False
     nest = step.nest(planner)
     written = [a for _, b, a, mode, at in nest.results if b is out and mode == "store" and not at]
-    read = [e.data[1] for e in nest.order if e.kind in ("load", "gather") and e.data[0] is given]
-    return (
-        len(written) == 1
-        and all(a == written[0] for a in read)
-        and all(e.kind != "gather" or e.data[0] is not given for e in nest.order)
-    )
+    read = [e.data[1] for e in nest.order if e.kind == "load" and e.data[0] is given]
+    gathered = any(e.kind == "gather" and e.data[0] is given for e in nest.order)
+    return len(written) == 1 and not gathered and all(a == written[0] for a in read)
 
 
 def _renamed(step: Any, old: Buffer, new: Buffer) -> None:
@@ -252,7 +248,6 @@ def _contiguous(v: Any, dtype: np.dtype[Any]) -> Any:
 
 def native(graph: Graph, entry: Entry | None = None, donated: Sequence[int] = ()) -> NativeProgram | None:
     """The graph as native code, with an entry for Python; None where it holds something that only NumPy does."""
-
     if llvm() is None or not graph.nodes or os.environ.get("CHAINRULE_NATIVE") == "0":
         return None
     try:

@@ -20,12 +20,10 @@ class Unsupported(Exception):
 class Buffer:
     """Memory for one value, contiguous. `role` is input, constant, output or temporary."""
 
-    __slots__ = ("bytes", "data", "dtype", "first", "last", "number", "offset", "role", "shape", "slot")
+    __slots__ = ("bytes", "data", "dtype", "first", "last", "number", "offset", "role", "shape")
 
-    def __init__(
-        self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], slot: int = 0, data: Any = None
-    ) -> None:
-        self.role, self.shape, self.slot, self.data = role, shape, slot, data
+    def __init__(self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], data: Any = None) -> None:
+        self.role, self.shape, self.data = role, shape, data
         self.dtype = np.dtype(dtype.name)  # in native byte order
         self.bytes = count(self.shape) * self.dtype.itemsize
         self.number = self.offset = 0
@@ -103,7 +101,6 @@ class ProductStep:
     c: View
     batch: tuple[int, ...]
     sizes: tuple[int, int, int]
-    accumulate: float = 0.0
 
 
 @dataclass
@@ -117,7 +114,6 @@ class ScanStep:
     stacked: list[tuple[Buffer, Buffer]]
     test: Plan | None = None
     condition: Buffer | None = None
-    limit: int | None = None
 
 
 @dataclass
