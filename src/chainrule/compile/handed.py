@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..ir.graph import Graph
 from ..ir.node import Node, Spec
-from ..ops.loops import Loop
+from ..ops.loops import Loop, split, split_while
 from .expression import Language, expression
 from .languages import JAX_HELPERS, JAX_LANGUAGE, TORCH_HELPERS, TORCH_LANGUAGE
 
@@ -80,33 +80,31 @@ def _jax(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
     def loop(n: Node) -> Any:
         p = n.params
         if n.op.name == "scan":
-            body = write(p["body"])
-            carried, scanned = p["carried"], p["scanned"]
+            body, carried = write(p["body"]), p["carried"]
 
             def scan(*args: Any) -> list[Any]:
-                same = list(args[carried + scanned :])
+                carry, xs, same = split(args, p)
                 types = [Spec.of(i.value).dtype for i in p["body"].inputs[:carried]]
 
                 def step(c: Any, x: Any) -> Any:
                     out = body([*c, *x, *same])
                     return [jnp.asarray(o, t) for o, t in zip(out[:carried], types, strict=True)], out[carried:]
 
-                first = [jnp.asarray(a, t) for a, t in zip(args[:carried], types, strict=True)]
-                last, ys = jax.lax.scan(step, first, list(args[carried : carried + scanned]), length=p["length"])
+                first = [jnp.asarray(a, t) for a, t in zip(carry, types, strict=True)]
+                last, ys = jax.lax.scan(step, first, xs, length=p["length"])
                 return [*last, *ys]
 
             return scan
         if n.op.name == "while_loop":
-            body, test = write(p["body"]), write(p["test"])
-            carried, tested = p["carried"], p["tested"]
+            body, test, carried = write(p["body"]), write(p["test"]), p["carried"]
             types = [Spec.of(i.value).dtype for i in p["body"].inputs[:carried]]
 
             def run_while(*args: Any) -> Any:
-                outside, inside = args[carried : carried + tested], args[carried + tested :]
+                carry, outside, inside = split_while(args, p)
                 return jax.lax.while_loop(
                     lambda c: test([*c, *outside])[0],
                     lambda c: [jnp.asarray(o, t) for o, t in zip(body([*c, *inside])[:carried], types, strict=True)],
-                    [jnp.asarray(a, t) for a, t in zip(args[:carried], types, strict=True)],
+                    [jnp.asarray(a, t) for a, t in zip(carry, types, strict=True)],
                 )
 
             return run_while
@@ -139,15 +137,10 @@ def _torch(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
     def loop(n: Node) -> Any:
         p = n.params
         if n.op.name == "scan":
-            body = write(p["body"])
-            carried, scanned = p["carried"], p["scanned"]
+            body, carried = write(p["body"]), p["carried"]
 
             def scan(*args: Any) -> list[Any]:
-                carry, xs, same = (
-                    list(args[:carried]),
-                    args[carried : carried + scanned],
-                    list(args[carried + scanned :]),
-                )
+                carry, xs, same = split(args, p)
                 columns: list[list[Any]] = []
                 for t in range(p["length"]):
                     out = body([*carry, *(x[t] for x in xs), *same])
@@ -157,15 +150,10 @@ def _torch(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
 
             return scan
         if n.op.name == "while_loop":
-            body, test = write(p["body"]), write(p["test"])
-            carried, tested = p["carried"], p["tested"]
+            body, test, carried = write(p["body"]), write(p["test"]), p["carried"]
 
             def run_while(*args: Any) -> Any:
-                carry, outside, inside = (
-                    list(args[:carried]),
-                    args[carried : carried + tested],
-                    args[carried + tested :],
-                )
+                carry, outside, inside = split_while(args, p)
                 while bool(test([*carry, *outside])[0]):
                     carry = body([*carry, *inside])[:carried]
                 return carry

@@ -40,6 +40,12 @@ def split(args: Sequence[Any], params: dict[str, Any]) -> tuple[list[Any], list[
     return list(args[:carried]), list(args[carried : carried + scanned]), list(args[carried + scanned :])
 
 
+def split_while(args: Sequence[Any], params: dict[str, Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """The inputs of a while loop: what is carried, what else its condition reads, what else its body reads."""
+    carried, tested = params["carried"], params["tested"]
+    return list(args[:carried]), list(args[carried : carried + tested]), list(args[carried + tested :])
+
+
 def _scan(*args: Any, body: Graph, carried: int, scanned: int, length: int) -> Bundle:
     carry, xs, same = split(args, {"carried": carried, "scanned": scanned})
     columns: list[list[Any]] = [[] for _ in body.outputs[carried:]]
@@ -70,8 +76,7 @@ def trajectory(
 
 
 def _while(*args: Any, **params: Any) -> Bundle:
-    carry, same = list(args[: params["carried"]]), args[params["carried"] :]
-    inside, outside = same[params["tested"] :], same[: params["tested"]]
+    carry, outside, inside = split_while(args, params)
     steps = 0
     while bool(params["test"].replay([*carry, *outside])[0]):
         if params["limit"] is not None and steps >= params["limit"]:
@@ -127,8 +132,8 @@ def examples(node: Node) -> list[tuple[Graph, list[Any]]]:
         carry, xs, same = split(args, p)
         return [(p["body"], [*carry, *rows(xs, 0), *same])]
     if node.op is while_loop:
-        carry, same = args[: p["carried"]], args[p["carried"] :]
-        return [(p["test"], [*carry, *same[: p["tested"]]]), (p["body"], [*carry, *same[p["tested"] :]])]
+        carry, outside, inside = split_while(args, p)
+        return [(p["test"], [*carry, *outside]), (p["body"], [*carry, *inside])]
     return [(g, args[1:]) for g in p["branches"]]
 
 

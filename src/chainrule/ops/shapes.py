@@ -163,6 +163,7 @@ def _scan(op: Op, values: Sequence[Any], params: Params) -> Bundle:
 
 @shape_rule("while_loop")
 def _while(op: Op, values: Sequence[Any], params: Params) -> Bundle:
-    given = [settled(v) for v in values]
-    carried, tested = params["carried"], params["tested"]
-    return Bundle(map(Spec.of, params["body"].run([*given[:carried], *given[carried + tested :]])[:carried]))
+    from .loops import split_while
+
+    carry, _, inside = split_while([settled(v) for v in values], dict(params))
+    return Bundle(map(Spec.of, params["body"].run([*carry, *inside])[: len(carry)]))

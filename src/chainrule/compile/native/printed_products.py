@@ -19,7 +19,6 @@ class Products:
     declared: dict[str, str]
     functions: list[str]
     known: dict[str, str]
-    symbols: set[str]
 
     # ---- products ----------------------------------------------------------------------------------------------
 
@@ -117,7 +116,6 @@ class Products:
             if found is None or vs <= 0 or (cs <= 0 and rows > 1):
                 return self.small(f, sizes, a, b, c, dtype)
             name = f"chainrule_{letter}gemv"
-            self.symbols.add(f"{letter}gemv")
             r, q = (rows, k) if found[0] == 111 else (k, rows)
             self.declared[name] = (
                 f"declare void @{name}(i32, i32, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
@@ -136,7 +134,6 @@ class Products:
         if left is None or right is None or c[1][0] < n:
             return self.small(f, sizes, a, b, c, dtype)
         name = f"chainrule_{letter}gemm"
-        self.symbols.add(f"{letter}gemm")
         self.declared[name] = (
             f"declare void @{name}(i32, i32, i32, {integer}, {integer}, {integer}, {type}, ptr, {integer}, ptr, {integer}, {type}, ptr, {integer})"
         )

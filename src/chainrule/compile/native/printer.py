@@ -27,9 +27,6 @@ class Module(Products):
         self.declared: dict[str, str] = {}
         self.functions: list[str] = []
         self.known: dict[str, str] = {}
-        self.nests: list[tuple[LoopStep, Nest]] = []
-        self.symbols: set[str] = set()
-        self.checked = False
 
     def text(self, slots: dict[int, int], arena: int) -> str:
         """The module; `slots` are places in the table of pointers, `arena` the place of the workspace."""
@@ -102,7 +99,6 @@ class Module(Products):
     def nest(self, f: Function, planner: Planner, step: LoopStep) -> None:
         """A function for a nest, and its call. Nests with the same text share one function."""
         nest = step.nest(planner)
-        self.nests.append((step, nest))
         if nest.empty:
             return
         buffers = nest.buffers()
@@ -323,7 +319,6 @@ class Module(Products):
     def _place(self, g: Function, start: str, places: list[Value], axes: list[tuple[int, int]]) -> str:
         """The address of an entry that index arrays give; what is out of range is noted, and read at 0."""
         c = g.c
-        self.checked = True
         total = start
         for x, (length, stride) in zip(places, axes, strict=True):
             negative = c.emit(f"icmp slt i64 {x.name}, 0", "i1")
