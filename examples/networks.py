@@ -63,9 +63,9 @@ def boundary(model, data, path):
     out = predict(model, np.stack([a.ravel(), b.ravel()], 1).astype("f4")).reshape(a.shape)
     figure = Figure(figsize=(5, 4), layout="constrained")
     ax = figure.subplots()
-    ax.contourf(a, b, 1 / (1 + np.exp(-out)), levels=20, cmap="RdBu_r", alpha=0.8)
+    ax.contourf(a, b, 1 / (1 + np.exp(-out)), levels=20, cmap="RdBu_r", alpha=0.35)
     ax.contour(a, b, out, levels=[0.0], colors="black")
-    ax.scatter(x[:, 0], x[:, 1], c=y[:, 0], cmap="RdBu_r", edgecolors="white", s=18)
+    ax.scatter(x[:, 0], x[:, 1], c=y[:, 0], cmap="RdBu_r", edgecolors="black", linewidths=0.4, s=18)
     figure.savefig(path, dpi=120)
 
 
