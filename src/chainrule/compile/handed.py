@@ -71,8 +71,8 @@ def handed(graph: Graph, backend: str) -> Callable[[Sequence[Any]], list[Any]]:
 
 
 def _jax(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
-    import jax
-    import jax.numpy as jnp
+    import jax  # pyright: ignore[reportMissingImports]
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 
     namespace: dict[str, Any] = {"jax": jax, "jnp": jnp, "np": np, "itertools": itertools}
     exec(JAX_HELPERS, namespace)
@@ -129,7 +129,7 @@ def _listed(run: Any, *args: Any) -> Any:
 
 
 def _torch(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     namespace: dict[str, Any] = {"torch": torch, "np": np, "itertools": itertools}
     exec(TORCH_HELPERS, namespace)

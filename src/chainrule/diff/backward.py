@@ -156,7 +156,7 @@ def _given(forward: Any, backward: Any) -> tuple[Callable[..., Any], Callable[..
 
 
 def _torch_function(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     def forward(*xs: Any) -> Any:
         return function.apply(*(torch.tensor(x) for x in xs)).detach().numpy()
@@ -171,7 +171,7 @@ def _torch_function(function: Any) -> tuple[Callable[..., Any], Callable[..., An
 
 
 def _jax_function(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import jax
+    import jax  # pyright: ignore[reportMissingImports]
 
     def forward(*xs: Any) -> Any:
         with jax.enable_x64(True):
