@@ -102,6 +102,8 @@ if TYPE_CHECKING:
     from .showing.explain import draw as draw
     from .showing.explain import explain as explain
     from .showing.pattern import plot_sparsity as plot_sparsity
+    from .symbolic.prove import Verdict as Verdict
+    from .symbolic.prove import prove as prove
     from .trace.formula import Formula as Formula
     from .trace.formula import parse as parse
 
@@ -125,6 +127,7 @@ _HOME = {
     "trace.array": "Array",
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
+    "symbolic.prove": "Verdict prove",
     "showing.pattern": "plot_sparsity",
     "errors": "ChainruleError DerivativeError DivergenceError FormulaError InputError ShapeError TraceError",
 }

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import ChainruleError, InputError
-from .inputs import function_from, point_from, shapes_from
+from .inputs import function_from, point_from, shapes_from, sizes_from
 
 app = typer.Typer(
     name="chainrule",
@@ -168,6 +168,32 @@ def draw(
     """Draw the computation: values above, gradients below."""
     _explanation(target, at, wrt, open, shape).draw(output, partials=partials)
     _console().print(f"wrote {output}")
+
+
+@app.command(epilog='Example: [cyan]chainrule prove "d/dz sigma(z) = sigma(z)*(1 - sigma(z))"[/]')
+@_clean
+def prove(
+    statement: Annotated[str, typer.Argument(help='An equation, such as "tanh(z) = 2*sigma(2*z) - 1".')],
+    given: Annotated[
+        list[str] | None, typer.Option("--given", help="An assumption: [cyan]x > 0[/], [cyan]symmetric(a)[/].")
+    ] = None,
+    functions: Annotated[
+        str, typer.Option("--functions", help="Names that stand for any function: [cyan]f,g[/].")
+    ] = "",
+    layout: Annotated[str, typer.Option("--layout", help="Of derivatives: denominator or numerator.")] = "denominator",
+    shape: Annotated[list[str] | None, typer.Option("--shape", help="Sizes of a variable: [cyan]W=nxm[/].")] = None,
+    output: Output = None,
+) -> None:
+    """Prove an identity (exit code 0), or refute it with a counterexample (1); 3 means that neither was possible."""
+    from ..symbolic.prove import prove as decide
+
+    verdict = decide(statement, given=given or (), functions=functions, layout=layout, **sizes_from(shape or []))
+    if output is None:
+        _write(str(verdict), None)
+    else:
+        verdict.save(output)
+        _console().print(f"wrote {output}")
+    raise typer.Exit({"proved": 0, "refuted": 1}.get(verdict.verdict, 3))
 
 
 @app.command(epilog='Example: [cyan]chainrule grad "x^2 * sin(y)" --at x=3,y=1 --wrt x[/]')

@@ -133,10 +133,19 @@ def _from_file(path: Path) -> Any:
 
 def shapes_from(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """The shapes in `W=3x2,b=3`."""
-    shapes: dict[str, tuple[int, ...]] = {}
+    return {name: tuple(map(int, dims)) for name, dims in _sizes(texts, r"\d+", "W=3x2").items()}
+
+
+def sizes_from(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The sizes in `W=nxm,b=3`: numbers, or names without an x."""
+    return _sizes(texts, r"[^\Wx]+", "W=nxm")
+
+
+def _sizes(texts: Iterable[str], size: str, example: str) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
     for part in (p for t in texts for p in t.split(",")):
-        match = re.fullmatch(r"\s*(\w+)\s*=\s*(\d+(?:x\d+)*)\s*", part)
+        match = re.fullmatch(rf"\s*(\w+)\s*=\s*({size}(?:x{size})*)\s*", part)
         if match is None:
-            raise InputError(f"cannot read {part!r} in --shape", "write --shape W=3x2", where="")
-        shapes[match[1]] = tuple(int(n) for n in match[2].split("x"))
-    return shapes
+            raise InputError(f"cannot read {part!r} in --shape", f"write --shape {example}", where="")
+        found[match[1]] = tuple(match[2].split("x"))
+    return found

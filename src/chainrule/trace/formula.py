@@ -161,6 +161,16 @@ def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
     Raises:
         FormulaError: the text cannot be read; the message points at the column.
     """
+    return _Reader(text, shapes).formula(syntax_tree(text))
+
+
+def syntax_tree(text: str, extension: Path | None = None, start: str = "start") -> Any:
+    """The syntax tree of a text, with errors that point at the place.
+
+    Args:
+        extension: a file that extends the grammar of formulas.
+        start: the rule to begin with.
+    """
     if not isinstance(text, str):
         raise InputError(f"a formula is a string, not {type(text).__name__}")
     if len(text) > MAX_LENGTH:
@@ -170,12 +180,10 @@ def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
             where="",
         )
     _check_brackets(text)
-    from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+    from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-    reader = _Reader(text, shapes)
     try:
-        tree = _grammar().parse(text)
-        return reader.formula(tree)
+        return _grammar(extension, start).parse(text)
     except UnexpectedCharacters as error:
         raise pointed(
             text,
@@ -192,8 +200,6 @@ def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
             "the formula ends too early" if end else f"unexpected {str(error.token).strip() or 'end of line'!r}",
             _hint(text, position),
         ) from None
-    except VisitError as error:
-        raise error.orig_exc from None
     except UnexpectedInput as error:
         raise pointed(text, error.pos_in_stream or 0, "cannot read this") from None
 
@@ -224,12 +230,13 @@ def _check_brackets(text: str) -> None:
         raise pointed(text, opened[-1], f"this {text[opened[-1]]!r} is never closed")
 
 
-@functools.lru_cache(maxsize=1)
-def _grammar() -> Any:
+@functools.lru_cache(maxsize=4)
+def _grammar(extension: Path | None = None, start: str = "start") -> Any:
     from lark import Lark
 
-    source = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
-    return Lark(source, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    files = [Path(__file__).with_name("grammar.lark"), *([extension] if extension else [])]
+    source = "\n".join(f.read_text(encoding="utf-8") for f in files)
+    return Lark(source, start=start, parser="lalr", propagate_positions=True, maybe_placeholders=True)
 
 
 class _Reader:
@@ -251,8 +258,8 @@ class _Reader:
                 continue
             if statement.data == "assign":
                 token, body = statement.children
-                result = self._named(self.value(body), _identifier(token))
-                self.known[_identifier(token)] = result
+                result = self._named(self.value(body), identifier(token))
+                self.known[identifier(token)] = result
             else:
                 result = self.value(statement.children[0])
         unknown = [n for n in self.shapes if n not in self.variables]
@@ -305,7 +312,7 @@ class _Reader:
         return len(self.steps) - 1
 
     def _variable(self, token: Any) -> int:
-        name = _identifier(token)
+        name = identifier(token)
         if name not in self.known:
             if name in CONSTANTS and name not in self.shapes:
                 self.known[name] = self._add(None, (), {"value": CONSTANTS[name]}, token.start_pos)
@@ -318,7 +325,7 @@ class _Reader:
         token = node.children[0]
         function = function_named(str(token))
         if function is None:
-            raise pointed(self.text, token.start_pos, f"unknown function {str(token)!r}", _closest(str(token)))
+            raise pointed(self.text, token.start_pos, f"unknown function {str(token)!r}", closest(str(token)))
         options: dict[str, Any] = {}
         for c in node.children[1:]:
             if getattr(c, "data", "") == "option":
@@ -345,12 +352,13 @@ def _number(token: Any) -> int | float:
     return int(text) if text.lstrip("+-").isdigit() else float(text)
 
 
-def _identifier(token: Any) -> str:
+def identifier(token: Any) -> str:
     """The name as an identifier: compatibility characters folded (x₁ is x1), primes spelled out."""
     return unicodedata.normalize("NFKC", str(token)).replace("'", "_prime")
 
 
-def _closest(name: str) -> str:
+def closest(name: str) -> str:
+    """The known function whose name is nearest, as a question."""
     import difflib
 
     from ..ops import REGISTRY

@@ -1,0 +1,139 @@
+"""Derivatives of expressions, with the rule that was used at each step named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .algebra import AppliedUndef, sp
+from .meaning import at_zero, opened, step
+from .tensors import Expectation, Tensor, fresh_index, total
+
+# The elementary functions and their derivatives; everything else is opened into them first.
+ELEMENTARY: dict[str, Callable[[Any], Any]] = {
+    "exp": sp.exp,
+    "log": lambda u: 1 / u,
+    "sin": sp.cos,
+    "cos": lambda u: -sp.sin(u),
+    "asin": lambda u: 1 / sp.sqrt(1 - u**2),
+    "atan": lambda u: 1 / (1 + u**2),
+    "erf": lambda u: 2 * sp.exp(-(u**2)) / sp.sqrt(sp.pi),
+    "loggamma": sp.digamma,
+}
+
+
+class Undifferentiable(ValueError):
+    """No rule is known for a part of the expression."""
+
+
+def derivative(expression: Any, by: Any, rules: dict[str, None] | None = None) -> Any:
+    """The derivative of an opened expression by a symbol or an indexed variable.
+
+    Args:
+        rules: where the names of the rules that were used are collected.
+    """
+    used = {} if rules is None else rules
+    base = by.base if isinstance(by, sp.Indexed) else None
+
+    def d(e: Any) -> Any:
+        if e == by:
+            return sp.Integer(1)
+        if isinstance(e, sp.Indexed):
+            return (
+                sp.Mul(*(sp.KroneckerDelta(a, b) for a, b in zip(e.indices, by.indices, strict=True)))
+                if e.base == base
+                else sp.Integer(0)
+            )
+        if not (e.has(by) if base is None else any(x.base == base for x in e.atoms(sp.Indexed))):
+            return sp.Integer(0)
+        if isinstance(e, sp.Add):
+            return sp.Add(*map(d, e.args))
+        if isinstance(e, sp.Mul):
+            slopes = [d(f) for f in e.args]
+            if sum(s != 0 for s in slopes) > 1:
+                quotient = any(s != 0 and f.is_Pow and f.exp == -1 for f, s in zip(e.args, slopes, strict=True))
+                used["the quotient rule" if quotient else "the product rule"] = None
+            return sp.Add(*(sp.Mul(*e.args[:k], s, *e.args[k + 1 :]) for k, s in enumerate(slopes)))
+        if isinstance(e, sp.Sum):
+            used["the derivative of a sum is the sum of the derivatives"] = None
+            return _sums(d(e.function), e.limits)
+        if isinstance(e, sp.exp):
+            used["the derivative of exp(u) is exp(u) du"] = None
+            return e * d(e.args[0])
+        if isinstance(e, sp.Pow):
+            u, n = e.args
+            if n.is_number:
+                used["the power rule"] = None
+                return n * u ** (n - 1) * d(u)
+            used["u^v = exp(v log u)"] = None
+            return e * d(n * sp.log(u))
+        if isinstance(e, (step, at_zero)):
+            used["an indicator is constant on both sides of its jump"] = None
+            return sp.Integer(0)
+        if isinstance(e, Expectation):
+            return Expectation(d(e.args[0]))
+        if isinstance(e, AppliedUndef):
+            return _unknown(e, d, used)
+        name = e.func.__name__
+        if name == "polygamma":
+            return sp.polygamma(e.args[0] + 1, e.args[1]) * d(e.args[1])
+        if name not in ELEMENTARY:
+            raise Undifferentiable(name)
+        used[f"the derivative of {name}(u) is {ELEMENTARY[name](sp.Symbol('u', positive=True))} du"] = None
+        return ELEMENTARY[name](e.args[0]) * d(e.args[0])
+
+    return d(expression)
+
+
+def _sums(body: Any, limits: Sequence[Any]) -> Any:
+    for i, _, high in reversed(limits):
+        body = total(body, i, high)
+    return body
+
+
+class Argument(sp.Function):
+    """A vector as the argument of an unknown function: the entry, its index, and its size."""
+
+    nargs = 3
+
+
+def _unknown(e: Any, d: Callable[[Any], Any], used: dict[str, None]) -> Any:
+    """The chain rule through a function that is known by its name only."""
+    used["the chain rule, through a function of which nothing is known"] = None
+    parts: list[Any] = []
+    for k, a in enumerate(e.args):
+        if isinstance(a, Argument):
+            entry, index, size = a.args
+            j = fresh_index()
+            inner = d(entry.subs(index, j))
+            if inner != 0:
+                parts.append(total(sp.Function(f"{e.func.__name__}'", real=True)(*e.args, j) * inner, j, size))
+        else:
+            inner = d(a)
+            if inner != 0:
+                parts.append(partial(e, k) * inner)
+    return sp.Add(*parts)
+
+
+def partial(e: Any, k: int) -> Any:
+    """The partial derivative of an unknown function by its argument k: g'(x), or f_1(y, z) and f_12(y, z)."""
+    name = e.func.__name__
+    if len(e.args) == 1:
+        return sp.Function(f"{name}'", real=True)(*e.args)
+    base, _, positions = name.partition("_")
+    return sp.Function(f"{base}_{''.join(sorted(positions + str(k + 1)))}", real=True)(*e.args)
+
+
+def gradient(
+    f: Tensor, by: Tensor, layout: str, rules: dict[str, None] | None = None, notes: dict[str, Any] | None = None
+) -> Tensor:
+    """The derivative of each entry of f by each entry of a variable.
+
+    In denominator layout the axes of the variable come first, so that of z = W h by h is W.T; in numerator layout
+    they come last. The gradient of a number has the shape of the variable in both.
+    """
+    fi, bi = f.indices(), by.indices()
+    entry = derivative(opened(f.entry(*fi), notes), by.entry(*bi), rules)
+    first, second = (bi, fi) if layout == "denominator" else (fi, bi)
+    dims = by.dims + f.dims if layout == "denominator" else f.dims + by.dims
+    return Tensor(dims, lambda *i: entry.subs(dict(zip([*first, *second], i, strict=True)), simultaneous=True))

@@ -1,0 +1,466 @@
+"""Proofs of identities, or counterexamples to them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import InputError
+from ..trace.formula import syntax_tree
+from .algebra import AppliedUndef, mpmath, sp
+from .counterexample import Counterexample, find_counterexample, instances
+from .decide import Assumptions, Case, Decision, decide, kinks_of
+from .document import Document, Line, formula, heading, words
+from .interval import Undefined, enclosure, middle
+from .meaning import opened
+from .normal import Normal, Undecided
+from .printing import latex, text
+from .reading import GRAMMAR, Reader, Statement, read_statement
+from .tensors import Expectation, Tensor
+
+WORDS = {"> 0": "is positive", ">= 0": "is not negative", "!= 0": "is not zero"}
+POINTS = 12
+
+
+@dataclass
+class Verdict(Document):
+    """What is known about a statement.
+
+    Attributes:
+        statement: its text.
+        verdict: "proved", "refuted" or "unknown".
+        lines: the steps, to be read.
+        conditions: what must hold for the statement to have a meaning.
+        counterexample: numbers that refute it.
+        tried: what was tried, where the verdict is unknown.
+    """
+
+    statement: str
+    verdict: str
+    lines: list[Line]
+    conditions: list[str] = field(default_factory=list[str])
+    counterexample: Counterexample | None = None
+    tried: list[str] = field(default_factory=list[str])
+    checks: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __bool__(self) -> bool:
+        return self.verdict == "proved"
+
+    def certificate(self) -> dict[str, str]:
+        """The independent ways by which the verdict was checked, and what each of them said."""
+        return dict(self.checks)
+
+    __str__ = Document.__str__
+    __repr__ = Document.__str__
+
+
+def prove(
+    statement: str,
+    *,
+    given: str | Sequence[str] = (),
+    functions: str | Collection[str] = (),
+    layout: str = "denominator",
+    **shapes: Any,
+) -> Verdict:
+    """Prove an identity, or find a counterexample.
+
+    Args:
+        statement: an equation. It may hold derivatives `d/dz ...` (of the whole term that follows), entries `z[j]`,
+            sums `sum(i=1..K, i != j, ...)`, products of vectors and matrices (`@`, `.T`, `dot`, `outer`, `softmax`),
+            and expectations `E[...]`, `Var[...]`.
+        given: assumptions: "x > 0", "Var[a] = s^2", "symmetric(a)" (a random variable, symmetric about 0), "random(a)".
+        functions: names that stand for any function: g'(x) is the derivative of g(x), f_1(x, y) a partial one.
+        layout: of the derivative of a vector by a vector: in "denominator" layout the axes of the variable come first.
+        **shapes: sizes of vectors and matrices, symbols or numbers: z="K", W="n, m".
+
+    Returns:
+        A `Verdict`. "proved" rests on an exact decision (equal normal forms in every case), "refuted" on a
+        counterexample verified with interval arithmetic; anything else is "unknown".
+
+    Raises:
+        FormulaError: the statement cannot be read; the message points at the place.
+
+    >>> prove("tanh(z) = 2*sigma(2*z) - 1").verdict
+    'proved'
+    >>> prove("sqrt(x^2) = x").counterexample
+    at x = -1: left = 1, right = -1
+    """
+    names = re.findall(r"\w+", functions) if isinstance(functions, str) else list(functions)
+    s = read_statement(statement, shapes, names, layout)
+    facts = _Given(s, [given] if isinstance(given, str) else list(given))
+    return _Proof(s, facts).verdict()
+
+
+class _Given:
+    """The assumptions of a proof: signs, distributions, and equations that replace one thing by another."""
+
+    def __init__(self, statement: Statement, texts: Sequence[str]) -> None:
+        self.assumptions = Assumptions()
+        self.equations: list[Statement] = []
+        self.inequalities: list[tuple[Any, str]] = []
+        self.texts = [t.strip() for text in texts for t in text.split(";") if t.strip()]
+        for t in self.texts:
+            self._read(t, statement)
+        uses = any(side.entry(*side.indices()).has(Expectation) for side in (statement.left, statement.right))
+        if uses and not self.assumptions.random:
+            raise InputError(
+                f"{statement.text!r} has an expectation, and no variable is random",
+                'say which, as given="random(a)" or given="symmetric(a)"',
+                where="",
+            )
+
+    def _read(self, t: str, statement: Statement) -> None:
+        declared = re.fullmatch(r"(symmetric|random)\(([\w\s,]+)\)", t)
+        if declared:
+            names = frozenset(re.findall(r"\w+", declared[2]))
+            unknown = names - statement.context.variables.keys()
+            if unknown:
+                raise InputError(f"{t!r}: {min(unknown)} does not occur in {statement.text!r}", where="")
+            a = self.assumptions
+            self.assumptions = replace(
+                a,
+                random=a.random | names,
+                symmetric=a.symmetric | (names if declared[1] == "symmetric" else frozenset()),
+            )
+        elif re.search(r"(?<![<>!=])=(?!=)", t):
+            self.equations.append(read_statement(t, {}, statement.context.functions, statement.context.layout))
+        else:
+            self._inequality(t, statement)
+
+    def _inequality(self, t: str, statement: Statement) -> None:
+        tree = syntax_tree(t, GRAMMAR, "condition")
+        node = next((c for c in tree.children if getattr(c, "data", "") == "compare"), None)
+        kinds = {
+            ">": ("> 0", 1),
+            "<": ("> 0", -1),
+            ">=": (">= 0", 1),
+            "≥": (">= 0", 1),
+            "<=": (">= 0", -1),
+            "≤": (">= 0", -1),
+            "!=": ("!= 0", 1),
+            "≠": ("!= 0", 1),
+        }
+        if node is None or str(node.children[1]) not in kinds:
+            raise InputError(
+                f"{t!r} is no assumption", 'write "x > 0", "a = b", "symmetric(a)" or "random(a)"', where=""
+            )
+        reader = Reader(t, statement.context)
+        what, sign = kinds[str(node.children[1])]
+        p = sp.expand(sign * (reader.value(node.children[0]).scalar - reader.value(node.children[2]).scalar))
+        self.inequalities.append((p, what))
+        a = self.assumptions
+        if what == "> 0":
+            key, value = (sp.expand(-p), -1) if p.could_extract_minus_sign() else (p, 1)
+            self.assumptions = replace(
+                a, signs={**a.signs, key: value}, positive=a.positive | ({p.name} if p.is_Symbol else set())
+            )
+        elif what == "!= 0":
+            self.assumptions = replace(a, kinks=a.kinks | {sp.expand(-p) if p.could_extract_minus_sign() else p})
+
+
+class _Proof:
+    """One attempt to decide a statement."""
+
+    def __init__(self, statement: Statement, given: _Given) -> None:
+        self.s, self.given = statement, given
+        rank = max(statement.left.rank, statement.right.rank)
+        taken = {*statement.context.variables, *statement.context.ranges, *statement.context.subscripts}
+        letters = (c for c in "ijklpqrs" if c not in taken)
+        self.free = [sp.Symbol(c, integer=True, positive=True) for c in itertools.islice(letters, rank)]
+        self.left, self.right = self._entry(statement.left), self._entry(statement.right)
+        dims = (statement.left if statement.left.rank >= statement.right.rank else statement.right).dims
+        self.indices = [*zip(self.free, dims, strict=True), *self._named_indices()]
+        self.kinks = kinks_of([f.entry(*f.indices()) for _, f, _, _ in statement.context.derived])
+        a = given.assumptions
+        self.assumptions = replace(a, kinks=a.kinks | self.kinks)
+
+    def _entry(self, x: Tensor) -> Any:
+        return x.entry(*self.free[len(self.free) - x.rank :])
+
+    def _named_indices(self) -> list[tuple[Any, Any]]:
+        """Indices that the statement leaves free."""
+        free = {s for e in (self.left, self.right) for s in e.free_symbols}
+        found: list[tuple[Any, Any]] = []
+        for i in sorted(free & {sp.Symbol(n, integer=True, positive=True) for n in self.s.context.subscripts}, key=str):
+            sizes = {
+                d
+                for e in (self.left, self.right)
+                for x in e.atoms(sp.Indexed)
+                for k, d in zip(x.indices, x.base.shape, strict=True)
+                if k == i
+            }
+            found.append((i, sizes.pop() if sizes else sp.Integer(1)))
+        return found
+
+    @property
+    def sizes(self) -> list[Any]:
+        free = {
+            s
+            for e in (self.left, self.right)
+            for s in e.free_symbols | {x for t in e.atoms(sp.Sum) for x in t.free_symbols}
+        }
+        sizes = {d for _, d in self.indices} | {d for dims in self.s.context.dims.values() for d in dims}
+        return sorted(
+            {d for d in sizes if d.is_Symbol}
+            | {s for s in free if s.is_Symbol and s in sizes and not s.is_Integer} - {i for i, _ in self.indices},
+            key=str,
+        )
+
+    def verdict(self) -> Verdict:
+        """Decide it: by normal forms, then by searching for a counterexample."""
+        left, right, replaced = self._with_equations()
+        decision = decide(left, right, self.assumptions)
+        lines = self._opening(replaced)
+        if decision.equal and self._numbers_agree():
+            lines += self._equal(decision)
+            conditions = self._conditions(decision)
+            lines += [words(f"This holds where {' and '.join(conditions)}.")] if conditions else []
+            lines.append(words("Proved."))
+            return Verdict(self.s.text, "proved", lines, conditions, checks=self._checks())
+        found = find_counterexample(
+            self.left,
+            self.right,
+            sizes=self.sizes,
+            indices=self.indices,
+            given=self._needed(),
+            symmetric=self.given.assumptions.random,
+        )
+        if found is not None:
+            lines += [heading("Counterexample"), words(f"{str(found)[0].upper()}{str(found)[1:]}."), words("Refuted.")]
+            return Verdict(
+                self.s.text,
+                "refuted",
+                lines,
+                counterexample=found,
+                checks={"interval arithmetic": f"left is in {found.left}, right is in {found.right}"},
+            )
+        tried = [
+            f"normal forms in {len(decision.cases)} case{'s' * (len(decision.cases) != 1)}: not equal in all",
+            "the simplest numbers: no counterexample",
+        ]
+        undecided = [c for c in decision.cases if c.outcome in ("undecided", "different")]
+        tried += [f"left open: {_assumed(c) or 'the only case'}" for c in undecided[:4]]
+        return Verdict(self.s.text, "unknown", [*lines, heading("Unknown"), *map(words, tried)], tried=tried)
+
+    def _with_equations(self) -> tuple[Any, Any, list[Line]]:
+        """Both sides, with what the given equations say put in."""
+        left, right, lines = self.left, self.right, list[Line]()
+        for e in self.given.equations:
+            normal = self.assumptions.normal()
+            try:
+                numerator, _ = normal.fraction(e.left.scalar - e.right.scalar)
+                atom = next(
+                    (
+                        a
+                        for a in sorted(
+                            numerator.free_symbols,
+                            key=lambda a: (normal.kinds.get(a) != "expectation", str(normal.written(a))),
+                        )
+                        if sp.degree(numerator, a) == 1
+                    ),
+                    None,
+                )
+                if atom is None:
+                    continue
+                what, value = normal.written(atom), normal.written(sp.cancel(sp.solve(numerator, atom)[0]))
+                left, right = (self.assumptions.normal().canonical(x).subs(what, value) for x in (left, right))
+            except Undecided:
+                continue
+            lines.append(
+                formula(f"{text(what)} = {text(value)}", f"{latex(what)} = {latex(value)}", f"given: {e.text}")
+            )
+        return left, right, lines
+
+    def _opening(self, replaced: list[Line]) -> list[Line]:
+        c = self.s.context
+        lines = [heading(self.s.text)]
+        notes = dict(c.notes)
+        opened(self.left, notes)
+        opened(self.right, notes)
+        lines += [words(f"Given: {', '.join(self.given.texts)}.")] if self.given.texts else []
+        if self.free:
+            lines.append(
+                words(
+                    f"Entry ({', '.join(map(str, self.free))}) of both sides, for all {' and '.join(map(str, self.free))}; derivatives in {c.layout} layout."
+                )
+            )
+        lines += [
+            formula(f"{text(f)} = {text(d)}", f"{latex(f)} = {latex(d)}", "by definition") for f, d in notes.values()
+        ]
+        for said, _, made, _ in c.derived:
+            e = made.entry(*self.free[: made.rank]) if made.rank <= len(self.free) else made.entry(*made.indices())
+            rules = "; ".join(c.rules) or "the derivative of a constant or of the variable itself"
+            lines.append(
+                formula(
+                    f"{said} = {text(e)}",
+                    rf"\text{{{said}}} = {latex(e)}".replace("_", r"\_")
+                    if "_" in said
+                    else rf"\text{{{said}}} = {latex(e)}",
+                    rules,
+                )
+            )
+        return lines + replaced
+
+    def _equal(self, decision: Decision) -> list[Line]:
+        lines: list[Line] = []
+        for c in sorted(decision.cases, key=lambda c: len(c.assumed)):
+            if c.assumed:
+                lines.append(heading(f"Case {_assumed(c)}"))
+            if c.outcome == "equal":
+                lines.append(formula(f"left  = {text(c.left)}", rf"\text{{left}} = {latex(c.left)}", "normal form"))
+                lines.append(
+                    formula(
+                        f"right = {text(c.right)}",
+                        rf"\text{{right}} = {latex(c.right)}",
+                        "the same" if c.left == c.right else "their difference has the numerator 0",
+                    )
+                )
+            else:
+                lines.append(
+                    words(
+                        {
+                            "impossible": "This case cannot occur.",
+                            "undefined": "A side is not defined here.",
+                            "a kink": "A kink: the derivative does not exist here.",
+                        }[c.outcome]
+                    )
+                )
+        return lines
+
+    def _conditions(self, decision: Decision) -> list[str]:
+        """The conditions of meaning that are not implied by others."""
+        positive = {p.name for (p, what) in decision.conditions if what == "> 0" and p.is_Symbol} | set(
+            self.given.assumptions.positive
+        )
+        kept: list[str] = []
+        normal = replace(self.assumptions, positive=frozenset(positive), signs={}).normal()
+        for p, what in [*decision.conditions, *self._read(normal), *((k, "!= 0") for k in self.kinks)]:
+            simple = p.is_Symbol and what == "> 0"
+            try:
+                implied = not simple and normal.is_positive(normal.fraction(p)[0])
+            except Undecided:
+                implied = False
+            said = f"{text(p)} {what}" + (" (a kink)" if (p in self.kinks and what == "!= 0") else "")
+            if (
+                not implied
+                and said not in kept
+                and (p, what) not in self.given.inequalities
+                and not any(str(s).startswith("_") for s in p.free_symbols)
+            ):
+                kept.append(said)
+        return kept
+
+    def _read(self, normal: Normal) -> list[tuple[Any, str]]:
+        """The conditions of meaning of the text as it was read, before anything was simplified."""
+        for e, what in self.s.context.domain:
+            with contextlib.suppress(Undecided):
+                normal.fraction(e)
+                normal.need(normal.rational(opened(e)), what)
+        return [(normal.written(p), what) for p, what in normal.conditions]
+
+    def _needed(self) -> list[tuple[Any, str]]:
+        """What numbers must satisfy to count as a counterexample."""
+        equations = [(e.left.scalar - e.right.scalar, "= 0") for e in self.given.equations]
+        return [*equations, *self.given.inequalities, *((k, "!= 0") for k in self.assumptions.kinks)]
+
+    def _points(self, count: int) -> list[tuple[list[Any], dict[Any, Any]]]:
+        """Random exact points at which the sides can be compared."""
+        rng = random.Random(0)
+        found: list[tuple[list[Any], dict[Any, Any]]] = []
+        needed = self._needed()
+        for expressions, _ in itertools.islice(
+            instances(
+                [self.left, self.right, *(g for g, _ in needed)],
+                self.sizes,
+                self.indices,
+                self.given.assumptions.random,
+            ),
+            6,
+        ):
+            symbols = sorted({s for e in expressions for s in e.free_symbols}, key=str)
+            found += [
+                (expressions, {s: sp.Rational(rng.randint(-40, 40), rng.randint(3, 17)) for s in symbols})
+                for _ in range(count)
+            ]
+        return found
+
+    def _compared(self) -> tuple[int, bool]:
+        """At how many random points both sides are defined, and whether they agree at all of them."""
+        needed, seen, agree = self._needed(), 0, True
+        for (a, b, *conditions), numbers in self._points(POINTS):
+            if seen >= POINTS:
+                break
+            try:
+                if any(what == "= 0" for _, what in needed) or not all(
+                    _fits(enclosure(c, numbers), what) for c, (_, what) in zip(conditions, needed, strict=True)
+                ):
+                    continue
+                x, y = enclosure(a, numbers), enclosure(b, numbers)
+            except Undefined:
+                continue
+            seen += 1
+            agree = agree and not (x.b < y.a or y.b < x.a)
+        return seen, agree
+
+    def _numbers_agree(self) -> bool:
+        """A safeguard: a proof that numbers contradict is no proof."""
+        return self._compared()[1]
+
+    def _checks(self) -> dict[str, str]:
+        seen, agree = self._compared()
+        checks = {"normal form": "the difference of the sides has the numerator 0 in every case"}
+        checks["interval arithmetic"] = (
+            f"{'agrees' if agree else 'DISAGREES'} at {seen} random exact points"
+            if seen
+            else "no random point satisfies the assumptions"
+        )
+        slopes = [d for _, f, made, by in self.s.context.derived if (d := _differences(f, made, by)) is not None]
+        if self.s.context.derived:
+            checks["differences"] = (
+                f"central differences with 50 digits: at most {mpmath.nstr(max(slopes), 2)} away, relatively"
+                if slopes
+                else "does not apply: no derivative of a number by a number"
+            )
+        return checks
+
+
+def _fits(x: Any, what: str) -> bool:
+    return {"> 0": x.a > 0, ">= 0": x.a >= 0, "!= 0": x.a > 0 or x.b < 0}[what]
+
+
+def _differences(f: Tensor, made: Tensor, by: Tensor) -> Any:
+    """How far a derivative is from central differences at 50 digits; None where that does not apply."""
+    if f.rank or by.rank or not by.scalar.is_Symbol:
+        return None
+    e, d = opened(f.scalar), opened(made.scalar)
+    symbols = sorted(e.free_symbols | d.free_symbols, key=str)
+    if e.has(sp.Sum, Expectation, sp.Indexed) or e.atoms(AppliedUndef):
+        return None
+    worst = None
+    rng = random.Random(1)
+    h = sp.Rational(1, 10**12)
+    for _ in range(5):
+        at = {s: sp.Rational(rng.randint(5, 40), rng.randint(3, 17)) for s in symbols}
+        try:
+            up, down, slope = (
+                enclosure(e, {**at, by.scalar: at[by.scalar] + h}),
+                enclosure(e, {**at, by.scalar: at[by.scalar] - h}),
+                enclosure(d, at),
+            )
+        except (Undefined, KeyError):
+            continue
+        with mpmath.mp.workdps(50):
+            gap = abs((middle(up) - middle(down)) / (2 * mpmath.mpf(10) ** -12) - middle(slope)) / (
+                1 + abs(middle(slope))
+            )
+            worst = max(gap, worst or mpmath.mpf(0))
+    return worst
+
+
+def _assumed(c: Case) -> str:
+    return ", ".join(f"{text(a)} {word} {text(b)}" for a, word, b in c.assumed)
