@@ -292,6 +292,7 @@ def test_results_own_their_memory_and_nothing_leaks():
 
     f = cr.jit(lambda p: {"a": (p[0] * 2, [p[1]]), "b": p[0].sum(), "same": p[0]})
     x = np.ones(1000)
+    gc.collect()  # what earlier tests left
     before = sys.getrefcount(x), sys.getrefcount(np.dtype("float64"))
     for _ in range(1000):
         out = f((x, 3.0))

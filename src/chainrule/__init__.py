@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from .errors import TraceError as TraceError
     from .nn.saving import load as load
     from .nn.saving import save as save
+    from .ops.unknown import unknown as unknown
     from .showing.explain import Explanation as Explanation
     from .showing.explain import code as code
     from .showing.explain import draw as draw
@@ -128,6 +129,7 @@ _HOME = {
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
     "symbolic.prove": "Verdict prove",
+    "ops.unknown": "unknown",
     "showing.pattern": "plot_sparsity",
     "errors": "ChainruleError DerivativeError DivergenceError FormulaError InputError ShapeError TraceError",
 }

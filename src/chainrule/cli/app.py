@@ -170,6 +170,31 @@ def draw(
     _console().print(f"wrote {output}")
 
 
+@app.command(epilog='Example: [cyan]chainrule derive "g = x + y; g*z + x" --order chains[/]')
+@_clean
+def derive(
+    target: Target,
+    at: At = None,
+    wrt: Wrt = None,
+    open: Open = "",
+    shape: Shape = None,
+    order: Annotated[str, typer.Option("--order", help="reverse, forward or chains.")] = "reverse",
+    layout: Annotated[str, typer.Option("--layout", help="Of matrices: denominator or numerator.")] = "denominator",
+    second: Annotated[
+        str, typer.Option("--second", help="The second derivative by these instead: [cyan]x[/] or [cyan]x,y[/].")
+    ] = "",
+    output: Output = None,
+) -> None:
+    """Write the derivation of every partial derivative; -o takes .txt, .tex, .md and .html."""
+    e = _explanation(target, at, wrt, open, shape)
+    made = e.second(*(w.strip() for w in second.split(",")[:2])) if second else e.derivation(order, layout=layout)
+    if output is None:
+        _write(str(made), None)
+    else:
+        made.save(output)
+        _console().print(f"wrote {output}")
+
+
 @app.command(epilog='Example: [cyan]chainrule prove "d/dz sigma(z) = sigma(z)*(1 - sigma(z))"[/]')
 @_clean
 def prove(

@@ -77,7 +77,8 @@ def write(node: Any, names: Mapping[Node, str], language: Language, arrays: Call
         arrays: gives the name of a constant array.
     """
     if type(node) is Node and node in names:
-        return Text(names[node])
+        name = names[node]
+        return name if isinstance(name, Text) else Text(name)
     return expression(node, names, language, arrays)
 
 
@@ -98,7 +99,7 @@ def expression(
     if template is None:
         raise InputError(f"the operation {node.op.name!r} cannot be written in {language.name}", where="")
     text = template(args, node) if callable(template) else template.format(*args)
-    return Text(text, _binding_of(text, node.op))
+    return text if isinstance(text, Text) else Text(text, _binding_of(text, node.op))
 
 
 def _infix(infix: tuple[str, int], args: list[Text]) -> Text:

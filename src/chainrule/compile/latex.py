@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ir.op import Op
 from ..ir.staged import Staged
-from .expression import Language, Text, expression
+from .expression import ATOM, PRODUCT, SUM, Language, Text, expression
 
 GREEK = [
     "alpha",
@@ -79,7 +79,35 @@ def _template(op: Op) -> str | Callable[..., str]:
         word = op.name.removeprefix("reduce_").replace("_", " ")
         return rf"\operatorname{{{word}}}({', '.join(args)})"
 
-    return op.latex or call
+    return _OPERATORS.get(op.name) or op.latex or call
+
+
+def _added(sign: str) -> Callable[..., Text]:
+    return lambda args, node: Text(f"{args[0].within(SUM)} {sign} {args[1].within(SUM + (sign == '-'))}", SUM)
+
+
+def _factor(x: Text) -> str:
+    """A factor of a product: a sum in brackets, a condition as an indicator."""
+    return rf"\mathbb{{1}}[{x}]" if x.binding == 5 else x.within(PRODUCT)
+
+
+def _multiplied(args: list[Text], node: Any) -> Text:
+    both = all(np.ndim(i.value if hasattr(i, "value") else i) for i in node.inputs)
+    return Text((r" \odot " if both else r" \, ").join(map(_factor, args)), PRODUCT)
+
+
+_OPERATORS: dict[str, Callable[..., Text]] = {
+    "add": _added("+"),
+    "subtract": _added("-"),
+    "multiply": _multiplied,
+    "negative": lambda args, node: Text(f"-{args[0].within(PRODUCT)}", SUM),
+    "matmul": lambda args, node: Text(f"{args[0].within(PRODUCT)} {args[1].within(PRODUCT)}", PRODUCT),
+    "outer": lambda args, node: Text(rf"{args[0].within(PRODUCT)} {args[1].atom}^\top", PRODUCT),
+    "divide": lambda args, node: Text(rf"\frac{{{args[0]}}}{{{args[1]}}}", PRODUCT),
+    "reciprocal": lambda args, node: Text(rf"\frac{{1}}{{{args[0]}}}", PRODUCT),
+    "sum": lambda args, node: Text(rf"\sum {args[0].within(PRODUCT)}", PRODUCT),
+    "exp": lambda args, node: Text(rf"e^{{{args[0]}}}", ATOM),
+}
 
 
 LATEX = Language("LaTeX", _template, _number, infix=False)

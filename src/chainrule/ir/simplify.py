@@ -43,7 +43,7 @@ class Simplifier:
         if same is not None:
             return same
         rule = _RULES.get(op.name)
-        found = rule(self, *inputs) if rule is not None else None
+        found = rule(self, *inputs, **params) if rule is not None else None
         if found is not None:
             return found
         node = Node(op, inputs, params, op.value(*(value_of(i) for i in inputs), **params))
@@ -138,7 +138,17 @@ def _divide(s: Simplifier, a: Any, b: Any) -> Any:
     return s.build("reciprocal", b) if is_number(a) and a == 1 and type(b) is Node else None
 
 
+def _transpose(s: Simplifier, x: Any, axes: tuple[int, ...]) -> Any:
+    """The transpose of a matrix that is a transpose or a product itself."""
+    if axes != (-1, -2):
+        return None
+    if s.made_by(x, "transpose") and x.params["axes"] == axes:
+        return x.inputs[0]
+    return s.build("outer", x.inputs[1], x.inputs[0]) if s.made_by(x, "outer") else None
+
+
 _RULES: dict[str, Callable[..., Any]] = {
+    "transpose": _transpose,
     "negative": _negative,
     "add": _add,
     "subtract": _subtract,

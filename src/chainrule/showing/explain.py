@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +20,16 @@ from ..diff.staged import stage
 from ..diff.transforms import vjp
 from ..errors import InputError
 from ..ir.graph import Graph
-from ..trace.formula import Formula
+from ..trace.formula import Formula, parse
 from .drawing import Drawing
 from .paths import Paths
 from .sizes import Sizes
 from .table import Table
 from .words import Sensitivity
+
+if TYPE_CHECKING:
+    from .derivation import Derivation
+    from .second import SecondDerivative
 
 
 def explain(
@@ -33,6 +37,7 @@ def explain(
     *args: Any,
     wrt: Sequence[str] | str | None = None,
     open: Collection[str] | str = (),
+    functions: str | Sequence[str] = (),
     **values: Any,
 ) -> Explanation:
     """Explain a function or a formula at a point.
@@ -43,6 +48,7 @@ def explain(
             numbers shown are those of an example.
         wrt: names of the variables to differentiate with respect to; all of them when left out.
         open: names of operations to show by what they are made of, such as "sigma".
+        functions: names in a formula that stand for any function; see `unknown`.
 
     Returns:
         An `Explanation`, which shows itself in a terminal, a notebook or a file.
@@ -51,6 +57,8 @@ def explain(
     >>> e.value, e.gradients
     (-14.0, {'x': -3.0, 'y': -4.0, 'z': 3.0})
     """
+    if isinstance(f, str) and functions:
+        f = parse(f, functions)
     return Explanation(f, args, values, wrt=wrt, open=open)
 
 
@@ -179,6 +187,41 @@ class Explanation:
     def latex(self) -> str:
         """The forward stages as aligned equations in LaTeX."""
         return latex(self.staged)
+
+    def derivation(self, order: str = "reverse", *, layout: str = "denominator") -> Derivation:
+        """The calculation of every partial derivative, as text, LaTeX, Markdown or HTML with MathML.
+
+        Args:
+            order: "reverse" (from the result back), "forward" (from each variable on), or "chains" (each partial
+                derivative as the product of local factors along every path).
+            layout: of the gradients of matrices: "denominator" (the shape of the variable) or "numerator".
+
+        >>> print(explain("g = x + y; g*z", wrt="y").derivation())
+        The derivatives of f
+          g = x + y
+          f = g*z
+        <BLANKLINE>
+        Reverse order: from the result back to the variables
+          ∂f/∂f = 1                         the start
+          ∂f/∂g = z                         product rule
+          ∂f/∂y = ∂f/∂g · ∂g/∂y = z · 1 = z   sum rule
+        <BLANKLINE>
+        Result
+          ∂f/∂y = z
+        """
+        from .derivation import Derivation
+
+        return Derivation(self.staged, order, layout, self.at_a_point)
+
+    def second(self, wrt: str, by: str | None = None) -> SecondDerivative:
+        """The second derivative of the result by a variable (or by two), with every cross term, beside the naive rule.
+
+        >>> explain("y = x^2; y*x", x=3.0).second("x").value
+        18.0
+        """
+        from .second import SecondDerivative
+
+        return SecondDerivative(self.staged, wrt, by)
 
     def paths(self, wrt: str) -> Paths:
         """All paths from a variable to the result, with the product of local partials along each; their sum is the gradient."""

@@ -7,6 +7,7 @@ from typing import Any
 import mpmath as _mpmath
 import sympy as _sympy
 from sympy.printing.latex import LatexPrinter as _LatexPrinter
+from sympy.printing.printer import Printer as _Printer
 from sympy.printing.str import StrPrinter as _StrPrinter
 
 sp: Any = _sympy
@@ -16,3 +17,4 @@ mp: Any = mpmath.mp
 AppliedUndef: Any = _sympy.core.function.AppliedUndef
 StrPrinter: Any = _StrPrinter
 LatexPrinter: Any = _LatexPrinter
+Printer: Any = _Printer

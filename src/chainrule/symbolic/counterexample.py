@@ -18,7 +18,7 @@ MOST = 600  # assignments that are tried
 SIZES = (2, 1, 3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Counterexample:
     """Numbers at which two sides differ.
 
@@ -36,6 +36,8 @@ class Counterexample:
     def __str__(self) -> str:
         where = ", ".join(f"{k} = {v}" for k, v in self.values.items())
         return f"at {where or 'once'}: left = {_shown(self.left)}, right = {_shown(self.right)}"
+
+    __repr__ = __str__
 
 
 def _shown(x: Any) -> str:

@@ -20,7 +20,7 @@ class Assumptions:
     """What is taken for granted.
 
     Attributes:
-        signs: polynomials with their sign, 1 or -1.
+        signs: polynomials with their sign, 1, 0 or -1.
         positive: names of positive variables.
         unequal: pairs of indices that differ.
         random, symmetric: names of random variables, and of those that are symmetric about 0.
@@ -81,6 +81,7 @@ def decide(left: Any, right: Any, assumptions: Assumptions) -> Decision:
         normal = given.normal()
         try:
             numerator, _ = normal.fraction(a - b)
+            equal = normal.vanishes(numerator)
             written = {normal.written(p): what for p, what in normal.conditions}
         except Undecided:
             decision.cases.append(Case(path, "undecided"))
@@ -88,7 +89,7 @@ def decide(left: Any, right: Any, assumptions: Assumptions) -> Decision:
         if any(what != "!= 0" and given.signs.get(p) == -1 for p, what in written.items()):
             decision.conditions |= dict.fromkeys(written.items())
             decision.cases.append(Case(path, "undefined"))
-        elif numerator == 0:
+        elif equal:
             decision.conditions |= dict.fromkeys(written.items())
             decision.cases.append(Case(path, "equal", *_forms(given, a, b)))
         elif normal.pairs:
@@ -133,7 +134,7 @@ def _split(p: Any, a: Any, b: Any, given: Assumptions, path: tuple[Any, ...], de
         return found
     solved = _solved(p)
     if solved is None:
-        decision.cases.append(Case(here, "undecided"))
+        found.append((a, b, replace(given, signs={**given.signs, p: 0}), here))
         return found
     v, value = solved
     signs: dict[Any, int] = {}
@@ -169,6 +170,8 @@ def possible(signs: Mapping[Any, int], positive: frozenset[str] = frozenset()) -
     """
     rows: list[dict[Any, Fraction]] = []
     for p, s in signs.items():
+        if s == 0:
+            continue
         row: dict[Any, Fraction] = {}
         for t in sp.Add.make_args(sp.expand(p)):
             c, rest = t.as_coeff_Mul()

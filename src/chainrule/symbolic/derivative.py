@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .algebra import AppliedUndef, sp
-from .meaning import at_zero, opened, step
+from .meaning import DEFINITIONS, at_zero, opened, step
 from .tensors import Expectation, Tensor, fresh_index, total
 
 # The elementary functions and their derivatives; everything else is opened into them first.
@@ -22,15 +22,24 @@ ELEMENTARY: dict[str, Callable[[Any], Any]] = {
 }
 
 
+NONE: Mapping[str, Callable[[Any, int], Any]] = {}
+
+
 class Undifferentiable(ValueError):
     """No rule is known for a part of the expression."""
 
 
-def derivative(expression: Any, by: Any, rules: dict[str, None] | None = None) -> Any:
+def derivative(
+    expression: Any,
+    by: Any,
+    rules: dict[str, None] | None = None,
+    by_name: Mapping[str, Callable[[Any, int], Any]] = NONE,
+) -> Any:
     """The derivative of an opened expression by a symbol or an indexed variable.
 
     Args:
         rules: where the names of the rules that were used are collected.
+        by_name: functions that need not be opened: name -> (the applied function, k) -> its partial by argument k.
     """
     used = {} if rules is None else rules
     base = by.base if isinstance(by, sp.Indexed) else None
@@ -72,9 +81,14 @@ def derivative(expression: Any, by: Any, rules: dict[str, None] | None = None) -
             return sp.Integer(0)
         if isinstance(e, Expectation):
             return Expectation(d(e.args[0]))
-        if isinstance(e, AppliedUndef):
+        if e.func.__name__ in DEFINITIONS and e.func.__name__ not in by_name:
+            return d(DEFINITIONS[e.func.__name__](*e.args))
+        if isinstance(e, AppliedUndef) and e.func.__name__ not in by_name:
             return _unknown(e, d, used)
         name = e.func.__name__
+        if name in by_name:
+            used[f"the derivative of {name}"] = None
+            return sp.Add(*(by_name[name](e, k) * s for k, a in enumerate(e.args) if (s := d(a)) != 0))
         if name == "polygamma":
             return sp.polygamma(e.args[0] + 1, e.args[1]) * d(e.args[1])
         if name not in ELEMENTARY:

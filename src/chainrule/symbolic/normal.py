@@ -31,7 +31,7 @@ class Normal:
     """Brings expressions to normal forms.
 
     Args:
-        signs: polynomials whose sign is assumed: 1 or -1.
+        signs: polynomials whose sign is assumed: 1, 0 or -1.
         positive: names of variables that are positive.
         unequal: pairs of indices that are assumed to differ.
         even: names of random variables whose distribution is symmetric about 0; `random` are all of them.
@@ -78,6 +78,18 @@ class Normal:
             except _Again:
                 self._clear()
         raise Undecided("its exponents have no common measure")
+
+    def vanishes(self, numerator: Any) -> bool:
+        """Whether a numerator is zero, given which polynomials are."""
+        if numerator == 0:
+            return True
+        zeros = [self.fraction_of(p)[0] for p, s in self.signs.items() if s == 0]
+        gens = sorted({a for p in (numerator, *zeros) for a in p.free_symbols}, key=str)
+        return bool(zeros) and bool(gens) and sp.reduced(numerator, zeros, *gens)[1] == 0
+
+    def fraction_of(self, expression: Any) -> tuple[Any, Any]:
+        """Numerator and denominator in the atoms that there are already."""
+        return sp.fraction(self._reduced(self.rational(opened(expression))))
 
     def canonical(self, expression: Any) -> Any:
         """The normal form, written out again in exponentials, logarithms and sums."""
@@ -337,7 +349,10 @@ class Normal:
 
     def _sign(self, u: Any) -> Any:
         """The sign of an expression as the product of the signs of its factors."""
-        number, factors = self._factors(u)
+        try:
+            number, factors = self._factors(u)
+        except Undecided:  # a real number written with complex exponentials: its sign is an atom as a whole
+            return self._sign_atom(self.written(self._canonical(u)))
         made: Any = sp.sign(number)
         for p, k in factors:
             s = self._sign_of(p)
@@ -347,7 +362,9 @@ class Normal:
     def _sign_of(self, p: Any) -> Any:
         if self.is_positive(p):
             return sp.Integer(1)
-        key = self.written(p)
+        return self._sign_atom(self.written(p))
+
+    def _sign_atom(self, key: Any) -> Any:
         if key in self.signs:
             return sp.Integer(self.signs[key])
         s = self._atom("sign", key, sign(key))

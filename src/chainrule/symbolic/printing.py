@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..compile.latex import symbol
-from .algebra import LatexPrinter, StrPrinter, sp
+from .algebra import LatexPrinter, Printer, StrPrinter, sp
 from .derivative import Argument
 
 
@@ -16,7 +16,14 @@ def _sides(u: Any) -> tuple[Any, Any]:
     return u + right, right
 
 
-class _Text(StrPrinter):
+class _Ordered(Printer):
+    """Sums begin with what is added, and end with what is subtracted."""
+
+    def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+        return sorted(super()._as_ordered_terms(expr, order), key=lambda t: t.could_extract_minus_sign())
+
+
+class _Text(_Ordered, StrPrinter):
     def _print_Pow(self, expr: Any, rational: bool = False) -> str:
         return super()._print_Pow(expr, rational).replace("**", "^")
 
@@ -49,8 +56,17 @@ class _Text(StrPrinter):
             return f"{expr.func.__name__}({self._print(expr.args[0])})[{self._print(expr.args[-1])}]"
         return super()._print_Function(expr)
 
+    def _print_Abs(self, expr: Any) -> str:
+        return f"abs({self._print(expr.args[0])})"
 
-class _Latex(LatexPrinter):
+    def _print_ceiling(self, expr: Any) -> str:
+        return f"ceil({self._print(expr.args[0])})"
+
+    def _print_loggamma(self, expr: Any) -> str:
+        return f"gammaln({self._print(expr.args[0])})"
+
+
+class _Latex(_Ordered, LatexPrinter):
     def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
         return r"\cdot" if expr.name == "·" else symbol(expr.name)
 

@@ -19,6 +19,7 @@ from ..ops import by_name
 from ..ops import exponential as ex
 from ..ops import linalg as la
 from ..ops import piecewise as pw
+from ..ops.unknown import unknown_functions
 from . import functions as fn
 from .handles import from_nested
 
@@ -146,13 +147,14 @@ def pointed(text: str, position: int, what: str, fix: str = "") -> FormulaError:
     return FormulaError(f"{what}\n    {shown}\n    {caret}  ({row}column {column + 1})", fix, where="")
 
 
-def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
+def parse(text: str, functions: str | Sequence[str] = (), **shapes: tuple[int, ...]) -> Formula:
     """Read a formula.
 
     Args:
         text: numbers, names (Greek ones too), `+ - * / ^ ** @`, comparisons, indicators `1[z > 0]`, calls of
             every operation and its usual aliases, indices `x[0]`, and several statements
             `g = x + y; h = g*z; h + x`, separated by semicolons or new lines.
+        functions: names that stand for any function, as "f, g"; see `chainrule.unknown`.
         **shapes: shapes of variables that are vectors or matrices, as `W=(3, 2)`.
 
     Returns:
@@ -161,7 +163,7 @@ def parse(text: str, **shapes: tuple[int, ...]) -> Formula:
     Raises:
         FormulaError: the text cannot be read; the message points at the column.
     """
-    return _Reader(text, shapes).formula(syntax_tree(text))
+    return _Reader(text, shapes, unknown_functions(functions)).formula(syntax_tree(text))
 
 
 def syntax_tree(text: str, extension: Path | None = None, start: str = "start") -> Any:
@@ -242,8 +244,8 @@ def _grammar(extension: Path | None = None, start: str = "start") -> Any:
 class _Reader:
     """Turns a syntax tree into steps, children before parents, without recursion."""
 
-    def __init__(self, text: str, shapes: Mapping[str, Any]) -> None:
-        self.text = text
+    def __init__(self, text: str, shapes: Mapping[str, Any], functions: Mapping[str, Any]) -> None:
+        self.text, self.functions = text, functions
         self.shapes = {k: (v,) if isinstance(v, int) else tuple(v) for k, v in shapes.items()}
         self.steps: list[Step] = []
         self.known: dict[str, int] = {}
@@ -323,9 +325,10 @@ class _Reader:
 
     def _call(self, node: Any, operands: list[int], start: int) -> int:
         token = node.children[0]
-        function = function_named(str(token))
+        function = self.functions.get(str(token)) or function_named(str(token))
         if function is None:
-            raise pointed(self.text, token.start_pos, f"unknown function {str(token)!r}", closest(str(token)))
+            fix = f"{closest(str(token))}, or let it stand for any function: functions={str(token)!r}"
+            raise pointed(self.text, token.start_pos, f"unknown function {str(token)!r}", fix)
         options: dict[str, Any] = {}
         for c in node.children[1:]:
             if getattr(c, "data", "") == "option":
