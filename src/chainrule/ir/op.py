@@ -25,6 +25,8 @@ class Op:
         infix: symbol and binding strength, for operators.
         domain: one interval for each input on which the operation is smooth; tests and proofs sample there.
         range: an interval that holds every value.
+        limits: end of the range that is never reached -> the infinity of the input towards which the value goes there.
+        zero: where the value is zero, as a relation of the one input to 0: "= 0" or "<= 0".
         neutral: input position -> the constant which, standing there, makes the operation the identity of the other input.
         body: the operation in terms of simpler ones; what opening it shows.
         prelude: lines that a printed program needs at its top (NumPy writer).
@@ -47,6 +49,8 @@ class Op:
         infix: tuple[str, int] | None = None,
         domain: Sequence[tuple[float, float]] | None = None,
         range: tuple[float, float] = (-float("inf"), float("inf")),
+        limits: Mapping[float, float] | None = None,
+        zero: str = "",
         neutral: Mapping[int, float] | None = None,
         body: Callable[..., Any] | None = None,
         prelude: str = "",
@@ -60,7 +64,8 @@ class Op:
             raise ValueError(f"an operation named {name!r} is already declared")
         self.name, self.value, self.numpy, self.aliases = name, value, tuple(numpy), tuple(aliases)
         self.text, self.scalar, self.latex, self.infix = text, scalar, latex, infix
-        self.domain, self.range, self.neutral = domain, range, dict(neutral or {})
+        self.domain, self.range, self.limits, self.zero = domain, range, dict(limits or {}), zero
+        self.neutral = dict(neutral or {})
         self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
         self.examples, self.view, self.public = tuple(examples), view, public
         self.__name__ = name

@@ -48,6 +48,7 @@ square = Elementwise(
     scalar="{0.atom} ** 2",
     latex="{0.atom}^2",
     range=(0, INF),
+    zero="= 0",
 )
 sqrt = Elementwise(
     "sqrt", np.sqrt, (lambda x, y: 0.5 / y,), numpy=(np.sqrt,), latex=r"\sqrt{{{0}}}", domain=POSITIVE, range=(0, INF)
@@ -61,7 +62,9 @@ cbrt = Elementwise(
     domain=POSITIVE,
     scalar="math.copysign(abs({0}) ** (1 / 3), {0})",
 )
-exp = Elementwise("exp", np.exp, (lambda x, y: y,), numpy=(np.exp,), latex="e^{{{0}}}", range=(0, INF))
+exp = Elementwise(
+    "exp", np.exp, (lambda x, y: y,), numpy=(np.exp,), latex="e^{{{0}}}", range=(0, INF), limits={0.0: -INF}
+)
 exp2 = Elementwise(
     "exp2",
     np.exp2,
@@ -70,9 +73,16 @@ exp2 = Elementwise(
     latex="2^{{{0}}}",
     scalar="2.0 ** {0.atom}",
     range=(0, INF),
+    limits={0.0: -INF},
 )
 expm1 = Elementwise(
-    "expm1", np.expm1, (lambda x, y: exp(x),), numpy=(np.expm1,), latex="(e^{{{0}}} - 1)", range=(-1, INF)
+    "expm1",
+    np.expm1,
+    (lambda x, y: exp(x),),
+    numpy=(np.expm1,),
+    latex="(e^{{{0}}} - 1)",
+    range=(-1, INF),
+    limits={-1.0: -INF},
 )
 log = Elementwise(
     "log",
@@ -144,6 +154,7 @@ sigmoid = Elementwise(
     scalar="sigmoid({0})",
     latex=r"\sigma({0})",
     range=(0, 1),
+    limits={0.0: -INF, 1.0: INF},
     body=lambda x: reciprocal(1 + exp(-1 * x)),
     prelude=_SIGMOID_NUMPY,
     scalar_prelude=_SIGMOID_MATH,
@@ -157,6 +168,7 @@ softplus = Elementwise(
     scalar="(max({0}, 0.0) + math.log1p(exp(-abs({0}))))",
     latex=r"\operatorname{{softplus}}({0})",
     range=(0, INF),
+    limits={0.0: -INF},
     doc="log(1 + e^x), without overflow for any x.",
 )
 log_sigmoid = Elementwise(
@@ -168,6 +180,7 @@ log_sigmoid = Elementwise(
     scalar="(min({0}, 0.0) - math.log1p(exp(-abs({0}))))",
     latex=r"\log \sigma({0})",
     range=(-INF, 0),
+    limits={0.0: INF},
     doc="log(sigmoid(x)), accurate for any x.",
 )
 silu = Composite(

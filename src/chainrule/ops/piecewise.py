@@ -121,6 +121,7 @@ absolute = Elementwise(
     scalar="abs({0})",
     latex=r"\left|{0}\right|",
     range=(0, INF),
+    zero="= 0",
 )
 sign = Elementwise(
     "sign",
@@ -176,6 +177,7 @@ relu = Elementwise(
     scalar="max({0}, 0.0)",
     latex=r"\operatorname{{ReLU}}({0})",
     range=(0, INF),
+    zero="<= 0",
     doc="max(x, 0); the derivative at zero is zero.",
 )
 leaky_relu = Elementwise(

@@ -35,6 +35,7 @@ erf = _special(
     scalar="math.erf({0})",
     latex=r"\operatorname{{erf}}({0})",
     range=(-1, 1),
+    limits={-1.0: -math.inf, 1.0: math.inf},
 )
 erfc = _special(
     "erfc",
@@ -42,6 +43,7 @@ erfc = _special(
     scalar="math.erfc({0})",
     latex=r"\operatorname{{erfc}}({0})",
     range=(0, 2),
+    limits={2.0: -math.inf, 0.0: math.inf},
 )
 gammaln = _special(
     "gammaln",

@@ -54,7 +54,7 @@ arctan = _unary(
 )
 sinh = _unary("sinh", np.sinh, lambda x, y: cosh(x))
 cosh = _unary("cosh", np.cosh, lambda x, y: sinh(x), range=(1, INF))
-tanh = _unary("tanh", np.tanh, lambda x, y: 1 - y * y, range=(-1, 1))
+tanh = _unary("tanh", np.tanh, lambda x, y: 1 - y * y, range=(-1, 1), limits={-1.0: -INF, 1.0: INF}, zero="= 0")
 arcsinh = _unary(
     "arcsinh",
     np.arcsinh,

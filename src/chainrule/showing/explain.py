@@ -30,6 +30,7 @@ from .words import Sensitivity
 if TYPE_CHECKING:
     from .derivation import Derivation
     from .second import SecondDerivative
+    from .zeros import Zeros
 
 
 def explain(
@@ -222,6 +223,16 @@ class Explanation:
         from .second import SecondDerivative
 
         return SecondDerivative(self.staged, wrt, by)
+
+    def zeros(self, wrt: str) -> Zeros:
+        """When the gradient by a variable is zero: an and/or formula over facts, verified, with the limits kept apart.
+
+        >>> explain("z = b*x + a; c*relu(z)").zeros("b").formula
+        x = 0 or c = 0 or z <= 0
+        """
+        from .zeros import Zeros
+
+        return Zeros(self.staged, wrt)
 
     def paths(self, wrt: str) -> Paths:
         """All paths from a variable to the result, with the product of local partials along each; their sum is the gradient."""

@@ -26,21 +26,25 @@ OPERATIONS = {
 EXAMPLES = (0.4, 0.7)
 
 
-@functools.lru_cache(maxsize=256)
-def _template(name: str, k: int) -> tuple[Any, Sequence[Any], Any] | None:
-    """The partial by argument k, in symbols of the arguments and of the value; None where nothing flows."""
-    op: Any = REGISTRY[OPERATIONS[name]]
-    count = len(op.partials)
+@functools.lru_cache(maxsize=512)
+def partial_template(
+    op: Any, k: int, parameters: tuple[tuple[str, Any], ...] = ()
+) -> tuple[Any, Sequence[Any], Any] | None:
+    """The declared partial of an elementwise operation by input k; None where nothing flows.
+
+    Returns:
+        the expression, the symbols of the inputs in it, and the symbol of the value.
+    """
     low = op.domain[0][0] if op.domain else 0.0
-    inputs = [Node(variable, (), NO_PARAMS, np.float64(v + max(low, 0.0))) for v in EXAMPLES[:count]]
+    inputs = [Node(variable, (), NO_PARAMS, np.float64(v + max(low, 0.0))) for v in EXAMPLES[: len(op.partials)]]
     with setting(depth=state.depth + 1, recording=True):
         handles = [Array(n) for n in inputs]
-        out = op(*handles).node
+        out = op(*handles, **dict(parameters)).node
         made = pulled_back(op, [k], np.float64(1.0), Array(out), handles, out.params)[0] if op.flows(k) else None
-    arguments = sp.symbols(f"a:{count}", real=True)
-    value = sp.Symbol("value", real=True)
     if made is None:
         return None
+    arguments = sp.symbols(f"a:{len(inputs)}", real=True)
+    value = sp.Symbol("value", real=True)
     node = made.node if isinstance(made, Array) else made
     e = expression_of(node, {**dict(zip(inputs, arguments, strict=True)), out: value})
     return e, arguments, value
@@ -48,10 +52,8 @@ def _template(name: str, k: int) -> tuple[Any, Sequence[Any], Any] | None:
 
 def declared_partial(function: Any, k: int) -> Any:
     """The declared derivative of an applied function by its argument k."""
-    name = function.func.__name__
-    made = _template(name, k)
+    made = partial_template(REGISTRY[OPERATIONS[function.func.__name__]], k)
     if made is None:
         return sp.Integer(0)
     e, arguments, value = made
-    given = dict(zip(arguments, function.args, strict=False))
-    return e.subs({**given, value: function}, simultaneous=True)
+    return e.subs({**dict(zip(arguments, function.args, strict=False)), value: function}, simultaneous=True)

@@ -1,0 +1,226 @@
+"""Points at which facts hold: drawn at random, solved for, or with the value of a statement set directly."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from ..diff.rules import pulled_back
+from ..ir.node import Node
+from ..ir.staged import Staged
+from ..symbolic.algebra import sp
+from ..symbolic.facts import Fact
+from ..symbolic.meaning import opened
+
+POINTS = 5
+TRIES = 400
+
+
+class Numbers:
+    """Evaluates a computation and one gradient at any values, with values of statements set directly where asked."""
+
+    def __init__(self, staged: Staged, source: Node) -> None:
+        self.s, self.source = staged, source
+        self.rng = np.random.default_rng(0)
+
+    def random(self) -> dict[Node, Any]:
+        """Random inputs, as large as those of the point."""
+        return {v: np.asarray(self.rng.normal(size=v.shape) + 0.1, v.dtype)[()] for v in self.s.inputs}
+
+    def forward(self, inputs: Mapping[Node, Any], put: Mapping[Node, Any]) -> dict[Node, Any]:
+        """The value of every stage."""
+        values: dict[Node, Any] = dict(inputs) | dict(put)
+        with np.errstate(all="ignore"):
+            for n in self.s.live_stages:
+                if n not in put:
+                    values[n] = np.asarray(
+                        n.op.value(*(values[i] if type(i) is Node else i for i in n.inputs), **n.params), n.dtype
+                    )[()]
+        return values
+
+    def gradient(self, values: Mapping[Node, Any]) -> Any:
+        """The gradient of the result by the variable, given every value."""
+        cot: dict[Node, Any] = {self.s.output: np.ones(self.s.output.shape, self.s.output.dtype)[()]}
+        with np.errstate(all="ignore"):
+            for n in reversed(self.s.live_stages):
+                if n not in cot:
+                    continue
+                positions = [k for k, i in enumerate(n.inputs) if type(i) is Node and n.op.flows(k)]
+                args = [values[i] if type(i) is Node else i for i in n.inputs]
+                for k, c in zip(
+                    positions, pulled_back(n.op, positions, cot[n], values[n], args, n.params), strict=True
+                ):
+                    i: Any = n.inputs[k]
+                    if c is not None:
+                        cot[i] = c if i not in cot else cot[i] + c
+        return np.asarray(cot.get(self.source, np.zeros(self.source.shape)))
+
+    def verify(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> str:
+        """How the facts were seen to make the gradient zero at random points; nothing if they do not."""
+        ways: set[str] = set()
+        done = 0
+        for _ in range(POINTS):
+            made = self._satisfied(facts, symbols)
+            if made is None:
+                return ""
+            values, way = made
+            ways.add(way)
+            g = self.gradient(values)
+            scale = (
+                0.0
+                if way == "at random points"
+                else 1e-9 * (1 + max(float(np.max(np.abs(v), initial=0)) for v in values.values()))
+            )
+            if not np.all(np.abs(g) <= scale):
+                return ""
+            done += 1
+        return f"zero at {done} points ({', '.join(sorted(ways))})"
+
+    def _satisfied(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> tuple[dict[Node, Any], str] | None:
+        """Values at which the facts hold: drawn, solved for, or with a statement set directly."""
+        inputs = self.random()
+        for f in facts:
+            n = symbols.get(f.expression)
+            if n in inputs:
+                inputs[n] = {
+                    "= 0": lambda v: np.zeros_like(v),
+                    "<= 0": lambda v: -np.abs(v),
+                    "> 0": lambda v: np.abs(v) + 0.1,
+                }.get(f.relation, lambda v: v)(inputs[n])
+        fixed = {symbols[f.expression] for f in facts if symbols.get(f.expression) in inputs}
+        left = [f for f in facts if symbols.get(f.expression) not in inputs]
+        if not left:
+            return self.forward(inputs, {}), "at random points"
+        if all(f.relation in ("<= 0", "> 0") for f in left):
+            for _ in range(TRIES if all(n.shape == () for n in inputs) else 20):
+                drawn = self.random() | {n: inputs[n] for n in fixed}
+                values = self.forward(drawn, {})
+                if all(_holds(f, values, symbols) for f in left):
+                    return values, "at random points"
+        if len(left) == 1 and left[0].relation == "= 0" and all(n.shape == () for n in inputs):
+            solved = self._solved(left[0], inputs, fixed, symbols)
+            if solved is not None:
+                return solved, "solved for, to rounding"
+        put = {symbols[f.expression]: self._put(f, symbols[f.expression]) for f in left if f.expression in symbols}
+        return (self.forward(inputs, put), "with the statement set") if len(put) == len(left) else None
+
+    def _put(self, f: Fact, n: Node) -> Any:
+        drawn = np.abs(self.rng.normal(size=n.shape))
+        return np.asarray({"= 0": 0 * drawn, "<= 0": -drawn, "> 0": drawn + 0.1}.get(f.relation, drawn), n.dtype)[()]
+
+    def _solved(
+        self, f: Fact, inputs: dict[Node, Any], fixed: set[Node], symbols: Mapping[Any, Node]
+    ) -> dict[Node, Any] | None:
+        """An input moved until the fact holds."""
+        for v in inputs:
+            if v in fixed:
+                continue
+
+            def miss(x: float, v: Node = v) -> float:
+                return _of(f, self.forward({**inputs, v: np.float64(x)}, {}), symbols)
+
+            far = np.geomspace(9, 2_000, 12)
+            grid = np.concatenate([-far[::-1], np.linspace(-8, 8, 65), far])
+            seen = [miss(x) for x in grid]
+            for (a, fa), (b, fb) in itertools.pairwise(zip(grid, seen, strict=True)):
+                if np.isfinite(fa) and np.isfinite(fb) and fa * fb < 0:
+                    root: Any = brentq(miss, a, b, xtol=1e-15)
+                    return self.forward({**inputs, v: np.float64(root)}, {})
+        return None
+
+    # ---- limits ----------------------------------------------------------------------------------------------
+
+    def _toward(self, f: Fact, size: float, symbols: Mapping[Any, Node]) -> tuple[Node, float] | None:
+        n = symbols.get(f.expression)
+        return None if n is None else (n, size if f.relation == "-> inf" else -size)
+
+    def vanishes(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> str:
+        """Whether the gradient falls towards zero as the limits are approached; how that was seen."""
+        inputs = self.random()
+        sizes: list[float] = []
+        for size in (3.0, 10.0, 30.0, 60.0):
+            put: dict[Node, Any] = {}
+            for f in facts:
+                if f.exact:
+                    n = symbols.get(f.expression)
+                    if n is None:
+                        return ""
+                    put[n] = self._put(f, n)
+                    continue
+                toward = self._toward(f, size, symbols)
+                if toward is None:
+                    return ""
+                put[toward[0]] = np.full(toward[0].shape, toward[1], toward[0].dtype)[()]
+            given = inputs | {n: v for n, v in put.items() if n in inputs}
+            sizes.append(
+                float(
+                    np.max(
+                        np.abs(self.gradient(self.forward(given, {n: v for n, v in put.items() if n not in inputs}))),
+                        initial=0,
+                    )
+                )
+            )
+        if not (
+            np.isfinite(sizes).all()
+            and sizes[0] > 0
+            and sizes[-1] <= 1e-8 * sizes[0]
+            and sizes[2] < sizes[1] < sizes[0]
+        ):
+            return ""
+        return f"|gradient| falls from {sizes[0]:.2g} to {sizes[-1]:.2g} as it is approached"
+
+    def saturation(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> tuple[tuple[str, float], ...]:
+        """From which size on the gradient is exactly zero in float32 and float64."""
+        found: list[tuple[str, float]] = []
+        for dtype in (np.float32, np.float64):
+            inputs = {v: np.asarray(x, dtype)[()] for v, x in self.random().items()}
+
+            def zero(size: float, inputs: dict[Node, Any] = inputs, dtype: Any = dtype) -> bool:
+                toward = self._toward(facts[0], size, symbols)
+                if toward is None:
+                    return False
+                n, x = toward
+                value = np.full(n.shape, x, dtype)[()]
+                values: dict[Node, Any] = {**inputs, n: value} if n in inputs else dict(inputs)
+                with np.errstate(all="ignore"):
+                    for m in self.s.live_stages:
+                        args = [values[i] if type(i) is Node else i for i in m.inputs]
+                        values[m] = value if m is n else np.asarray(m.op.value(*args, **m.params), dtype)[()]
+                return not np.any(self.gradient(values))
+
+            high = next((2.0**k for k in range(1, 12) if zero(2.0**k)), None)
+            if high is None:
+                continue
+            low = 0.0
+            for _ in range(60):
+                middle = (low + high) / 2
+                low, high = (low, middle) if zero(middle) else (middle, high)
+            found.append((np.dtype(dtype).name, high))
+        return tuple(found)
+
+
+def _of(f: Fact, values: Mapping[Node, Any], symbols: Mapping[Any, Node]) -> Any:
+    """The value of what a fact is about."""
+    used = sorted(f.expression.free_symbols, key=str)
+    function = _compiled(f.expression, tuple(used))
+    with np.errstate(all="ignore"):
+        return function(*(values[symbols[s]] for s in used))
+
+
+_functions: dict[Any, Any] = {}
+
+
+def _compiled(expression: Any, used: tuple[Any, ...]) -> Any:
+    if expression not in _functions:
+        named = {"step": lambda u: np.where(u > 0, 1.0, 0.0), "at_zero": lambda u: np.where(u == 0, 1.0, 0.0)}
+        _functions[expression] = sp.lambdify(used, opened(expression), modules=[named, "scipy", "numpy"])
+    return _functions[expression]
+
+
+def _holds(f: Fact, values: Mapping[Node, Any], symbols: Mapping[Any, Node]) -> bool:
+    v = np.asarray(_of(f, values, symbols))
+    return bool(np.all({"<= 0": v <= 0, "> 0": v > 0, "= 0": v == 0, "!= 0": v != 0}[f.relation]))
