@@ -103,6 +103,8 @@ if TYPE_CHECKING:
     from .showing.explain import draw as draw
     from .showing.explain import explain as explain
     from .showing.pattern import plot_sparsity as plot_sparsity
+    from .symbolic.claims import Check as Check
+    from .symbolic.claims import check as check
     from .symbolic.prove import Verdict as Verdict
     from .symbolic.prove import prove as prove
     from .trace.formula import Formula as Formula
@@ -128,6 +130,7 @@ _HOME = {
     "trace.array": "Array",
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
+    "symbolic.claims": "Check check",
     "symbolic.prove": "Verdict prove",
     "ops.unknown": "unknown",
     "showing.pattern": "plot_sparsity",

@@ -221,6 +221,24 @@ def prove(
     raise typer.Exit({"proved": 0, "refuted": 1}.get(verdict.verdict, 3))
 
 
+@app.command(epilog='Example: [cyan]chainrule check "f = (x + y)*z + x" "df/dx = 1 + z"[/]')
+@_clean
+def check(
+    target: Annotated[
+        str, typer.Argument(metavar="FORMULA|PROGRAM.py", help="A formula, or a file with a staged program.")
+    ],
+    claims: Annotated[list[str] | None, typer.Argument(help='Claimed derivatives, such as "df/dx = 1 + z".')] = None,
+    at: At = None,
+) -> None:
+    """Check claimed derivatives or a staged backward program: exit code 0 if all is right, 1 if not, 3 if unknown."""
+    from ..symbolic.claims import check as judge
+
+    text = Path(target).read_text(encoding="utf-8") if target.endswith(".py") else target
+    made = judge(text, *(claims or []), at=point_from(at or [], text))
+    _write(str(made), None)
+    raise typer.Exit(0 if made else 1 if made.wrong else 3)
+
+
 @app.command(epilog='Example: [cyan]chainrule grad "x^2 * sin(y)" --at x=3,y=1 --wrt x[/]')
 @_clean
 def grad(
