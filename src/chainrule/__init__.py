@@ -105,6 +105,8 @@ if TYPE_CHECKING:
     from .showing.pattern import plot_sparsity as plot_sparsity
     from .symbolic.claims import Check as Check
     from .symbolic.claims import check as check
+    from .symbolic.find import Found as Found
+    from .symbolic.find import find as find
     from .symbolic.prove import Verdict as Verdict
     from .symbolic.prove import prove as prove
     from .trace.formula import Formula as Formula
@@ -131,6 +133,7 @@ _HOME = {
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
     "symbolic.claims": "Check check",
+    "symbolic.find": "Found find",
     "symbolic.prove": "Verdict prove",
     "ops.unknown": "unknown",
     "showing.pattern": "plot_sparsity",
