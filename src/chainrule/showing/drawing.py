@@ -32,6 +32,7 @@ STYLES = {  # fill, border, border width, corner radius
     "data": ("#f2f2f2", "#8a8a8a", 1.2, 17),
     "stage": ("#ffffff", "#444444", 1.2, 6),
     "output": ("#fff3e0", "#e65100", 2.2, 6),
+    "active": ("#fff59d", "#b71c1c", 2.8, 6),  # where an animation is
 }
 GRADIENT = "#1453c4"
 

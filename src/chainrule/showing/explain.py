@@ -28,6 +28,8 @@ from .table import Table
 from .words import Sensitivity
 
 if TYPE_CHECKING:
+    from .animation import Animation
+    from .comparison import Comparison
     from .derivation import Derivation
     from .second import SecondDerivative
     from .zeros import Zeros
@@ -267,6 +269,25 @@ class Explanation:
         if path is not None:
             drawing.save(path)
         return drawing
+
+    def animate(self, path: str | Path | None = None) -> Animation:
+        """The forward and the backward pass as an animation, one step a frame; written to `path` (.html) if given."""
+        from .animation import Animation
+
+        animation = Animation(self.staged)
+        if path is not None:
+            animation.save(path)
+        return animation
+
+    def compare(self, other: Explanation) -> Comparison:
+        """What changes in the derivation from this computation to another one.
+
+        >>> explain("h = relu(z); h*w", wrt="z").compare(explain("h = tanh(z); h*w", wrt="z")).changes[0]
+        Change(before='h = ReLU(z)', after='h = tanh(z)')
+        """
+        from .comparison import Comparison
+
+        return Comparison(self.derivation(), other.derivation())
 
     # ---- showing -------------------------------------------------------------------------------------------
 
