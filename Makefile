@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS ?=
 
-.PHONY: tour test bench install clean
+.PHONY: tour test bench book clean
 
 tour: $(VENV)/.toured
 	$(BIN)/python examples/tour.py
@@ -18,6 +18,10 @@ test: $(VENV)/.tested $(if $(PEERS),$(VENV)/.peers)
 
 bench: $(VENV)/.tested $(VENV)/.peers
 	$(BIN)/python bench/run.py
+
+# The worked problems as static HTML: every answer is computed and verified while they are built.
+book: $(VENV)/.tested
+	$(BIN)/mkdocs build --strict
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -330,10 +330,8 @@ def binary_cross_entropy_with_logits(
 ) -> Any:
     """-(y log s(x) + (1 - y) log(1 - s(x))), safe for logits of any size."""
     _same_shape("binary_cross_entropy_with_logits", x, target)
-    if pos_weight is None:
-        loss = (1 - target) * x - log_sigmoid(x)
-    else:
-        loss = (1 - target) * x - (1 + (pos_weight - 1) * target) * log_sigmoid(x)
+    hit = target if pos_weight is None else pos_weight * target
+    loss = hit * softplus(-x) + (1 - target) * softplus(x)  # no difference of large numbers: exact far out as well
     return reduced(loss if weight is None else loss * weight, reduction)
 
 

@@ -158,10 +158,13 @@ class Derivation(Document):
                 lines.append(self._line(v, chain, factors, found[n], why, of=n))
             final[v] = found.get(self.staged.output, sp.Integer(0))
         count = len(self.staged.wrt)
-        lines.append(words(
-            f"Forward mode takes one pass for each of the {count} variable{'s' * (count != 1)}; reverse mode takes one pass for all. "
-            "A network has one loss and many parameters, so training uses reverse mode."
-        ))  # fmt: skip
+        passes = f"one pass for each of the {count} variables" if count != 1 else "one pass for each variable"
+        lines.append(
+            words(
+                f"Forward mode takes {passes}; reverse mode takes one pass for all. A network has one loss and many "
+                "parameters, so training uses reverse mode."
+            )
+        )
         return lines + self._final(final)
 
     def _chains(self) -> list[Line]:

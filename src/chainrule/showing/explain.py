@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 def explain(
     f: Callable[..., Any] | str,
+    /,
     *args: Any,
     wrt: Sequence[str] | str | None = None,
     open: Collection[str] | str = (),
@@ -67,6 +68,7 @@ def explain(
 
 def code(
     f: Callable[..., Any] | str,
+    /,
     *args: Any,
     wrt: Sequence[str] | str | None = None,
     open: Collection[str] | str = (),
@@ -94,6 +96,7 @@ def code(
 
 def draw(
     f: Callable[..., Any] | str,
+    /,
     *args: Any,
     path: str | Path | None = None,
     partials: bool = False,

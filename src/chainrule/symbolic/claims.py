@@ -15,7 +15,7 @@ from ..ir.node import Node
 from ..trace.formula import identifier, parse, pointed, syntax_tree
 from ..trace.names import user_name
 from .algebra import sp
-from .counterexample import Counterexample, find_counterexample
+from .counterexample import Counterexample, find_counterexample, suspects
 from .decide import Assumptions, decide, kinks_of
 from .document import Document, Line, formula, heading, words
 from .interval import Undefined, enclosure
@@ -151,7 +151,7 @@ class _Known:
         if output and output not in self.nodes:
             self.nodes[output] = self.s.staged.output
         self.partials = {n: self.s.partials(n) for n in self.s.statements}
-        self.kinks = kinks_of([self.s.expressions[n] for n in self.s.statements if n not in self.s.inner])
+        self.kinks = kinks_of([self.s.written_out(self.s.expressions[n]) for n in self.s.statements])
 
     def total(self, of: Node, by: Node) -> Any:
         """The derivative of a value by another, over all paths."""
@@ -203,9 +203,9 @@ def agree(a: Any, b: Any) -> bool:
     """Whether two expressions agree at random exact points: a quick test before an exact one."""
     rng = random.Random(0)
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
+    drawn = [{s: sp.Rational(rng.randint(-30, 30), rng.randint(3, 13)) for s in symbols} for _ in range(4 * POINTS)]
     seen = 0
-    for _ in range(4 * POINTS):
-        at = {s: sp.Rational(rng.randint(-30, 30), rng.randint(3, 13)) for s in symbols}
+    for at in [*suspects(a, b, symbols), *drawn]:
         try:
             x, y = enclosure(a, at), enclosure(b, at)
         except Undefined:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .algebra import AppliedUndef, sp
 from .derivative import Argument
 from .interval import Undefined, enclosure, middle
@@ -14,7 +16,8 @@ from .meaning import opened
 from .tensors import Expectation
 
 VALUES = [sp.Rational(v) for v in ("1", "0", "-1", "2", "-2", "1/2", "-1/2", "3", "-3", "1/3", "5", "-5", "10", "-10")]
-MOST = 600  # assignments that are tried
+MOST = 300  # assignments that are tried one by one
+DRAWN = 4_000  # assignments that are tried at once in floating point
 SIZES = (2, 1, 3)
 
 
@@ -54,14 +57,15 @@ def instances(
         for place in itertools.product(*ranges):
             at = size | dict(zip((i for i, _ in indices), map(sp.Integer, place), strict=True))
             said = {str(k): str(v) for k, v in at.items()}
-            for variant in range(2 if any(e.atoms(AppliedUndef) for e in expressions) else 1):
+            several = len(symmetric) > 1 or any(e.atoms(AppliedUndef) for e in expressions)
+            for variant in range(2 if several else 1):
                 notes: dict[str, str] = {}
                 yield [_expanded(opened(e).subs(at), variant, notes, symmetric) for e in expressions], said | notes
 
 
 def _expanded(e: Any, variant: int, notes: dict[str, str], symmetric: frozenset[str]) -> Any:
     e = e.replace(lambda x: isinstance(x, sp.Sum), _written_out)
-    e = e.replace(lambda x: isinstance(x, Expectation), lambda x: _mean(x.args[0], symmetric, notes))
+    e = e.replace(lambda x: isinstance(x, Expectation), lambda x: _mean(x.args[0], symmetric, notes, variant))
     e = e.replace(lambda x: isinstance(x, AppliedUndef), lambda f: _instance(f, variant, notes))
     return e.replace(
         lambda x: isinstance(x, sp.Indexed),
@@ -76,11 +80,16 @@ def _written_out(s: Any) -> Any:
     return e
 
 
-def _mean(e: Any, symmetric: frozenset[str], notes: dict[str, str]) -> Any:
-    """The expectation, for variables that take two values with probability one half each."""
-    random = sorted((s for s in e.free_symbols if s.name in symmetric), key=str)
+def _mean(e: Any, names: frozenset[str], notes: dict[str, str], variant: int) -> Any:
+    """The expectation, for variables that are -1 or 1: independent ones, or all the same one."""
+    random = sorted((s for s in e.free_symbols if s.name in names), key=str)
     for s in random:
-        notes[s.name] = "-1 or 1, each with probability 1/2"
+        notes[s.name] = "-1 or 1, each with probability 1/2" + (
+            ", the same for all" if variant and len(names) > 1 else ""
+        )
+    if variant:
+        return (e.subs(dict.fromkeys(random, -1)) + e.subs(dict.fromkeys(random, 1))) / 2
+    for s in random:
         e = (e.subs(s, -1) + e.subs(s, 1)) / 2
     return e
 
@@ -129,6 +138,50 @@ def assignments(symbols: Sequence[Any]) -> Iterator[dict[Any, Any]]:
         yield dict(zip(symbols, (VALUES[k] for k in places), strict=True))
 
 
+def suspects(left: Any, right: Any, symbols: Sequence[Any], count: int = DRAWN) -> list[dict[Any, Any]]:
+    """Random simple numbers at which two expressions seem to differ, in floating point."""
+    if not symbols or left.has(sp.I) or right.has(sp.I):
+        return []
+    drawn = np.random.default_rng(0).integers(0, len(VALUES), (count, len(symbols)))
+    points = np.array([float(v) for v in VALUES])[drawn]
+    try:
+        function = sp.lambdify(symbols, [opened(left), opened(right)], modules=[FLOATS, "scipy", "numpy"])
+        with np.errstate(all="ignore"):
+            a, b = (np.broadcast_to(np.asarray(v, float), (count,)) for v in function(*points.T))
+            apart = np.isfinite(a) & np.isfinite(b) & (np.abs(a - b) > 1e-6 * (1 + np.abs(a) + np.abs(b)))
+    except (TypeError, NameError, ValueError):  # something without a meaning in floating point
+        return []
+    order = sorted(np.flatnonzero(apart), key=lambda k: int(drawn[k].sum()))
+    return [{s: VALUES[j] for s, j in zip(symbols, drawn[k], strict=True)} for k in order[:20]]
+
+
+FLOATS = {"step": lambda u: np.where(u > 0, 1.0, 0.0), "at_zero": lambda u: np.where(u == 0, 1.0, 0.0)}
+
+
+def _refuted(
+    a: Any, b: Any, conditions: Sequence[tuple[Any, str]], numbers: Mapping[Any, Any]
+) -> tuple[Any, Any] | None:
+    """Both sides as intervals that do not meet, where the conditions hold; None otherwise."""
+    try:
+        if not all(_holds(c, what, numbers) for c, what in conditions):
+            return None
+        x, y = enclosure(a, numbers), enclosure(b, numbers)
+    except Undefined:
+        return None
+    return (x, y) if x.b < y.a or y.b < x.a else None
+
+
+def _simplest(a: Any, b: Any, conditions: Sequence[tuple[Any, str]], numbers: dict[Any, Any]) -> dict[Any, Any]:
+    """The same with as many numbers as possible replaced by 0, 1 or -1."""
+    for s in numbers:
+        for v in (sp.Integer(0), sp.Integer(1), sp.Integer(-1)):
+            simpler = {**numbers, s: v}
+            if _refuted(a, b, conditions, simpler):
+                numbers = simpler
+                break
+    return numbers
+
+
 def find_counterexample(
     left: Any,
     right: Any,
@@ -146,17 +199,15 @@ def find_counterexample(
         given: expressions that must be "= 0", "> 0", "!= 0" there.
         symmetric: random variables that are symmetric about 0.
     """
-    for (a, b, *conditions), said in instances([left, right, *(g for g, _ in given)], sizes, indices, symmetric):
-        symbols = sorted({s for e in (a, b, *conditions) for s in e.free_symbols}, key=str)
-        for numbers in assignments(symbols):
-            try:
-                if not all(_holds(c, what, numbers) for c, (_, what) in zip(conditions, given, strict=True)):
-                    continue
-                x, y = enclosure(a, numbers), enclosure(b, numbers)
-            except Undefined:
-                continue
-            if x.b < y.a or y.b < x.a:
-                return Counterexample({str(s): str(v) for s, v in numbers.items()} | said, x, y, numbers)
+    for (a, b, *some), said in instances([left, right, *(g for g, _ in given)], sizes, indices, symmetric):
+        conditions = [(c, what) for c, (_, what) in zip(some, given, strict=True)]
+        symbols = sorted({s for e in (a, b, *some) for s in e.free_symbols}, key=str)
+        for numbers in itertools.chain(assignments(symbols), suspects(a, b, symbols)):
+            if _refuted(a, b, conditions, numbers):
+                simple = _simplest(a, b, conditions, numbers) if len(symbols) > 2 else numbers
+                sides = _refuted(a, b, conditions, simple)
+                if sides is not None:
+                    return Counterexample({str(s): str(v) for s, v in simple.items()} | said, *sides, simple)
     return None
 
 

@@ -54,7 +54,6 @@ class Decision:
     """Whether two expressions are equal in every case."""
 
     cases: list[Case] = field(default_factory=list["Case"])
-    conditions: dict[tuple[Any, str], None] = field(default_factory=dict[tuple[Any, str], None])
 
     @property
     def equal(self) -> bool:
@@ -76,7 +75,6 @@ def decide(left: Any, right: Any, assumptions: Assumptions) -> Decision:
             return decision
         if (a - b).has(sp.zoo, sp.nan, sp.oo) or any(x.base == 0 for x in (a - b).atoms(sp.Pow)):
             decision.cases.append(Case(path, "undefined"))
-            decision.conditions |= {(p, "!= 0"): None for p, word, _ in path[-1:] if word == "=" and not p.is_integer}
             continue
         normal = given.normal()
         try:
@@ -86,11 +84,9 @@ def decide(left: Any, right: Any, assumptions: Assumptions) -> Decision:
         except Undecided:
             decision.cases.append(Case(path, "undecided"))
             continue
-        if any(what != "!= 0" and given.signs.get(p) == -1 for p, what in written.items()):
-            decision.conditions |= dict.fromkeys(written.items())
+        if any(_broken(p, what, given) for p, what in written.items()):
             decision.cases.append(Case(path, "undefined"))
         elif equal:
-            decision.conditions |= dict.fromkeys(written.items())
             decision.cases.append(Case(path, "equal", *_forms(given, a, b)))
         elif normal.pairs:
             i, j = next(iter(normal.pairs))
@@ -103,6 +99,14 @@ def decide(left: Any, right: Any, assumptions: Assumptions) -> Decision:
                 Case(path, "different" if not normal.undetermined else "undecided", *_forms(given, a, b))
             )
     return decision
+
+
+def _broken(p: Any, what: str, given: Assumptions) -> bool:
+    """Whether a condition of meaning cannot hold in this case."""
+    if p.is_number:
+        return bool({"> 0": p <= 0, ">= 0": p < 0, "!= 0": p == 0}[what])
+    sign = given.signs.get(p)
+    return sign is not None and {"> 0": sign <= 0, ">= 0": sign < 0, "!= 0": sign == 0}[what]
 
 
 def _forms(given: Assumptions, a: Any, b: Any) -> tuple[Any, Any]:
@@ -130,7 +134,6 @@ def _split(p: Any, a: Any, b: Any, given: Assumptions, path: tuple[Any, ...], de
     here = (*path, (p, "=", sp.Integer(0)))
     if p in given.kinks:
         decision.cases.append(Case(here, "a kink"))
-        decision.conditions[(p, "!= 0")] = None
         return found
     solved = _solved(p)
     if solved is None:

@@ -69,7 +69,18 @@ def simplified(
         simplified(p, given | facts, denied) if isinstance(p, Gate) else simplified(p, given, denied)
         for p in formula.parts
     ]
-    return all_of(inner)
+    return _factored(all_of(inner))
+
+
+def _factored(formula: Any) -> Any:
+    """(a or c) and (b or c) as c or (a and b)."""
+    if not isinstance(formula, Gate) or formula.kind != "and" or len(formula.parts) < 2:
+        return formula
+    rows = [p.parts if isinstance(p, Gate) else (p,) for p in formula.parts]
+    common = [x for x in rows[0] if all(x in row for row in rows[1:])]
+    if not common:
+        return formula
+    return any_of([*common, all_of([any_of([x for x in row if x not in common]) for row in rows])])
 
 
 def minimal_conditions(formula: Any) -> list[frozenset[Any]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import random
 import re
@@ -13,12 +12,13 @@ from typing import Any
 from ..errors import InputError
 from ..trace.formula import syntax_tree
 from .algebra import AppliedUndef, mpmath, sp
+from .conditions import conditions_of
 from .counterexample import Counterexample, find_counterexample, instances
 from .decide import Assumptions, Case, Decision, decide, kinks_of
 from .document import Document, Line, formula, heading, words
 from .interval import Undefined, enclosure, middle
 from .meaning import opened
-from .normal import Normal, Undecided
+from .normal import Undecided
 from .printing import latex, text
 from .reading import GRAMMAR, Reader, Statement, read_statement
 from .tensors import Expectation, Tensor
@@ -204,7 +204,12 @@ class _Proof:
             for e in (self.left, self.right)
             for s in e.free_symbols | {x for t in e.atoms(sp.Sum) for x in t.free_symbols}
         }
-        sizes = {d for _, d in self.indices} | {d for dims in self.s.context.dims.values() for d in dims}
+        context = self.s.context
+        sizes = (
+            {d for _, d in self.indices}
+            | {d for dims in context.dims.values() for d in dims}
+            | {*context.ranges.values()}
+        )
         return sorted(
             {d for d in sizes if d.is_Symbol}
             | {s for s in free if s.is_Symbol and s in sizes and not s.is_Integer} - {i for i, _ in self.indices},
@@ -218,7 +223,7 @@ class _Proof:
         lines = self._opening(replaced)
         if decision.equal and self._numbers_agree():
             lines += self._equal(decision)
-            conditions = self._conditions(decision)
+            conditions = conditions_of(self.s.context.domain, self.assumptions, self.kinks, self.given.inequalities)
             lines += [words(f"This holds where {' and '.join(conditions)}.")] if conditions else []
             lines.append(words("Proved."))
             return Verdict(self.s.text, "proved", lines, conditions, checks=self._checks())
@@ -332,41 +337,13 @@ class _Proof:
                 )
         return lines
 
-    def _conditions(self, decision: Decision) -> list[str]:
-        """The conditions of meaning that are not implied by others."""
-        positive = {p.name for (p, what) in decision.conditions if what == "> 0" and p.is_Symbol} | set(
-            self.given.assumptions.positive
-        )
-        kept: list[str] = []
-        normal = replace(self.assumptions, positive=frozenset(positive), signs={}).normal()
-        for p, what in [*decision.conditions, *self._read(normal), *((k, "!= 0") for k in self.kinks)]:
-            simple = p.is_Symbol and what == "> 0"
-            try:
-                implied = not simple and normal.is_positive(normal.fraction(p)[0])
-            except Undecided:
-                implied = False
-            said = f"{text(p)} {what}" + (" (a kink)" if (p in self.kinks and what == "!= 0") else "")
-            if (
-                not implied
-                and said not in kept
-                and (p, what) not in self.given.inequalities
-                and not any(str(s).startswith("_") for s in p.free_symbols)
-            ):
-                kept.append(said)
-        return kept
-
-    def _read(self, normal: Normal) -> list[tuple[Any, str]]:
-        """The conditions of meaning of the text as it was read, before anything was simplified."""
-        for e, what in self.s.context.domain:
-            with contextlib.suppress(Undecided):
-                normal.fraction(e)
-                normal.need(normal.rational(opened(e)), what)
-        return [(normal.written(p), what) for p, what in normal.conditions]
-
     def _needed(self) -> list[tuple[Any, str]]:
         """What numbers must satisfy to count as a counterexample."""
         equations = [(e.left.scalar - e.right.scalar, "= 0") for e in self.given.equations]
-        return [*equations, *self.given.inequalities, *((k, "!= 0") for k in self.assumptions.kinks)]
+        meaning = [
+            (e, what) for e, what in self.s.context.domain if not any(s.name.startswith("_") for s in e.free_symbols)
+        ]
+        return [*equations, *self.given.inequalities, *meaning, *((k, "!= 0") for k in self.assumptions.kinks)]
 
     def _points(self, count: int) -> list[tuple[list[Any], dict[Any, Any]]]:
         """Random exact points at which the sides can be compared."""

@@ -197,6 +197,8 @@ class Reader:
         values = self._values(node)
         if node.data == "divide":
             self._defined(values[1], "!= 0")
+        if node.data == "power" and not values[0].rank and not (n := values[1].entry(*values[1].indices())).is_integer:
+            self._defined(values[0], ">= 0" if n.is_positive else "> 0")
         return tn.elementwise(_OPERATORS[node.data], *values)
 
     def _defined(self, x: Tensor, what: str) -> None:
@@ -220,7 +222,10 @@ class Reader:
     def variable(self, name: str) -> Tensor:
         """The variable of that name; a name that is a size stands for that size."""
         if name not in self.context.variables:
-            sizes = {str(d) for dims in self.context.dims.values() for d in dims}
+            sizes = {
+                str(d)
+                for d in (*self.context.ranges.values(), *(d for dims in self.context.dims.values() for d in dims))
+            }
             if name in sizes and name not in self.context.dims:
                 return tn.number(sp.Symbol(name, integer=True, positive=True))
             self.context.variables[name] = tn.variable(name, self.context.dims.get(name, ()))
@@ -326,14 +331,15 @@ class Reader:
         meaning = SHOWN.get(getattr(op, "name", name))
         if meaning is None:
             raise pointed(self.text, token.start_pos, f"{name} has no meaning that can be decided")
-        if getattr(op, "name", "") in _DOMAINS:
-            self._defined(values[0], _DOMAINS[op.name])
+        for what, must in _DOMAINS.get(getattr(op, "name", ""), ()):
+            self._defined(tn.elementwise(what, values[0]), must)
         return self._checked(lambda *v: tn.elementwise(lambda *u: meaning(*u, **options), *v), values, name, node)
 
     def _checked(self, f: Callable[..., Tensor], values: Sequence[Tensor], name: str, node: Any) -> Tensor:
         try:
             made = f(*values)
-            made.entry(*made.indices())
+            if made.entry(*made.indices()).has(sp.I, sp.zoo, sp.nan):
+                raise Misfit(f"{name} has no real value there")
         except TypeError:
             raise pointed(
                 self.text, node.meta.start_pos, f"{name} cannot take {len(values)} argument{'s' * (len(values) != 1)}"
@@ -398,7 +404,12 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "multiply": lambda a, b: a * b, "divide": lambda a, b: a / b,
     "negative": lambda a: -a, "positive": lambda a: a, "power": lambda a, b: a**b, "abs": sp.Abs, "indicator": lambda c: c,
 }  # fmt: skip
-_DOMAINS = {"log": "> 0", "log2": "> 0", "log10": "> 0", "sqrt": ">= 0", "reciprocal": "!= 0"}
+_POSITIVE = ((lambda u: u, "> 0"),)
+_DOMAINS: dict[str, Sequence[tuple[Callable[..., Any], str]]] = {
+    "log": _POSITIVE, "log2": _POSITIVE, "log10": _POSITIVE, "log1p": ((lambda u: 1 + u, "> 0"),), "sqrt": ((lambda u: u, ">= 0"),),
+    "reciprocal": ((lambda u: u, "!= 0"),), "tan": ((sp.cos, "!= 0"),), "arcsin": ((lambda u: 1 - u**2, ">= 0"),),
+    "arccos": ((lambda u: 1 - u**2, ">= 0"),), "arctanh": ((lambda u: 1 - u**2, "> 0"),), "arccosh": ((lambda u: u - 1, ">= 0"),),
+}  # fmt: skip
 _INDEX_COMPARE: dict[str, Callable[..., Any]] = {"==": lambda d: d, "!=": lambda d: 1 - d, "≠": lambda d: 1 - d}
 _COMPARE: dict[str, Callable[..., Any]] = {
     ">": SHOWN["greater"], ">=": SHOWN["greater_equal"], "≥": SHOWN["greater_equal"], "<": SHOWN["less"], "<=": SHOWN["less_equal"],

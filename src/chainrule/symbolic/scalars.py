@@ -111,6 +111,8 @@ class Scalars:
         adjoint: dict[Node, Any] = {n: sp.Integer(1)}
         found: dict[Node, Any] = {}
         for m in self.group[n]:
+            if m not in adjoint:  # nothing flows there
+                continue
             for k, i in enumerate(m.inputs):
                 if type(i) is not Node or not m.op.flows(k):
                     continue
