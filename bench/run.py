@@ -24,6 +24,7 @@ import numpy as np
 import rows_native
 import rows_networks
 from checkpointing import table as checkpointing
+from explaining import table as explaining
 from rows import ROWS
 
 REGISTERED = rows_native, rows_networks, adbench  # importing them has added their rows
@@ -146,7 +147,7 @@ def main(names: list[str]) -> None:
         print("\n".join(lines[before:]), flush=True)
     if names:
         return
-    lines += checkpointing()
+    lines += [*checkpointing(), *explaining(), ""]
     lines += growth.lines()
     lines += table("import (ms), the start of Python taken off", imports(), 1e3)
     lines += [

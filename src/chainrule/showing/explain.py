@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compile.latex import latex
-from ..compile.native.c99 import c_source
 from ..compile.python import Program, program
-from ..compile.torch_code import torch_program
-from ..compile.tracing import traced
 from ..diff.staged import stage
 from ..diff.transforms import vjp
 from ..errors import InputError
@@ -152,6 +149,8 @@ class Explanation:
         if lang == "python":
             return program(self.staged)
         if lang == "torch":
+            from ..compile.torch_code import torch_program
+
             return torch_program(self.staged)
         if lang == "c":
             return self._c()
@@ -159,6 +158,9 @@ class Explanation:
 
     def _c(self) -> Program:
         """The value and the gradients as a C function of pointers."""
+        from ..compile.native.c99 import c_source
+        from ..compile.tracing import traced
+
         s = self.staged
         forward = Graph(s.inputs, [s.output])
         wanted = [s.inputs.index(v) for v in s.wrt]

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from ..diff.rules import pulled_back
 from ..ir.node import Node
@@ -18,6 +17,7 @@ from ..symbolic.meaning import opened
 
 POINTS = 5
 TRIES = 400
+FEW = 12
 
 
 class Numbers:
@@ -63,10 +63,10 @@ class Numbers:
         """How the facts were seen to make the gradient zero at random points; nothing if they do not."""
         ways: set[str] = set()
         done = 0
-        for _ in range(POINTS):
-            made = self._satisfied(facts, symbols)
+        for _ in range(4 * POINTS):
+            made = self._satisfied(facts, symbols) if done < POINTS else None
             if made is None:
-                return ""
+                continue
             values, way = made
             ways.add(way)
             g = self.gradient(values)
@@ -78,7 +78,7 @@ class Numbers:
             if not np.all(np.abs(g) <= scale):
                 return ""
             done += 1
-        return f"zero at {done} points ({', '.join(sorted(ways))})"
+        return f"zero at {done} points ({', '.join(sorted(ways))})" if done == POINTS else ""
 
     def _satisfied(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> tuple[dict[Node, Any], str] | None:
         """Values at which the facts hold: drawn, solved for, or with a statement set directly."""
@@ -96,7 +96,8 @@ class Numbers:
         if not left:
             return self.forward(inputs, {}), "at random points"
         if all(f.relation in ("<= 0", "> 0") for f in left):
-            for _ in range(TRIES if all(n.shape == () for n in inputs) else 20):
+            entries = sum(int(np.prod(symbols[s].shape)) for f in left for s in f.expression.free_symbols)
+            for _ in range(TRIES if entries <= FEW else 0):  # many entries are hardly ever all on one side
                 drawn = self.random() | {n: inputs[n] for n in fixed}
                 values = self.forward(drawn, {})
                 if all(_holds(f, values, symbols) for f in left):
@@ -116,6 +117,8 @@ class Numbers:
         self, f: Fact, inputs: dict[Node, Any], fixed: set[Node], symbols: Mapping[Any, Node]
     ) -> dict[Node, Any] | None:
         """An input moved until the fact holds."""
+        from scipy.optimize import brentq
+
         for v in inputs:
             if v in fixed:
                 continue
@@ -126,6 +129,8 @@ class Numbers:
             far = np.geomspace(9, 2_000, 12)
             grid = np.concatenate([-far[::-1], np.linspace(-8, 8, 65), far])
             seen = [miss(x) for x in grid]
+            if 0.0 in seen:
+                return self.forward({**inputs, v: np.float64(grid[seen.index(0.0)])}, {})
             for (a, fa), (b, fb) in itertools.pairwise(zip(grid, seen, strict=True)):
                 if np.isfinite(fa) and np.isfinite(fb) and fa * fb < 0:
                     root: Any = brentq(miss, a, b, xtol=1e-15)

@@ -33,6 +33,9 @@ class Term:
         a, b = self.by
         return f"{self.of} bends in {a}" if a == b else f"cross term: {a} and {b} in {self.of}"
 
+    def __str__(self) -> str:
+        return f"{text(self.expression)}: {self.why}"
+
 
 class SecondDerivative(Document):
     """The second derivative of a result by one or two variables.

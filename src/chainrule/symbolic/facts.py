@@ -15,7 +15,7 @@ from .normal import Normal, Undecided
 from .printing import latex, text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fact:
     """Something about values that makes a gradient vanish.
 
@@ -38,6 +38,8 @@ class Fact:
             return f"{self.value} (only in the limit {text(self.expression)} → {'∞' if self.relation == '-> inf' else '-∞'})"
         left, right = self._sides()
         return f"{left} {self.relation.split()[0]} {right}"
+
+    __repr__ = __str__
 
     def latex(self) -> str:
         """The fact as LaTeX."""

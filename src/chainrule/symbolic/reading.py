@@ -184,7 +184,7 @@ class Reader:
         try:
             return getattr(self, f"_{node.data}", self._simple)(node)
         except Misfit as error:
-            raise pointed(self.text, start, str(error), "give the sizes, as x='n', W='m, n'") from None
+            raise pointed(self.text, start, str(error), error.fix) from None
         except Undifferentiable as error:
             raise pointed(self.text, start, f"no derivative of {error} is known in closed form") from None
 
@@ -339,7 +339,7 @@ class Reader:
         try:
             made = f(*values)
             if made.entry(*made.indices()).has(sp.I, sp.zoo, sp.nan):
-                raise Misfit(f"{name} has no real value there")
+                raise Misfit(f"{name} has no real value there", "statements are about real numbers")
         except TypeError:
             raise pointed(
                 self.text, node.meta.start_pos, f"{name} cannot take {len(values)} argument{'s' * (len(values) != 1)}"

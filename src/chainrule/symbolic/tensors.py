@@ -63,7 +63,11 @@ def variable(name: str, dims: Sequence[Any]) -> Tensor:
 
 
 class Misfit(ValueError):
-    """Dimensions that do not fit."""
+    """Dimensions that do not fit, or a value that does not exist; `fix` says what to do."""
+
+    def __init__(self, what: str, fix: str = "give the sizes, as x='n', W='m, n'") -> None:
+        super().__init__(what)
+        self.fix = fix
 
 
 def elementwise(f: Callable[..., Any], *parts: Tensor) -> Tensor:
