@@ -149,10 +149,10 @@ def test_errors_while_computing_point_too():
 )
 def test_hostile_input_is_an_error_in_under_a_second(text):
     cr.parse("x")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(cr.FormulaError):
         cr.parse(text)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_long_chains_do_not_recurse():

@@ -103,10 +103,10 @@ if TYPE_CHECKING:
     from .showing.explain import draw as draw
     from .showing.explain import explain as explain
     from .showing.pattern import plot_sparsity as plot_sparsity
-    from .symbolic.claims import Check as Check
     from .symbolic.claims import check as check
     from .symbolic.find import Found as Found
     from .symbolic.find import find as find
+    from .symbolic.known import Check as Check
     from .symbolic.prove import Verdict as Verdict
     from .symbolic.prove import prove as prove
     from .trace.formula import Formula as Formula
@@ -132,7 +132,8 @@ _HOME = {
     "trace.array": "Array",
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
-    "symbolic.claims": "Check check",
+    "symbolic.claims": "check",
+    "symbolic.known": "Check",
     "symbolic.find": "Found find",
     "symbolic.prove": "Verdict prove",
     "ops.unknown": "unknown",

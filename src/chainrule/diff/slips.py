@@ -85,8 +85,6 @@ def recorded(forward: Any, args: list[Any], wanted: list[int]) -> Recorded | Non
     return Recorded(Graph(nodes, [out.node]), wanted) if isinstance(out, Handle) else None
 
 
-
-
 def likeliest_slip(
     g: Any, r: Any, args: list[Any], k: int, ct: Any, graph: Recorded | None, close: Callable[[Any], bool]
 ) -> str:

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..ir.node import Node
 from ..ir.simplify import value_of
 from ..ir.staged import Line, Staged
+from ..symbolic.document import page
 from .drawing import Drawing
 from .show import shown
 
@@ -45,11 +46,7 @@ class Animation:
 
     def html(self) -> str:
         """A page that needs nothing else, with buttons to step and to play."""
-        title = html.escape(self.title)
-        return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
-            f"<body style='font-family:sans-serif;margin:1.5rem'>{self._player()}</body></html>\n"
-        )
+        return page(self.title, self._player())
 
     def _player(self) -> str:
         shots = "".join(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,12 +16,14 @@ from ..diff.staged import stage
 from ..diff.transforms import vjp
 from ..errors import InputError
 from ..ir.graph import Graph
+from ..symbolic.document import page
 from ..trace.formula import Formula, parse
 from .drawing import Drawing
 from .paths import Paths
 from .sizes import Sizes
 from .table import Table
 from .words import Sensitivity
+from .writing import as_json
 
 if TYPE_CHECKING:
     from .animation import Animation
@@ -330,15 +331,11 @@ class Explanation:
     def html(self) -> str:
         """A self-contained page."""
         style = (
-            "body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}pre{background:#f6f6f6;padding:.8rem;overflow:auto}"
-            "svg{max-width:100%;height:auto}table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #ddd}"
+            "pre{background:#f6f6f6;padding:.8rem;overflow:auto}table{border-collapse:collapse}"
+            "td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #ddd}"
             "td:last-child{color:#1453c4}tr.output td:first-child{font-weight:bold}"
         )
-        title = html.escape(self.staged.name)
-        return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>'
-            f"<body><h1>{title}</h1>{self._repr_html_()}</body></html>\n"
-        )
+        return page(self.staged.name, f"<h1>{html.escape(self.staged.name)}</h1>{self._repr_html_()}", style)
 
     def markdown(self) -> str:
         """The explanation in Markdown, its drawing in Mermaid."""
@@ -354,25 +351,7 @@ class Explanation:
 
     def json(self) -> str:
         """The explanation as JSON: value, gradients, stages and the program."""
-        rows = [
-            {
-                "name": r.name,
-                "role": r.role,
-                "operation": r.operation,
-                "value": _json(r.value),
-                "gradient": _json(r.gradient),
-            }
-            for r in self.table()
-        ]
-        data = {
-            "function": self.staged.name,
-            "source": self.source,
-            "value": _json(self.value),
-            "gradients": {k: _json(v) for k, v in self.gradients.items()},
-            "nodes": rows,
-            "code": str(self.code()),
-        }
-        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        return as_json(self)
 
     def save(self, path: str | Path) -> Path:
         """Write a self-contained file; the suffix says how: .html, .md, .json, .txt, .py, or a drawing's."""
@@ -413,19 +392,6 @@ def _finite(x: Any) -> bool:
 
 def _plain(x: Any) -> Any:
     return float(x) if np.ndim(x) == 0 else np.array(x)
-
-
-def _json(x: Any) -> Any:
-    if x is None:
-        return None
-    if isinstance(x, tuple):  # the results of a loop
-        return [_json(v) for v in x]
-    values = np.asarray(x)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        return json.loads(
-            json.dumps(np.vectorize(lambda v: float(v) if np.isfinite(v) else str(v), otypes=[object])(values).tolist())
-        )
-    return values.tolist()
 
 
 def _source(f: Any) -> str:

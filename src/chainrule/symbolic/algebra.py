@@ -18,3 +18,7 @@ AppliedUndef: Any = _sympy.core.function.AppliedUndef
 StrPrinter: Any = _StrPrinter
 LatexPrinter: Any = _LatexPrinter
 Printer: Any = _Printer
+
+
+class Undecided(Exception):
+    """An expression is outside what can be brought to a normal form."""

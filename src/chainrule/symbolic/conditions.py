@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .algebra import sp
+from .algebra import Undecided, sp
 from .decide import Assumptions
 from .meaning import at_zero, opened, step
-from .normal import Normal, Undecided
+from .normal import Normal
 from .printing import text
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from .algebra import sp
+from .algebra import Undecided, sp
 from .meaning import at_zero, opened, step
-from .normal import Normal, Undecided
+from .normal import Normal
 
 MOST_CASES = 800
 

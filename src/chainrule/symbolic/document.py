@@ -117,12 +117,17 @@ class Document:
         return path
 
     def _page(self) -> str:
-        title = html.escape(next((s.text for s in self.lines if s.kind == "heading"), "chainrule"))
-        return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            "<style>body{font-family:sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}.why{color:#666;margin-left:2rem}</style></head>"
-            f"<body>{self.html()}</body></html>\n"
-        )
+        title = next((s.text for s in self.lines if s.kind == "heading"), "chainrule")
+        return page(title, self.html(), "body{max-width:60rem}.why{color:#666;margin-left:2rem}")
+
+
+def page(title: str, body: str, style: str = "") -> str:
+    """A self-contained HTML page."""
+    base = "body{font-family:sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}svg{max-width:100%;height:auto}"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{base}{style}</style></head><body>{body}</body></html>\n"
+    )
 
 
 def _escaped(text: str) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..ir.op import REGISTRY, Op
-from .algebra import sp
+from .algebra import Undecided, sp
 from .declared import OPERATIONS
 from .meaning import at_zero, opened, step
-from .normal import Normal, Undecided
+from .normal import Normal
 from .printing import latex, text
 
 

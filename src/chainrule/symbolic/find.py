@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ..errors import InputError
-from ..trace.formula import pointed, syntax_tree
 from .algebra import sp
+from .comparisons import holds, peeled, read_comparison
 from .declared import OPERATIONS, declared_partial
 from .derivative import derivative
 from .document import Document, Line, formula, heading, words
@@ -21,28 +20,12 @@ from .interval import Undefined, enclosure
 from .linear import Contradiction, contradiction, rows_of, solve
 from .meaning import opened
 from .printing import latex, text
-from .reading import GRAMMAR, Context, Reader
+from .reading import Context
 from .roots import proved_root
 
 GRID = 400_000  # integer points that are tried
 STARTS = 60
 BOXES = 3_000
-# Increasing functions: name -> the inverse, and the open range.
-INCREASING: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
-    "sigma": (lambda c: sp.log(c / (1 - c)), sp.Integer(0), sp.Integer(1)),
-    "tanh": (sp.atanh, sp.Integer(-1), sp.Integer(1)),
-    "exp": (sp.log, sp.Integer(0), sp.oo),
-    "log": (sp.exp, -sp.oo, sp.oo),
-}
-SIGNS = {
-    ">": ("> 0", 1),
-    "<": ("> 0", -1),
-    ">=": (">= 0", 1),
-    "≥": (">= 0", 1),
-    "<=": (">= 0", -1),
-    "≤": (">= 0", -1),
-    "==": ("= 0", 1),
-}
 
 
 @dataclass
@@ -106,7 +89,7 @@ class _Search:
         if not conditions:
             raise InputError("there are no conditions", 'give some, as find(["a > 1", "a*b < 2"])', where="")
         context = Context({}, frozenset(), "denominator")
-        self.conditions = [(*_read(c, context), c) for c in conditions]
+        self.conditions = [(*read_comparison(c, context), c) for c in conditions]
         wanted = parameters.replace(",", " ").split() if isinstance(parameters, str) else list(parameters)
         names = wanted or list(context.variables)
         for name in context.variables:
@@ -128,7 +111,7 @@ class _Search:
             )
         self.domain = [tuple(map(float, ranges.get(n, (-10.0, 10.0)))) for n in names]
         self.lines: list[Line] = [heading("Find " + ", ".join(names))]
-        self.plain = [(*_peeled(e, relation), said) for e, relation, said in self.conditions]
+        self.plain = [(*peeled(e, relation), said) for e, relation, said in self.conditions]
         self.lines += [
             formula(f"{said}   means   {text(e)} {relation}", f"{latex(e)} {relation}".replace(">=", r"\ge"))
             for (e, relation, said), (before, _, _) in zip(self.plain, self.conditions, strict=True)
@@ -136,7 +119,7 @@ class _Search:
         ]
 
     def run(self) -> Found:
-        false = next((said for e, relation, said in self.plain if not e.free_symbols and not _true(e, relation)), None)
+        false = next((said for e, relation, said in self.plain if not e.free_symbols and not holds(e, relation)), None)
         if false is not None:
             return self._impossible(f"{false} never holds")
         rows = rows_of(self.plain, self.symbols)
@@ -349,49 +332,3 @@ class _Search:
     def _lost(self, why: str = "") -> Found:
         said = why or "nothing was found, and it could not be excluded that there is something"
         return Found("not found", {}, [*self.lines, words(f"Not found: {said}.")], reason=said)
-
-
-def _read(condition: str, context: Context) -> tuple[Any, str]:
-    """A condition as an expression that is to be > 0, >= 0 or = 0."""
-    rule = "equation" if isinstance(condition, str) and re.search(r"(?<![<>!=])=(?!=)", condition) else "condition"
-    tree = syntax_tree(condition, GRAMMAR, rule)
-    reader = Reader(condition, context)
-    sides = [c for c in tree.children if hasattr(c, "children")]
-    if rule == "equation":
-        return reader.value(sides[0]).scalar - reader.value(sides[1]).scalar, "= 0"
-    node = sides[0]
-    if node.data != "compare" or str(node.children[1]) not in SIGNS:
-        raise pointed(condition, len(condition), "this is no condition", 'write a comparison, as "a + b > 1"')
-    relation, sign = SIGNS[str(node.children[1])]
-    return sign * (reader.value(node.children[0]).scalar - reader.value(node.children[2]).scalar), relation
-
-
-def _peeled(e: Any, relation: str) -> tuple[Any, str]:
-    """An increasing function taken off: sigma(u) > 1/2 says u > 0."""
-    for _ in range(5):
-        functions = [f for f in e.atoms(sp.Function) if f.func.__name__ in INCREASING and f.free_symbols]
-        outer = next(
-            (
-                f
-                for f in functions
-                if sp.expand(e).coeff(f) != 0 and not (sp.expand(e) - sp.expand(e).coeff(f) * f).free_symbols
-            ),
-            None,
-        )
-        if outer is None:
-            return sp.expand(e), relation
-        a = sp.expand(e).coeff(outer)
-        if not a.is_number:
-            return sp.expand(e), relation
-        level = -(sp.expand(e) - a * outer) / a
-        inverse, low, high = INCREASING[outer.func.__name__]
-        if level <= low or level >= high:
-            outside = sp.Integer(1) if (level <= low) == (a > 0) else sp.Integer(-1)
-            return (outside if relation != "= 0" else sp.Integer(1)), relation
-        e = sp.sign(a) * (outer.args[0] - inverse(level)) if relation != "= 0" else outer.args[0] - inverse(level)
-    return sp.expand(e), relation
-
-
-def _true(e: Any, relation: str) -> bool:
-    v = enclosure(e, {})
-    return {"> 0": v.a > 0, ">= 0": v.a >= 0, "= 0": e == 0}[relation]

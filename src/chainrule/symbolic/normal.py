@@ -6,25 +6,21 @@ polynomial is zero: that is what a proof rests on. The converse does not hold, a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from .algebra import AppliedUndef, sp
+from .algebra import AppliedUndef, Undecided, sp
 from .derivative import Argument
+from .expectations import expectation_of
 from .meaning import at_zero, opened, sign, step
-from .tensors import Expectation, fresh_index
+from .sums import sum_of
+from .tensors import Expectation
 
 ODD = ("asin", "atan", "erf")
-MOST_SUMS = 5  # bound indices of one sum; their orders are all tried
 
 
 class _Again(Exception):
     """A finer generator is needed: an exponent turned out to be a fraction of those seen before."""
-
-
-class Undecided(Exception):
-    """The expression is outside what can be brought to a normal form."""
 
 
 class Normal:
@@ -74,7 +70,7 @@ class Normal:
         for _ in range(20):
             try:
                 e = opened(expression)
-                return sp.fraction(self._reduced(self.rational(e)))
+                return sp.fraction(self.reduced(self.rational(e)))
             except _Again:
                 self._clear()
         raise Undecided("its exponents have no common measure")
@@ -89,7 +85,7 @@ class Normal:
 
     def fraction_of(self, expression: Any) -> tuple[Any, Any]:
         """Numerator and denominator in the atoms that there are already."""
-        return sp.fraction(self._reduced(self.rational(opened(expression))))
+        return sp.fraction(self.reduced(self.rational(opened(expression))))
 
     def canonical(self, expression: Any) -> Any:
         """The normal form, written out again in exponentials, logarithms and sums."""
@@ -144,7 +140,7 @@ class Normal:
         if e.is_Add or e.is_Mul:
             return e.func(*map(self.rational, e.args))
         if e is sp.pi:
-            return self._atom("pi", e, e)
+            return self.atom("pi", e, e)
         if e is sp.E:
             return self._exp(sp.Integer(1))
         if isinstance(e, sp.exp):
@@ -160,18 +156,18 @@ class Normal:
             s = self._sign(e.args[0])
             return sp.expand((s + s**2) / 2) if isinstance(e, step) else 1 - s**2
         if isinstance(e, sp.Sum):
-            return self._sum(e)
+            return sum_of(self, e)
         if isinstance(e, sp.KroneckerDelta):
             return self._delta(e)
         if isinstance(e, Expectation):
-            return self._expectation(e.args[0])
+            return expectation_of(self, e.args[0])
         if isinstance(e, sp.Indexed):
-            return self._atom("variable", e, e)
+            return self.atom("variable", e, e)
         if isinstance(e, (AppliedUndef, sp.Function)):
             return self._function(e)
         raise Undecided(f"{e} has no normal form")
 
-    def _reduced(self, e: Any) -> Any:
+    def reduced(self, e: Any) -> Any:
         """Cancelled, with the relations of roots and signs applied."""
         numerator, denominator = sp.fraction(sp.together(e))
         return sp.cancel(self._relate(numerator) / self._relate(denominator))
@@ -195,11 +191,11 @@ class Normal:
                 return p
         return p
 
-    def _canonical(self, e: Any) -> Any:
+    def inner(self, e: Any) -> Any:
         """An inner expression in a form that equal expressions share, in atoms."""
-        return self._reduced(self.rational(e))
+        return self.reduced(self.rational(e))
 
-    def _atom(self, kind: str, key: Any, meaning: Any) -> Any:
+    def atom(self, kind: str, key: Any, meaning: Any) -> Any:
         k = (kind, key)
         if k not in self.atoms:
             s = sp.Dummy(kind, real=True) if kind != "complex" else sp.Dummy(kind)
@@ -211,25 +207,25 @@ class Normal:
         arguments: list[Any] = []
         for a in e.args:
             if isinstance(a, Argument):
-                arguments.append(Argument(self.written(self._canonical(a.args[0])), *a.args[1:]))
+                arguments.append(Argument(self.written(self.inner(a.args[0])), *a.args[1:]))
             elif a.is_Symbol or a.is_Integer:
                 arguments.append(a)
             else:
-                arguments.append(self.written(self._canonical(a)))
+                arguments.append(self.written(self.inner(a)))
         if e.func.__name__ in ODD and arguments[0].could_extract_minus_sign():
             return -self._function(e.func(-arguments[0], evaluate=False))
         made = e.func(*arguments)
         if not isinstance(made, e.func):  # its value is known there
             return self.rational(made)
         if e.func.__name__ == "asin":
-            self.need(1 - self._canonical(arguments[0]) ** 2, ">= 0")
-        return self._atom("function", made, made)
+            self.need(1 - self.inner(arguments[0]) ** 2, ">= 0")
+        return self.atom("function", made, made)
 
     # ---- exponentials, logarithms, powers --------------------------------------------------------------------
 
     def _exp(self, exponent: Any) -> Any:
         """A product of generators, one for each term of the exponent."""
-        numerator, denominator = sp.fraction(self._canonical(exponent))
+        numerator, denominator = sp.fraction(self.inner(exponent))
         made: Any = sp.Integer(1)
         for t in sp.Add.make_args(sp.expand(numerator)):
             made *= self._exp_term(sp.cancel(t / denominator))
@@ -250,7 +246,7 @@ class Normal:
             self.parts[written] = int(sp.ilcm(parts, c.q))
             raise _Again
         meaning = sp.exp(written / parts)
-        g = self._atom("complex" if imaginary else "exp", rest, meaning)
+        g = self.atom("complex" if imaginary else "exp", rest, meaning)
         if written == sp.I * sp.pi:
             self.relations[g] = (parts, sp.Integer(-1))
         self.exponents[g] = (rest, parts)
@@ -262,7 +258,7 @@ class Normal:
 
     def _factors(self, e: Any) -> tuple[Any, list[tuple[Any, int]]]:
         """A number and irreducible polynomials with their powers; each has a positive leading coefficient."""
-        numerator, denominator = sp.fraction(self._canonical(e))
+        numerator, denominator = sp.fraction(self.inner(e))
         if numerator == 0:
             return sp.Integer(0), []
         if numerator.has(sp.I) or denominator.has(sp.I):
@@ -280,7 +276,7 @@ class Normal:
 
     def need(self, e: Any, what: str) -> None:
         """Record a condition, in atoms, unless it always holds."""
-        numerator, denominator = sp.fraction(self._reduced(e))
+        numerator, denominator = sp.fraction(self.reduced(e))
         if what == "!= 0":
             for p, _ in sp.factor_list(numerator)[1]:
                 if not self.is_positive(p):
@@ -293,13 +289,13 @@ class Normal:
         self.need(self.rational(u), "> 0")
         made: Any = sp.Integer(0)
         for prime, k in sp.factorrat(sp.Abs(number)).items():
-            made += k * self._atom("log", sp.Integer(prime), sp.log(prime)) if prime != 1 else 0
+            made += k * self.atom("log", sp.Integer(prime), sp.log(prime)) if prime != 1 else 0
         for p, k in factors:
             if self.kinds.get(p) == "exp":
                 rest, parts = self.exponents[p]
                 made += k * rest / parts
             else:
-                made += k * self._atom("log", p, sp.log(self._absolute(p)))
+                made += k * self.atom("log", p, sp.log(self._absolute(p)))
         return made
 
     def _absolute(self, p: Any) -> Any:
@@ -339,7 +335,7 @@ class Normal:
             if parts == 1:
                 made *= size ** int(power) if int(power) % 2 else p ** int(power)
                 continue
-            root = self._atom("root", p, self._absolute(p) ** sp.Rational(1, parts))
+            root = self.atom("root", p, self._absolute(p) ** sp.Rational(1, parts))
             self.relations[root] = (parts, size)
             whole, rest = divmod(int(power * parts), parts)
             made *= (p**whole if whole % 2 == 0 else size**whole) * root**rest
@@ -352,7 +348,7 @@ class Normal:
         try:
             number, factors = self._factors(u)
         except Undecided:  # a real number written with complex exponentials: its sign is an atom as a whole
-            return self._sign_atom(self.written(self._canonical(u)))
+            return self._sign_atom(self.written(self.inner(u)))
         made: Any = sp.sign(number)
         for p, k in factors:
             s = self._sign_of(p)
@@ -367,12 +363,12 @@ class Normal:
     def _sign_atom(self, key: Any) -> Any:
         if key in self.signs:
             return sp.Integer(self.signs[key])
-        s = self._atom("sign", key, sign(key))
+        s = self.atom("sign", key, sign(key))
         self.relations[s] = (3, s)
         self.undetermined[key] = None
         return s
 
-    # ---- sums over an index ----------------------------------------------------------------------------------
+    # ---- sums and expectations -------------------------------------------------------------------------------
 
     def _delta(self, e: Any) -> Any:
         i, j = sorted(e.args, key=str)
@@ -381,15 +377,15 @@ class Normal:
         if frozenset((i, j)) in self.unequal or (i.is_Integer and j.is_Integer):
             return sp.Integer(0)
         made = sp.KroneckerDelta(i, j)
-        a = self._atom("delta", made, made)
+        a = self.atom("delta", made, made)
         self.relations[a] = (2, a)
         if not any(str(k).startswith("_") for k in (i, j)):
             self.pairs[(i, j)] = None
         return a
 
-    def _monomials(self, e: Any) -> tuple[list[tuple[Any, dict[Any, int]]], Any]:
+    def monomials(self, e: Any) -> tuple[list[tuple[Any, dict[Any, int]]], Any]:
         """The terms of the numerator, each a number and powers of atoms, and the denominator."""
-        numerator, denominator = sp.fraction(self._reduced(e))
+        numerator, denominator = sp.fraction(self.reduced(e))
         terms: list[tuple[Any, dict[Any, int]]] = []
         for t in sp.Add.make_args(sp.expand(numerator)):
             c, factors = t.as_coeff_mul()
@@ -402,125 +398,3 @@ class Normal:
                     powers[base] = powers.get(base, 0) + int(k)
             terms.append((c, powers))
         return terms, denominator
-
-    def _has(self, a: Any, index: Any) -> bool:
-        return index in self.written(a).free_symbols
-
-    def _sum(self, e: Any) -> Any:
-        body = e.function
-        for i, _, size in e.limits:
-            body = self._sum_over(body, i, size)
-        return body
-
-    def _sum_over(self, body: Any, i: Any, size: Any) -> Any:
-        terms, denominator = self._monomials(self.rational(body))
-        inside: list[tuple[Any, int]] = []
-        outside: Any = sp.Integer(1)
-        number, factors = sp.factor_list(denominator)
-        outside /= number
-        for p, k in factors:
-            if self._has(p, i):
-                inside.append((p, -k))
-            else:
-                outside /= p**k
-        made: Any = sp.Integer(0)
-        for c, powers in terms:
-            delta = next((a for a in powers if self.kinds.get(a) == "delta" and self._has(a, i)), None)
-            if delta is not None:
-                j, k = self.meaning[delta].args
-                other = k if j == i else j
-                rest = sp.Mul(*(a**n for a, n in powers.items() if a is not delta), *(p**n for p, n in inside))
-                made += c * self.rational(self.written(rest).subs(i, other))
-                continue
-            free = sp.Mul(*(a**n for a, n in powers.items() if not self._has(a, i)))
-            bound = [(a, n) for a, n in powers.items() if self._has(a, i)] + inside
-            made += c * free * (self._total(bound, i, size) if bound else size)
-        return made * outside
-
-    def _total(self, factors: list[tuple[Any, int]], i: Any, size: Any) -> Any:
-        """Sums of a product, split into connected parts, each with its bound indices named in one canonical way."""
-        sizes = {i: size}
-        product: list[Any] = []
-        for a, n in factors:
-            if self.kinds.get(a) == "sum" and n > 0:
-                for _ in range(n):  # a product of sums is one sum over all their indices
-                    inner = self.meaning[a]
-                    new = {j: fresh_index() for j, _, _ in inner.limits}
-                    sizes |= {new[j]: high for j, _, high in inner.limits}
-                    product += sp.Mul.make_args(inner.function.xreplace(new))
-            else:
-                product += [self.written(a)] * n if n > 0 else [self.written(a) ** n]
-        if len(sizes) > MOST_SUMS:
-            raise Undecided(f"more than {MOST_SUMS} sums in one another")
-        made: Any = sp.Integer(1)
-        left = list(sizes)
-        while left:
-            part, found = {left[0]}, True
-            while found:
-                members = [f for f in product if f.free_symbols & part]
-                found = {s for f in members for s in f.free_symbols if s in sizes} - part
-                part |= found
-            members = [f for f in product if f.free_symbols & part]
-            left = [s for s in left if s not in part]
-            made *= self._named(members, [s for s in sizes if s in part], sizes)
-        return made * self.rational(sp.Mul(*(f for f in product if not f.free_symbols & set(sizes))))
-
-    def _named(self, members: list[Any], indices: list[Any], sizes: Mapping[Any, Any]) -> Any:
-        if not members:
-            return sp.Mul(*(sizes[i] for i in indices))
-        body = sp.Mul(*members)
-        depth = 1 + max(
-            (
-                int(str(s).split("b")[1].split(".")[0])
-                for f in body.atoms(sp.Sum)
-                for s, _, _ in f.limits
-                if str(s).startswith("_b")
-            ),
-            default=0,
-        )
-        best = None
-        for order in itertools.permutations(indices):
-            new = [sp.Symbol(f"_b{depth}.{k}", integer=True, positive=True) for k in range(len(order))]
-            made = sp.Sum(
-                body.subs(dict(zip(order, new, strict=True)), simultaneous=True),
-                *((n, 1, sizes[o]) for n, o in zip(new, order, strict=True)),
-            )
-            if best is None or str(made) < str(best):
-                best = made
-        return self._atom("sum", best, best)
-
-    # ---- expectations ----------------------------------------------------------------------------------------
-
-    def _expectation(self, u: Any) -> Any:
-        """Linear in its argument; for a symmetric variable the mean with its mirror image is taken first."""
-        e = opened(u)
-        for name in self.even:
-            a = sp.Symbol(name, real=True)
-            if e.has(a):
-                e = self._even_part(e, a)
-        terms, denominator = self._monomials(self.rational(e))
-        if any(self._random(a) for a in denominator.free_symbols):
-            return self._atom(
-                "expectation", self.written(self._canonical(e)), Expectation(self.written(self._canonical(e)))
-            )
-        made: Any = sp.Integer(0)
-        for c, powers in terms:
-            inside = sp.Mul(*(a**n for a, n in powers.items() if self._random(a)))
-            outside = sp.Mul(*(a**n for a, n in powers.items() if not self._random(a)))
-            written = self.written(inside)
-            made += c * outside * (1 if inside == 1 else self._atom("expectation", written, Expectation(written)))
-        return made / denominator
-
-    def _random(self, a: Any) -> bool:
-        return any(s.name in self.random for s in self.written(a).free_symbols)
-
-    def _even_part(self, e: Any, a: Any) -> Any:
-        """The mean of e(a) and e(-a), as a function of |a|: what holds for a > 0, where it holds at 0 as well."""
-        even = (e + e.subs(a, -a)) / 2
-        inner = Normal({**self.signs, a: 1}, self.positive_names, self.unequal)
-        above = inner.canonical(even)
-        at = sp.simplify(opened(even.subs(a, 0)) - above.subs(a, 0))
-        poly = above.as_poly(a) if not inner.undetermined else None
-        if at != 0 or poly is None or poly.free_symbols_in_domain & {a}:
-            return even
-        return sp.Add(*(c * a**k * (1 if k % 2 == 0 else sign(a)) for (k,), c in poly.terms()))

@@ -9,18 +9,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import InputError
-from ..trace.formula import syntax_tree
-from .algebra import AppliedUndef, mpmath, sp
+from .algebra import AppliedUndef, Undecided, mpmath, sp
 from .conditions import conditions_of
 from .counterexample import Counterexample, find_counterexample, instances
-from .decide import Assumptions, Case, Decision, decide, kinks_of
+from .decide import Case, Decision, decide, kinks_of
 from .document import Document, Line, formula, heading, words
+from .given import Given
 from .interval import Undefined, enclosure, middle
 from .meaning import opened
-from .normal import Undecided
 from .printing import latex, text
-from .reading import GRAMMAR, Reader, Statement, read_statement
+from .reading import Statement, read_statement
 from .tensors import Expectation, Tensor
 
 WORDS = {"> 0": "is positive", ">= 0": "is not negative", "!= 0": "is not zero"}
@@ -92,81 +90,14 @@ def prove(
     """
     names = re.findall(r"\w+", functions) if isinstance(functions, str) else list(functions)
     s = read_statement(statement, shapes, names, layout)
-    facts = _Given(s, [given] if isinstance(given, str) else list(given))
+    facts = Given(s, [given] if isinstance(given, str) else list(given))
     return _Proof(s, facts).verdict()
-
-
-class _Given:
-    """The assumptions of a proof: signs, distributions, and equations that replace one thing by another."""
-
-    def __init__(self, statement: Statement, texts: Sequence[str]) -> None:
-        self.assumptions = Assumptions()
-        self.equations: list[Statement] = []
-        self.inequalities: list[tuple[Any, str]] = []
-        self.texts = [t.strip() for text in texts for t in text.split(";") if t.strip()]
-        for t in self.texts:
-            self._read(t, statement)
-        uses = any(side.entry(*side.indices()).has(Expectation) for side in (statement.left, statement.right))
-        if uses and not self.assumptions.random:
-            raise InputError(
-                f"{statement.text!r} has an expectation, and no variable is random",
-                'say which, as given="random(a)" or given="symmetric(a)"',
-                where="",
-            )
-
-    def _read(self, t: str, statement: Statement) -> None:
-        declared = re.fullmatch(r"(symmetric|random)\(([\w\s,]+)\)", t)
-        if declared:
-            names = frozenset(re.findall(r"\w+", declared[2]))
-            unknown = names - statement.context.variables.keys()
-            if unknown:
-                raise InputError(f"{t!r}: {min(unknown)} does not occur in {statement.text!r}", where="")
-            a = self.assumptions
-            self.assumptions = replace(
-                a,
-                random=a.random | names,
-                symmetric=a.symmetric | (names if declared[1] == "symmetric" else frozenset()),
-            )
-        elif re.search(r"(?<![<>!=])=(?!=)", t):
-            self.equations.append(read_statement(t, {}, statement.context.functions, statement.context.layout))
-        else:
-            self._inequality(t, statement)
-
-    def _inequality(self, t: str, statement: Statement) -> None:
-        tree = syntax_tree(t, GRAMMAR, "condition")
-        node = next((c for c in tree.children if getattr(c, "data", "") == "compare"), None)
-        kinds = {
-            ">": ("> 0", 1),
-            "<": ("> 0", -1),
-            ">=": (">= 0", 1),
-            "≥": (">= 0", 1),
-            "<=": (">= 0", -1),
-            "≤": (">= 0", -1),
-            "!=": ("!= 0", 1),
-            "≠": ("!= 0", 1),
-        }
-        if node is None or str(node.children[1]) not in kinds:
-            raise InputError(
-                f"{t!r} is no assumption", 'write "x > 0", "a = b", "symmetric(a)" or "random(a)"', where=""
-            )
-        reader = Reader(t, statement.context)
-        what, sign = kinds[str(node.children[1])]
-        p = sp.expand(sign * (reader.value(node.children[0]).scalar - reader.value(node.children[2]).scalar))
-        self.inequalities.append((p, what))
-        a = self.assumptions
-        if what == "> 0":
-            key, value = (sp.expand(-p), -1) if p.could_extract_minus_sign() else (p, 1)
-            self.assumptions = replace(
-                a, signs={**a.signs, key: value}, positive=a.positive | ({p.name} if p.is_Symbol else set())
-            )
-        elif what == "!= 0":
-            self.assumptions = replace(a, kinks=a.kinks | {sp.expand(-p) if p.could_extract_minus_sign() else p})
 
 
 class _Proof:
     """One attempt to decide a statement."""
 
-    def __init__(self, statement: Statement, given: _Given) -> None:
+    def __init__(self, statement: Statement, given: Given) -> None:
         self.s, self.given = statement, given
         rank = max(statement.left.rank, statement.right.rank)
         taken = {*statement.context.variables, *statement.context.ranges, *statement.context.subscripts}
