@@ -171,6 +171,24 @@ def test_what_cannot_be_decided_is_unknown():
     assert verdict.tried
 
 
+def test_what_is_defined_nowhere_is_not_proved():
+    assert cr.prove("log(x) = log(-x)").verdict == "unknown"
+    assert cr.prove("(-8)^(1/3) = 2").verdict == "unknown"
+
+
+def test_random_variables_may_depend_on_each_other():
+    assert cr.prove("E[a*b] = 0", given="symmetric(a, b)").verdict == "refuted"
+    assert cr.prove("E[a*b] = E[a]*E[b]", given="random(a, b)").verdict == "refuted"
+    assert cr.prove("E[a + b] = E[a] + E[b]", given="random(a, b)").verdict == "proved"
+    assert cr.prove("E[a*b] = E[b*a]", given="symmetric(a, b)").verdict == "proved"
+
+
+def test_an_assumption_is_not_divided_by_what_may_be_zero():
+    assert cr.prove("b = c", given="a*b = a*c").verdict == "refuted"
+    assert cr.prove("b = c", given=["a*b = a*c", "a > 0"]).verdict == "proved"
+    assert cr.prove("a*b + d = a*c + d", given="a*b - a*c = 0").verdict != "refuted"
+
+
 def test_the_simplest_numbers_are_found():
     assert cr.prove("sqrt(x^2) = x").counterexample.values == {"x": "-1"}
 
@@ -192,6 +210,8 @@ def test_the_simplest_numbers_are_found():
         ("x = x", dict(layout="rows"), "layout"),
         ("x = x", dict(given="hello"), "no assumption"),
         ("z[i] + z[i, j] = 0", {}, "indices"),
+        ("z[0] = z[1]", {}, "begin at 1"),
+        ("sqrt(-1) = x", {}, "no real value"),
     ],
 )
 def test_bad_statements_are_errors_that_point_at_the_place(statement, options, words):

@@ -102,6 +102,13 @@ def test_ten_layers_are_quick_and_complete():
     assert len(z.conditions) == 20
 
 
+def test_names_with_underscores_are_words_in_latex_and_in_mathml():
+    z = cr.explain("h_1 = relu(w_1*x); l = v_2*h_1").zeros("w_1")
+    assert r"\text{x = 0 or v\_2 = 0" in z.latex() or r"v\_2" in z.latex()
+    assert "v_2" in z.html()
+    assert "\\_" not in z.html()
+
+
 def test_formats_and_errors():
     z = cr.explain(RELU).zeros("b1")
     assert "<math" in z.html()

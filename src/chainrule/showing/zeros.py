@@ -14,7 +14,7 @@ from ..ir.staged import Staged
 from ..ops.kinds import Elementwise
 from ..symbolic.algebra import sp
 from ..symbolic.declared import partial_template
-from ..symbolic.document import Document, Line, formula, heading, words
+from ..symbolic.document import Document, Line, formula, heading, quoted, words
 from ..symbolic.facts import Fact, facts_of
 from ..symbolic.monotone import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified, written
 from ..symbolic.printing import text
@@ -153,7 +153,7 @@ class Zeros(Document):
             return [*lines, words(f"Always: no derivative flows from {self.wrt} to {out}.")]
         many = f"{self.paths:,} paths lead" if self.paths != 1 else "One path leads"
         lines.append(words(f"{many} from {self.wrt} to {out}. It is zero if"))
-        lines.append(formula(written(self.formula), r"\text{" + written(self.formula).replace("_", r"\_") + "}"))
+        lines.append(formula(written(self.formula), quoted(written(self.formula))))
         lines += [_line(c, f"cuts {', '.join(c.cuts)}; {c.how}") for c in self.conditions]
         lines += [words("Nothing cuts every path.")] if self.formula == FALSE else []
         lines += (

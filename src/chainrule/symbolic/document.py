@@ -87,8 +87,6 @@ class Document:
 
     def html(self) -> str:
         """The calculation as HTML with MathML: no JavaScript, no fonts to fetch."""
-        from latex2mathml.converter import convert
-
         rows: list[str] = []
         for s in self.lines:
             if s.kind == "heading":
@@ -97,7 +95,7 @@ class Document:
                 rows.append(f"<p>{html.escape(s.text)}</p>")
             else:
                 why = f' <span class="why">{html.escape(s.why)}</span>' if s.why else ""
-                rows.append(f"<p>{convert(s.latex)}{why}</p>")
+                rows.append(f"<p>{_mathml(s.latex)}{why}</p>")
         return '<div class="chainrule-math">\n' + "\n".join(rows) + "\n</div>\n"
 
     mathml = html
@@ -130,5 +128,20 @@ def page(title: str, body: str, style: str = "") -> str:
     )
 
 
+def quoted(text: str) -> str:
+    """Words inside a formula, as LaTeX."""
+    return rf"\text{{{_escaped(text)}}}"
+
+
 def _escaped(text: str) -> str:
-    return re.sub(r"([#$%&_{}])", r"\\\1", text).replace("^", r"\textasciicircum{}")
+    return re.sub(r"([#$%&_{}])", r"\\\1", text).replace("^", r"\string^")
+
+
+def _mathml(latex: str) -> str:
+    """A formula as MathML, in which words need no escapes."""
+    from latex2mathml.converter import convert
+
+    def words(match: re.Match[str]) -> str:
+        return "\\text{" + re.sub(r"\\(?:string)?(.)", r"\1", match[1]) + "}"
+
+    return convert(re.sub(r"\\text\{((?:[^{}\\]|\\string|\\.)*)\}", words, latex))

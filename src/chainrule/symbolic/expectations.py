@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 def expectation_of(normal: Normal, u: Any) -> Any:
     """Linear in its argument; for a symmetric variable the mean with its mirror image is taken first."""
     e = opened(u)
-    for name in normal.even:
-        a = sp.Symbol(name, real=True)
-        if e.has(a):
-            e = _even_part(normal, e, a)
+    random = [s for s in e.free_symbols if s.name in normal.random]
+    if len(random) == 1 and random[0].name in normal.even:  # with others, which it may depend on, its sign is not free
+        e = _even_part(normal, e, random[0])
     terms, denominator = normal.monomials(normal.rational(e))
     if any(_random(normal, a) for a in denominator.free_symbols):
         return normal.atom("expectation", normal.written(normal.inner(e)), Expectation(normal.written(normal.inner(e))))

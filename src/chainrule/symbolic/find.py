@@ -15,7 +15,7 @@ from .algebra import sp
 from .comparisons import holds, peeled, read_comparison
 from .declared import OPERATIONS, declared_partial
 from .derivative import derivative
-from .document import Document, Line, formula, heading, words
+from .document import Document, Line, formula, heading, quoted, words
 from .interval import Undefined, enclosure
 from .linear import Contradiction, contradiction, rows_of, solve
 from .meaning import opened
@@ -253,10 +253,7 @@ class _Search:
                 margin = min(margin, float(box.a))
         named = dict(zip(self.names, values, strict=True))
         lines = [*self.lines, *(formula(f"{n} = {v}", f"{latex(sp.Symbol(n))} = {latex(v)}") for n, v in named.items())]
-        lines += [
-            formula(said, rf"\text{{{said}}}".replace("_", r"\_").replace("^", r"\^{}"), how)
-            for said, how in checks.items()
-        ]
+        lines += [formula(said, quoted(said), how) for said, how in checks.items()]
         made = Found("found", named, lines, 0.0 if margin == np.inf else margin, checks=checks)
         self.lines = made.lines
         return made

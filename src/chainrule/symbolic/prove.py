@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import re
@@ -13,10 +14,11 @@ from .algebra import AppliedUndef, Undecided, mpmath, sp
 from .conditions import conditions_of
 from .counterexample import Counterexample, find_counterexample, instances
 from .decide import Case, Decision, decide, kinks_of
-from .document import Document, Line, formula, heading, words
+from .document import Document, Line, formula, heading, quoted, words
 from .given import Given
 from .interval import Undefined, enclosure, middle
 from .meaning import opened
+from .normal import Normal
 from .printing import latex, text
 from .reading import Statement, read_statement
 from .tensors import Expectation, Tensor
@@ -152,12 +154,13 @@ class _Proof:
         left, right, replaced = self._with_equations()
         decision = decide(left, right, self.assumptions)
         lines = self._opening(replaced)
-        if decision.equal and self._numbers_agree():
+        seen, agree = self._compared()
+        if decision.equal and agree and (seen or self.given.equations):
             lines += self._equal(decision)
             conditions = conditions_of(self.s.context.domain, self.assumptions, self.kinks, self.given.inequalities)
             lines += [words(f"This holds where {' and '.join(conditions)}.")] if conditions else []
             lines.append(words("Proved."))
-            return Verdict(self.s.text, "proved", lines, conditions, checks=self._checks())
+            return Verdict(self.s.text, "proved", lines, conditions, checks=self._checks(seen))
         found = find_counterexample(
             self.left,
             self.right,
@@ -179,6 +182,7 @@ class _Proof:
             f"normal forms in {len(decision.cases)} case{'s' * (len(decision.cases) != 1)}: not equal in all",
             "the simplest numbers: no counterexample",
         ]
+        tried += [] if seen else ["random points: none at which both sides are defined"]
         undecided = [c for c in decision.cases if c.outcome in ("undecided", "different")]
         tried += [f"left open: {_assumed(c) or 'the only case'}" for c in undecided[:4]]
         return Verdict(self.s.text, "unknown", [*lines, heading("Unknown"), *map(words, tried)], tried=tried)
@@ -188,28 +192,14 @@ class _Proof:
         left, right, lines = self.left, self.right, list[Line]()
         for e in self.given.equations:
             normal = self.assumptions.normal()
-            try:
+            with contextlib.suppress(Undecided):
                 numerator, _ = normal.fraction(e.left.scalar - e.right.scalar)
-                atom = next(
-                    (
-                        a
-                        for a in sorted(
-                            numerator.free_symbols,
-                            key=lambda a: (normal.kinds.get(a) != "expectation", str(normal.written(a))),
-                        )
-                        if sp.degree(numerator, a) == 1
-                    ),
-                    None,
-                )
-                if atom is None:
-                    continue
-                what, value = normal.written(atom), normal.written(sp.cancel(sp.solve(numerator, atom)[0]))
-                left, right = (self.assumptions.normal().canonical(x).subs(what, value) for x in (left, right))
-            except Undecided:
-                continue
-            lines.append(
-                formula(f"{text(what)} = {text(value)}", f"{latex(what)} = {latex(value)}", f"given: {e.text}")
-            )
+                solved = _solved(numerator, normal)
+                if solved is not None:
+                    what, value = solved
+                    left, right = (self.assumptions.normal().canonical(x).subs(what, value) for x in (left, right))
+                    said = f"{text(what)} = {text(value)}", f"{latex(what)} = {latex(value)}"
+                    lines.append(formula(*said, f"given: {e.text}"))
         return left, right, lines
 
     def _opening(self, replaced: list[Line]) -> list[Line]:
@@ -231,15 +221,7 @@ class _Proof:
         for said, _, made, _ in c.derived:
             e = made.entry(*self.free[: made.rank]) if made.rank <= len(self.free) else made.entry(*made.indices())
             rules = "; ".join(c.rules) or "the derivative of a constant or of the variable itself"
-            lines.append(
-                formula(
-                    f"{said} = {text(e)}",
-                    rf"\text{{{said}}} = {latex(e)}".replace("_", r"\_")
-                    if "_" in said
-                    else rf"\text{{{said}}} = {latex(e)}",
-                    rules,
-                )
-            )
+            lines.append(formula(f"{said} = {text(e)}", f"{quoted(said)} = {latex(e)}", rules))
         return lines + replaced
 
     def _equal(self, decision: Decision) -> list[Line]:
@@ -298,9 +280,9 @@ class _Proof:
         return found
 
     def _compared(self) -> tuple[int, bool]:
-        """At how many random points both sides are defined, and whether they agree at all of them."""
+        """At how many random points both sides are defined, and whether they agree at all of them: a proof that numbers contradict is none."""
         needed, seen, agree = self._needed(), 0, True
-        for (a, b, *conditions), numbers in self._points(POINTS):
+        for (a, b, *conditions), numbers in self._points(8 * POINTS):
             if seen >= POINTS:
                 break
             try:
@@ -315,17 +297,10 @@ class _Proof:
             agree = agree and not (x.b < y.a or y.b < x.a)
         return seen, agree
 
-    def _numbers_agree(self) -> bool:
-        """A safeguard: a proof that numbers contradict is no proof."""
-        return self._compared()[1]
-
-    def _checks(self) -> dict[str, str]:
-        seen, agree = self._compared()
+    def _checks(self, seen: int) -> dict[str, str]:
         checks = {"normal form": "the difference of the sides has the numerator 0 in every case"}
         checks["interval arithmetic"] = (
-            f"{'agrees' if agree else 'DISAGREES'} at {seen} random exact points"
-            if seen
-            else "no random point satisfies the assumptions"
+            f"agrees at {seen} random exact points" if seen else "no random point satisfies the assumptions"
         )
         slopes = [d for _, f, made, by in self.s.context.derived if (d := _differences(f, made, by)) is not None]
         if self.s.context.derived:
@@ -335,6 +310,23 @@ class _Proof:
                 else "does not apply: no derivative of a number by a number"
             )
         return checks
+
+
+def _solved(numerator: Any, normal: Normal) -> tuple[Any, Any] | None:
+    """What an equation says about one of its atoms, an expectation first: only where nothing is divided by what may be zero."""
+
+    def order(a: Any) -> tuple[bool, str]:
+        return normal.kinds.get(a) != "expectation", str(normal.written(a))
+
+    for a in sorted(numerator.free_symbols, key=order):
+        poly = numerator.as_poly(a)
+        if (
+            poly is not None
+            and poly.degree() == 1
+            and (normal.is_positive(poly.LC()) or normal.is_positive(-poly.LC()))
+        ):
+            return normal.written(a), normal.written(sp.cancel(-poly.nth(0) / poly.LC()))
+    return None
 
 
 def _fits(x: Any, what: str) -> bool:

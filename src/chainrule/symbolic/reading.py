@@ -268,6 +268,8 @@ class Reader:
             name = identifier(node.children[0])
             return self.indices.get(name, sp.Symbol(name, integer=True, positive=True))
         if node.data == "number" and str(node.children[0]).isdigit():
+            if int(str(node.children[0])) == 0:
+                raise pointed(self.text, node.meta.start_pos, "the indices of a statement begin at 1")
             return sp.Integer(int(str(node.children[0])))
         raise pointed(self.text, node.meta.start_pos, "an index is a name or a number")
 
