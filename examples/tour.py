@@ -65,6 +65,48 @@ PROBLEMS = [
 ]
 
 
+RELU_UNIT = "z1 = b1*x + a1; h = relu(z1); z2 = b2*h + a2; p = sigma(z2); l = log(p)"
+STATEMENTS = [
+    ("d/dz[j] softmax(z)[j] = sum(i=1..K, i != j, exp(z[i] + z[j])) / sum(i=1..K, exp(z[i]))^2", {}),
+    ("d/dh (beta + Omega@h) = Omega.T", {"Omega": "n, m", "h": "m", "beta": "n"}),
+    ("E[relu(a)^2] = s^2/2", {"given": ["symmetric(a)", "Var[a] = s^2"]}),
+    ("tanh(z) = -2/(exp(z) + 1) + 1", {}),
+]
+
+
+def diamond(x):
+    f, g, h = cr.unknown("f"), cr.unknown("g"), cr.unknown("h")
+    y = g(x)
+    z = h(x)
+    L = f(y, z)
+    return L
+
+
+def explained(console: Console) -> None:
+    """Derivations, zero conditions, proofs, checks and search."""
+
+    def show(title: str, what: object) -> None:
+        console.print(Rule(title, align="left"))
+        console.print(str(what), soft_wrap=True, markup=False)
+        console.print()
+
+    show("[bold]C7.12[/]  the derivation, in reverse order", cr.explain(c7_12, x=0.3).derivation())
+    show(
+        "[bold]B1b[/]  the second derivative of a diamond of unknown functions", cr.explain(diamond, x=1.0).second("x")
+    )
+    show("[bold]A7[/]  when is a gradient zero?", cr.explain(RELU_UNIT).zeros("b1"))
+    for statement, options in STATEMENTS:
+        show("[bold]Proofs[/]  " + statement.replace("[", "\\["), cr.prove(statement, **options))
+    show("[bold]D2[/]  two claims checked", cr.check("g = x + y; f = g*z + x", "df/dx = 1 + z", "df/dy = 2*z"))
+    corners = [(a, b) for a in (0, 1) for b in (0, 1)]
+    unit = "sigma(b1*{0} + b2*{1} + b3*{0}*{1} + alpha) {2} 1/2"
+    show("[bold]A6[/]  XOR from features", cr.find([unit.format(a, b, ">" if a != b else "<") for a, b in corners]))
+    cr.explain(d4d, x=3.0, y=-4.0).animate(OUT / "D4d-animation.html")
+    cr.explain(d4d, x=3.0, y=-4.0).derivation().save(OUT / "D4d-derivation.html")
+    console.print(f"the two passes of D4d, one step a frame: {OUT / 'D4d-animation.html'}", soft_wrap=True)
+    console.print(f"its derivation as a page with MathML: {OUT / 'D4d-derivation.html'}\n", soft_wrap=True)
+
+
 def main() -> None:
     start = time.perf_counter()
     OUT.mkdir(exist_ok=True)
@@ -90,6 +132,7 @@ def main() -> None:
     u1, u2 = torch.tensor(3.0, requires_grad=True), torch.tensor(4.0, requires_grad=True)
     a9(u1, u2).backward()
     console.print(f"u1.grad: {u1.grad}\nu2.grad: {u2.grad}\n")
+    explained(console)
     console.print(Rule("[bold]Networks[/]  trained on the problems of the sheets and on real data", align="left"))
     networks.main(OUT, lambda line: console.print(line, soft_wrap=True, markup=False))
     cr.explain(d4d, x=3.0, y=-4.0).save(OUT / "D4d.html")

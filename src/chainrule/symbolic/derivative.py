@@ -29,72 +29,73 @@ class Undifferentiable(ValueError):
     """No rule is known for a part of the expression."""
 
 
+Steps = dict[Any, tuple[str, Any]]  # what was differentiated -> the rule, and the derivative
+
+
 def derivative(
-    expression: Any,
-    by: Any,
-    rules: dict[str, None] | None = None,
-    by_name: Mapping[str, Callable[[Any, int], Any]] = NONE,
+    expression: Any, by: Any, steps: Steps | None = None, by_name: Mapping[str, Callable[[Any, int], Any]] = NONE
 ) -> Any:
     """The derivative of an opened expression by a symbol or an indexed variable.
 
     Args:
-        rules: where the names of the rules that were used are collected.
+        steps: where every application of a rule is collected, inner ones first.
         by_name: functions that need not be opened: name -> (the applied function, k) -> its partial by argument k.
     """
-    used = {} if rules is None else rules
     base = by.base if isinstance(by, sp.Indexed) else None
 
     def d(e: Any) -> Any:
         if e == by:
             return sp.Integer(1)
         if isinstance(e, sp.Indexed):
-            return (
-                sp.Mul(*(sp.KroneckerDelta(a, b) for a, b in zip(e.indices, by.indices, strict=True)))
-                if e.base == base
-                else sp.Integer(0)
-            )
+            pairs = zip(e.indices, by.indices, strict=True) if e.base == base else ()
+            return sp.Mul(*(sp.KroneckerDelta(a, b) for a, b in pairs)) if e.base == base else sp.Integer(0)
         if not (e.has(by) if base is None else any(x.base == base for x in e.atoms(sp.Indexed))):
             return sp.Integer(0)
+        rule, made = slope(e)
+        if steps is not None and rule:
+            steps[e] = rule, made
+        return made
+
+    def slope(e: Any) -> tuple[str, Any]:
+        """The rule for the outermost operation, and what it gives."""
         if isinstance(e, sp.Add):
-            return sp.Add(*map(d, e.args))
+            return "", sp.Add(*map(d, e.args))
         if isinstance(e, sp.Mul):
             slopes = [d(f) for f in e.args]
-            if sum(s != 0 for s in slopes) > 1:
-                quotient = any(s != 0 and f.is_Pow and f.exp == -1 for f, s in zip(e.args, slopes, strict=True))
-                used["the quotient rule" if quotient else "the product rule"] = None
-            return sp.Add(*(sp.Mul(*e.args[:k], s, *e.args[k + 1 :]) for k, s in enumerate(slopes)))
+            quotient = any(s != 0 and f.is_Pow and f.exp == -1 for f, s in zip(e.args, slopes, strict=True))
+            rule = "the quotient rule" if quotient else "the product rule"
+            made = sp.Add(*(sp.Mul(*e.args[:k], s, *e.args[k + 1 :]) for k, s in enumerate(slopes)))
+            return rule if sum(s != 0 for s in slopes) > 1 else "", made
         if isinstance(e, sp.Sum):
-            used["the derivative of a sum is the sum of the derivatives"] = None
-            return _sums(d(e.function), e.limits)
+            return "the derivative of a sum is the sum of the derivatives", _sums(d(e.function), e.limits)
         if isinstance(e, sp.exp):
-            used["the derivative of exp(u) is exp(u) du"] = None
-            return e * d(e.args[0])
+            return "the derivative of exp(u) is exp(u) du", e * d(e.args[0])
         if isinstance(e, sp.Pow):
             u, n = e.args
             if n.is_number:
-                used["the power rule"] = None
-                return n * u ** (n - 1) * d(u)
-            used["u^v = exp(v log u)"] = None
-            return e * d(n * sp.log(u))
+                return "the power rule", n * u ** (n - 1) * d(u)
+            return "u^v = exp(v log u)", e * d(n * sp.log(u))
         if isinstance(e, (step, at_zero)):
-            used["an indicator is constant on both sides of its jump"] = None
-            return sp.Integer(0)
+            return "an indicator is constant on both sides of its jump", sp.Integer(0)
         if isinstance(e, Expectation):
-            return Expectation(d(e.args[0]))
-        if e.func.__name__ in DEFINITIONS and e.func.__name__ not in by_name:
-            return d(DEFINITIONS[e.func.__name__](*e.args))
-        if isinstance(e, AppliedUndef) and e.func.__name__ not in by_name:
-            return _unknown(e, d, used)
-        name = e.func.__name__
+            return "", Expectation(d(e.args[0]))
+        return function(e, e.func.__name__)
+
+    def function(e: Any, name: str) -> tuple[str, Any]:
         if name in by_name:
-            used[f"the derivative of {name}"] = None
-            return sp.Add(*(by_name[name](e, k) * s for k, a in enumerate(e.args) if (s := d(a)) != 0))
+            return f"the derivative of {name}", sp.Add(
+                *(by_name[name](e, k) * s for k, a in enumerate(e.args) if (s := d(a)) != 0)
+            )
+        if name in DEFINITIONS:
+            return "", d(DEFINITIONS[name](*e.args))
+        if isinstance(e, AppliedUndef):
+            return "the chain rule, through a function of which nothing is known", _unknown(e, d)
         if name == "polygamma":
-            return sp.polygamma(e.args[0] + 1, e.args[1]) * d(e.args[1])
+            return "", sp.polygamma(e.args[0] + 1, e.args[1]) * d(e.args[1])
         if name not in ELEMENTARY:
             raise Undifferentiable(name)
-        used[f"the derivative of {name}(u) is {ELEMENTARY[name](sp.Symbol('u', positive=True))} du"] = None
-        return ELEMENTARY[name](e.args[0]) * d(e.args[0])
+        rule = f"the derivative of {name}(u) is {ELEMENTARY[name](sp.Symbol('u', positive=True))} du"
+        return rule, ELEMENTARY[name](e.args[0]) * d(e.args[0])
 
     return d(expression)
 
@@ -111,9 +112,8 @@ class Argument(sp.Function):
     nargs = 3
 
 
-def _unknown(e: Any, d: Callable[[Any], Any], used: dict[str, None]) -> Any:
+def _unknown(e: Any, d: Callable[[Any], Any]) -> Any:
     """The chain rule through a function that is known by its name only."""
-    used["the chain rule, through a function of which nothing is known"] = None
     parts: list[Any] = []
     for k, a in enumerate(e.args):
         if isinstance(a, Argument):
@@ -139,7 +139,7 @@ def partial(e: Any, k: int) -> Any:
 
 
 def gradient(
-    f: Tensor, by: Tensor, layout: str, rules: dict[str, None] | None = None, notes: dict[str, Any] | None = None
+    f: Tensor, by: Tensor, layout: str, steps: Steps | None = None, notes: dict[str, Any] | None = None
 ) -> Tensor:
     """The derivative of each entry of f by each entry of a variable.
 
@@ -147,7 +147,7 @@ def gradient(
     they come last. The gradient of a number has the shape of the variable in both.
     """
     fi, bi = f.indices(), by.indices()
-    entry = derivative(opened(f.entry(*fi), notes), by.entry(*bi), rules)
+    entry = derivative(opened(f.entry(*fi), notes), by.entry(*bi), steps)
     first, second = (bi, fi) if layout == "denominator" else (fi, bi)
     dims = by.dims + f.dims if layout == "denominator" else f.dims + by.dims
     return Tensor(dims, lambda *i: entry.subs(dict(zip([*first, *second], i, strict=True)), simultaneous=True))

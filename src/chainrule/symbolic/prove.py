@@ -20,7 +20,7 @@ from .interval import Undefined, enclosure, middle
 from .meaning import opened
 from .normal import Normal
 from .printing import latex, text
-from .reading import Statement, read_statement
+from .reading import Derived, Statement, read_statement
 from .tensors import Expectation, Tensor
 
 WORDS = {"> 0": "is positive", ">= 0": "is not negative", "!= 0": "is not zero"}
@@ -108,7 +108,7 @@ class _Proof:
         self.left, self.right = self._entry(statement.left), self._entry(statement.right)
         dims = (statement.left if statement.left.rank >= statement.right.rank else statement.right).dims
         self.indices = [*zip(self.free, dims, strict=True), *self._named_indices()]
-        self.kinks = kinks_of([f.entry(*f.indices()) for _, f, _, _ in statement.context.derived])
+        self.kinks = kinks_of([d.f.entry(*d.f.indices()) for d in statement.context.derived])
         a = given.assumptions
         self.assumptions = replace(a, kinks=a.kinks | self.kinks)
 
@@ -218,11 +218,31 @@ class _Proof:
         lines += [
             formula(f"{text(f)} = {text(d)}", f"{latex(f)} = {latex(d)}", "by definition") for f, d in notes.values()
         ]
-        for said, _, made, _ in c.derived:
-            e = made.entry(*self.free[: made.rank]) if made.rank <= len(self.free) else made.entry(*made.indices())
-            rules = "; ".join(c.rules) or "the derivative of a constant or of the variable itself"
-            lines.append(formula(f"{said} = {text(e)}", f"{quoted(said)} = {latex(e)}", rules))
+        for x in c.derived:
+            lines += self._differentiated(x)
         return lines + replaced
+
+    def _differentiated(self, x: Derived) -> list[Line]:
+        """The application of each rule, and the derivative that they give."""
+        rank = x.made.rank
+        e = x.made.entry(*self.free[:rank]) if rank <= len(self.free) else x.made.entry(*x.made.indices())
+        by = x.by.entry(*x.by.indices())
+        whole = x.f.rank == 0 and opened(x.f.scalar)
+        named = [(u, rule, made) for u, (rule, made) in x.steps.items() if made != 0 and _named(u) and _named(by)]
+        lines = [
+            formula(
+                f"d/d{text(by)} [{text(u)}] = {text(made)}",
+                rf"\frac{{d}}{{d {latex(by)}}}\left[{latex(u)}\right] = {latex(made)}",
+                rule,
+            )
+            for u, rule, made in named
+            if u != whole
+        ]
+        rules = (
+            [x.steps[whole][0]] if whole in x.steps else [] if lines else dict.fromkeys(r for r, _ in x.steps.values())
+        )
+        why = "; ".join(rules) or ("together" if lines else "the derivative of a constant or of the variable itself")
+        return [*lines, formula(f"{x.text} = {text(e)}", f"{quoted(x.text)} = {latex(e)}", why)]
 
     def _equal(self, decision: Decision) -> list[Line]:
         lines: list[Line] = []
@@ -302,7 +322,7 @@ class _Proof:
         checks["interval arithmetic"] = (
             f"agrees at {seen} random exact points" if seen else "no random point satisfies the assumptions"
         )
-        slopes = [d for _, f, made, by in self.s.context.derived if (d := _differences(f, made, by)) is not None]
+        slopes = [d for x in self.s.context.derived if (d := _differences(x.f, x.made, x.by)) is not None]
         if self.s.context.derived:
             checks["differences"] = (
                 f"central differences with 50 digits: at most {mpmath.nstr(max(slopes), 2)} away, relatively"
@@ -360,6 +380,11 @@ def _differences(f: Tensor, made: Tensor, by: Tensor) -> Any:
             )
             worst = max(gap, worst or mpmath.mpf(0))
     return worst
+
+
+def _named(e: Any) -> bool:
+    """Whether every index in an expression has a name that the reader knows."""
+    return not any(s.name.startswith("_") for s in e.free_symbols)
 
 
 def _assumed(c: Case) -> str:

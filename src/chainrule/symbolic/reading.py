@@ -14,13 +14,24 @@ from ..ops import by_name
 from ..trace.formula import closest, function_named, identifier, pointed, syntax_tree
 from . import tensors as tn
 from .algebra import sp
-from .derivative import Argument, Undifferentiable, gradient
+from .derivative import Argument, Steps, Undifferentiable, gradient
 from .meaning import SHOWN, kept, maximum, minimum
 from .tensors import Misfit, Tensor
 
 GRAMMAR = Path(__file__).with_name("statement.lark")
 NUMBERS = {"pi": sp.pi, "π": sp.pi, "e": sp.E}
 RANDOM = ("E", "Var")
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A derivative in a statement: its text, what was differentiated, the result, the variable, and the steps."""
+
+    text: str
+    f: Tensor
+    made: Tensor
+    by: Tensor
+    steps: Steps
 
 
 @dataclass
@@ -32,9 +43,8 @@ class Context:
         functions: the unknown functions.
         layout: of the derivative of one vector by another: "denominator" or "numerator".
         variables: every variable that occurs, in order.
-        rules: the rules of differentiation that were used.
         notes: the definitions that were used.
-        derived: each derivative that was taken: its text, what was differentiated, the result, and the variable.
+        derived: each derivative that was taken.
         ranges: the size of each named index.
         subscripts: the names that are used as indices.
         domain: what must hold for the text to have a meaning, as it was read.
@@ -44,9 +54,8 @@ class Context:
     functions: frozenset[str]
     layout: str
     variables: dict[str, Tensor] = field(default_factory=dict)
-    rules: dict[str, None] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
-    derived: list[tuple[str, Tensor, Tensor, Tensor]] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list[Derived])
     ranges: dict[str, Any] = field(default_factory=dict)
     subscripts: set[str] = field(default_factory=set)
     domain: list[tuple[Any, str]] = field(default_factory=list[tuple[Any, str]])
@@ -281,7 +290,8 @@ class Reader:
         f = self.value(body)
         if subscripts:
             by = tn.number(by.entry(*subscripts))
-        made = gradient(f, by, self.context.layout, self.context.rules, self.context.notes)
+        steps: Steps = {}
+        made = gradient(f, by, self.context.layout, steps, self.context.notes)
         occurs = {str(s) for s in f.entry(*f.indices()).atoms(sp.Symbol)}
         if name not in occurs:
             raise pointed(
@@ -290,7 +300,8 @@ class Reader:
                 f"{name} does not occur in what is differentiated",
                 "name a variable of it",
             )
-        self.context.derived.append((self.text[node.meta.start_pos : node.meta.end_pos], f, made, by))
+        said = self.text[node.meta.start_pos : node.meta.end_pos]
+        self.context.derived.append(Derived(said, f, made, by, steps))
         return made
 
     def _call(self, node: Any) -> Tensor:
