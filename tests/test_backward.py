@@ -148,7 +148,7 @@ def test_what_is_right_is_called_right(name):
     forward, backward, args = RIGHT[name]
     report = cr.check_backward(forward, backward, args)
     assert report, report
-    assert "comparisons" in report.certificate()
+    assert any("comparisons" in said for said in report.certificate().values())
 
 
 flat = lambda ct: ct.reshape(-1, ct.shape[-1])

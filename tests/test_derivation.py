@@ -208,6 +208,13 @@ def test_declared_derivatives_are_those_of_the_definitions(name):
 # ---- errors, command line -------------------------------------------------------------------------------------------
 
 
+def test_an_operation_of_the_users_own_is_known_by_its_name():
+    bump = cr.elementwise("bump_of_test", lambda x: np.exp(-x * x), [lambda x, y: -2 * x * y])
+    e = cr.explain(lambda x, y: bump(x) * y, 0.5, 2.0)
+    assert "bump_of_test" in str(e.derivation())
+    assert e.derivation().results["x"].free_symbols
+
+
 def test_errors():
     e = cr.explain("x*y")
     with pytest.raises(InputError, match="order"):

@@ -52,17 +52,14 @@ class BackwardReport:
     def __bool__(self) -> bool:
         return not self.findings
 
-    def certificate(self) -> str:
-        """Which independent oracles agreed with each other, how far, and where one does not apply."""
-        lines = [f"tried: {'; '.join(self.tried)}"]
+    def certificate(self) -> dict[str, str]:
+        """What was tried; which independent oracles agreed with each other, how far, and where one does not apply."""
+        found = {"tried": "; ".join(self.tried)}
         for o in self.oracles:
-            agreed = (
-                f"{o.comparisons} comparisons, largest relative difference {o.worst:.1e}"
-                if o.comparisons
-                else "not applied"
-            )
-            lines.append(f"{o.name}: {agreed}" + (f" ({'; '.join(dict.fromkeys(o.left_out))})" if o.left_out else ""))
-        return "\n".join(lines)
+            agreed = f"{o.comparisons} comparisons, largest relative difference {o.worst:.1e}" if o.comparisons else ""
+            left_out = f"({'; '.join(dict.fromkeys(o.left_out))})" if o.left_out else ""
+            found[o.name] = " ".join(p for p in (agreed or "not applied", left_out) if p)
+        return found
 
     def __str__(self) -> str:
         if self:

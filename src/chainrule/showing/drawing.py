@@ -285,7 +285,9 @@ class Drawing:
 
 def _vertex(n: Node, s: Staged) -> Vertex:
     role = "output" if n is s.output else "stage" if n not in s.inputs else "input" if n in s.wrt else "data"
-    operation = "" if n in s.inputs else str(expression(n, s.names, NUMPY, lambda a: f"array{np.shape(a)}"))
+    operation = (
+        "" if n in s.inputs else str(expression(n, s.names, NUMPY, lambda a: f"array{np.shape(a)}")).replace("np.", "")
+    )
     operation = operation if len(operation) <= 30 else f"{n.op.name}(…)"
     gradient = s.gradients.get(n)
     made = Vertex(n, role, s.names[n], operation, shown(n.value), "" if gradient is None else shown(gradient), 0)

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..ir.node import Node
 from ..ir.op import constant
 from ..ir.staged import Staged
+from ..ops.kinds import Elementwise
 from ..ops.unknown import shown_as
 from ..trace.names import user_name
 from .algebra import sp
@@ -43,6 +44,8 @@ def _applied(n: Node, args: list[Any]) -> Any:
     if name := shown_as(n.op):
         return kept(name)(*args)
     meaning = SHOWN.get(n.op.name)
+    if meaning is None and isinstance(n.op, Elementwise):  # known by its name, and by the partials that it declares
+        return kept(n.op.name)(*args)
     if meaning is None:
         raise InputError(f"{n.op.name} cannot be written as a formula of numbers", "open it, or leave it out", where="")
     return meaning(*args, **{k: v for k, v in n.params.items() if k in ("n", "slope", "low")})
