@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,26 +59,26 @@ class Numbers:
                         cot[i] = c if i not in cot else cot[i] + c
         return np.asarray(cot.get(self.source, np.zeros(self.source.shape)))
 
-    def verify(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> str:
-        """How the facts were seen to make the gradient zero at random points; nothing if they do not."""
-        ways: set[str] = set()
+    def verify(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> str | None:
+        """How the facts were seen to make the gradient zero at random points; None if they do not."""
+        ways: dict[str, None] = {}
         done = 0
         for _ in range(4 * POINTS):
             made = self._satisfied(facts, symbols) if done < POINTS else None
             if made is None:
                 continue
             values, way = made
-            ways.add(way)
+            ways[way] = None
             g = self.gradient(values)
-            scale = (
-                0.0
-                if way == "at random points"
-                else 1e-9 * (1 + max(float(np.max(np.abs(v), initial=0)) for v in values.values()))
-            )
-            if not np.all(np.abs(g) <= scale):
-                return ""
+            largest = max(float(np.max(np.abs(v), initial=0)) for v in values.values())
+            if not np.all(np.abs(g) <= (0.0 if way == "at random points" else 1e-9 * (1 + largest))):
+                return None
             done += 1
-        return f"zero at {done} points ({', '.join(sorted(ways))})" if done == POINTS else ""
+        return (
+            f"zero at {done} points ({', '.join(sorted(ways))})"
+            if done
+            else "follows from the paths; no point was found"
+        )
 
     def _satisfied(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> tuple[dict[Node, Any], str] | None:
         """Values at which the facts hold: drawn, solved for, or with a statement set directly."""
@@ -96,18 +96,38 @@ class Numbers:
         if not left:
             return self.forward(inputs, {}), "at random points"
         if all(f.relation in ("<= 0", "> 0") for f in left):
-            entries = sum(int(np.prod(symbols[s].shape)) for f in left for s in f.expression.free_symbols)
-            for _ in range(TRIES if entries <= FEW else 0):  # many entries are hardly ever all on one side
-                drawn = self.random() | {n: inputs[n] for n in fixed}
-                values = self.forward(drawn, {})
-                if all(_holds(f, values, symbols) for f in left):
-                    return values, "at random points"
+            values = self._drawn(left, {n: inputs[n] for n in fixed}, symbols)
+            if values is not None:
+                return values, "at random points"
         if len(left) == 1 and left[0].relation == "= 0" and all(n.shape == () for n in inputs):
             solved = self._solved(left[0], inputs, fixed, symbols)
             if solved is not None:
                 return solved, "solved for, to rounding"
         put = {symbols[f.expression]: self._put(f, symbols[f.expression]) for f in left if f.expression in symbols}
         return (self.forward(inputs, put), "with the statement set") if len(put) == len(left) else None
+
+    def _drawn(
+        self, facts: Sequence[Fact], fixed: dict[Node, Any], symbols: Mapping[Any, Node]
+    ) -> dict[Node, Any] | None:
+        """Random values at which signs are as asked; numbers are drawn many at once, arrays of many entries not at all."""
+        if all(n.shape == () for n in self.s.inputs):
+            many: dict[Node, Any] = {v: self.rng.normal(size=TRIES) + 0.1 for v in self.s.inputs} | fixed
+            good = np.ones(TRIES, bool)
+            values = self.forward(many, {})
+            for f in facts:
+                good &= np.broadcast_to(_signed(f, _of(f, values, symbols)), (TRIES,))
+            if not good.any():
+                return None
+            k = int(np.argmax(good))
+            return self.forward(
+                {n: np.asarray(v if np.ndim(v) == 0 else v[k], n.dtype)[()] for n, v in many.items()}, {}
+            )
+        entries = sum(max(int(np.prod(symbols[s].shape)) for s in f.expression.free_symbols) for f in facts)
+        for _ in range(FEW if entries <= FEW else 0):
+            values = self.forward(self.random() | fixed, {})
+            if all(np.all(_signed(f, _of(f, values, symbols))) for f in facts):
+                return values
+        return None
 
     def _put(self, f: Fact, n: Node) -> Any:
         drawn = np.abs(self.rng.normal(size=n.shape))
@@ -231,6 +251,6 @@ def _compiled(expression: Any, used: tuple[Any, ...]) -> Any:
     return _functions[expression]
 
 
-def _holds(f: Fact, values: Mapping[Node, Any], symbols: Mapping[Any, Node]) -> bool:
-    v = np.asarray(_of(f, values, symbols))
-    return bool(np.all({"<= 0": v <= 0, "> 0": v > 0, "= 0": v == 0, "!= 0": v != 0}[f.relation]))
+def _signed(f: Fact, v: Any) -> Any:
+    """Where a value has the sign that a fact asks for."""
+    return np.asarray(v) <= 0 if f.relation == "<= 0" else np.asarray(v) > 0

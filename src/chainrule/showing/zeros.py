@@ -124,7 +124,7 @@ class Zeros(Document):
         for facts in minimal:
             ordered = tuple(sorted(facts, key=str))
             how = self.numbers.verify(ordered, self.edges.symbols)
-            if how:
+            if how is not None:
                 cuts = dict.fromkeys(c for f in ordered for c in self.cut_by.get(f, []))
                 found.append(Condition(ordered, tuple(cuts), how))
         return found
