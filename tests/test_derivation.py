@@ -215,6 +215,28 @@ def test_an_operation_of_the_users_own_is_known_by_its_name():
     assert e.derivation().results["x"].free_symbols
 
 
+def test_partials_are_written_as_in_a_textbook():
+    results = cr.explain("x^y", x=2.0, y=3.0).derivation().results
+    assert str(results["x"]) in ("x**(y - 1)*y", "y*x**(y - 1)")
+    assert str(results["y"]) == "x**y*log(x)"
+    text = str(
+        cr.explain("p = softmax(z); l = -sum(y*log(p))", z=RNG.normal(size=3), y=np.array([0.0, 1, 0])).derivation()
+    )
+    assert "p = softmax(z)" in text
+    assert "∂f/∂q = 1 " in str(cr.explain("q = x^2; f = sum(q)", x=np.ones(3)).derivation())
+
+
+def test_loops_say_how_to_open_them():
+    def f(x):
+        return cr.scan(lambda c, _: (np.tanh(c) * 1.1, c), x, None, length=3)[0]
+
+    e = cr.explain(f, 0.3)
+    for call in (e.derivation, lambda: e.zeros("x"), e.animate, lambda: e.second("x")):
+        with pytest.raises(InputError, match="open"):
+            call()
+    assert "tanh" in str(cr.explain(f, 0.3, open="scan").derivation())
+
+
 def test_errors():
     e = cr.explain("x*y")
     with pytest.raises(InputError, match="order"):

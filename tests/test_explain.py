@@ -302,3 +302,14 @@ def test_sensitivity_in_words():
         == "f grows 4 times as fast as x grows\nf grows 3 times as fast as y grows"
     )
     assert "falls just as fast" in str(cr.explain("y - x", x=3, y=4).sensitivity())
+
+
+def test_a_value_that_would_lose_its_derivative_is_an_error_that_names_the_line():
+    def f(x):
+        a = np.zeros(3)
+        a[0] = x
+        return a.sum()
+
+    for call in (lambda: cr.explain(f, 2.0), lambda: cr.vmap(cr.grad(f))(np.ones(2))):
+        with pytest.raises(cr.TraceError, match="plain NumPy array"):
+            call()

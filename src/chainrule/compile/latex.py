@@ -116,11 +116,14 @@ LATEX = Language("LaTeX", _template, _number, infix=False)
 def latex(staged: Staged) -> str:
     """The forward stages as aligned equations."""
     names = {n: symbol(v) for n, v in staged.names.items()}
-    rows = [f"{names[n]} &= {expression(n, names, LATEX, _array)}" for n in staged.live_stages]
+    rows = [f"{names[n]} &= {expression(n, names, LATEX, array_latex)}" for n in staged.live_stages]
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-def _array(x: Any) -> str:
+def array_latex(x: Any) -> str:
+    """A constant array: a matrix, its size where it is large, its number where all entries are equal."""
+    if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
+        return _number(np.reshape(x, -1)[0])
     if np.size(x) > 16 or np.ndim(x) > 2:
         size = r" \times ".join(map(str, np.shape(x)))
         return rf"\mathrm{{const}}_{{{size}}}"

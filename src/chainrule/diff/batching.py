@@ -19,6 +19,7 @@ from ..ir.recording import Handle, setting, state
 from ..ops.broadcasting import broadcast_to
 from ..trace import functions as fn
 from ..trace.array import Array, array_at
+from ..trace.calls import called
 from ..trace.tree import flatten, unflatten
 
 batched = Op("batched", lambda: None, public=False, doc="A value for every example of a batch, or one for all of them.")
@@ -169,7 +170,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         given = [x if a is None else kind.of(_to_front(x, a), True) for x, a in zip(leaves, where, strict=True)]
         new_args, new_kwargs = unflatten(treedef, given)
         with setting(level=level, depth=0, array=array_at(level)):
-            result = f(*new_args, **new_kwargs)
+            result = called(f, new_args, new_kwargs)
         results, result_tree = flatten(result)
         targets = _axes_of(result, out_axes)
         with setting(level=level):

@@ -21,7 +21,7 @@ from ..ops.custom import custom
 from ..ops.loops import Loop
 from ..ops.structured import Structured, pick
 from ..trace.array import Array
-from ..trace.calls import check_differentiable, name_of, parameters
+from ..trace.calls import called, check_differentiable, name_of, parameters
 from ..trace.formula import Formula, parse
 from ..trace.handles import dtype_of, plain
 from ..trace.names import leaf_name, names_for
@@ -76,7 +76,7 @@ def trace_graph(
         raise InputError(f"{name_of(f)} was given nothing to differentiate", "give it floats, for instance x=2.0")
     new_args, new_kwargs = unflatten(treedef, handles)
     with setting(depth=state.depth + 1, recording=True, hook=hook, abstract=abstract):
-        result = f(*new_args, **new_kwargs)
+        result = called(f, new_args, new_kwargs)
     if not isinstance(result, Handle):
         if flatten(result)[0] and not isinstance(result, (int, float, np.ndarray, np.generic)):
             raise InputError(f"{name_of(f)} returned a {type(result).__name__}", "return one number or array")

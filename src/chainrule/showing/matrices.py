@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..compile.expression import NUMPY, PRODUCT, Language, Text, expression, python_number, write
-from ..compile.latex import LATEX, symbol
+from ..compile.latex import LATEX, array_latex, symbol
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.op import constant
@@ -125,8 +125,8 @@ def _backward(staged: Staged, compose: Composer, partial: Any, names: Any, latex
         if n not in parts:
             continue
         left = partial(n)
-        texts = [_plain(write(e, names, WORDS)) for e, _ in parts[n]]
-        maths = [str(write(e, latexes, LATEX)) for e, _ in parts[n]]
+        texts = [_plain(write(e, names, WORDS, _array)) for e, _ in parts[n]]
+        maths = [str(write(e, latexes, LATEX, array_latex)) for e, _ in parts[n]]
         if layout == "numerator":
             texts, maths = [f"({t}).T" for t in texts], [rf"\left({m}\right)^\top" for m in maths]
         rules = "; ".join(dict.fromkeys(r for _, stage in parts[n] for r in _rules(stage, staged, compose.inner)))
@@ -168,7 +168,13 @@ def _close(staged: Staged, n: Node, parts: dict[Node, list[tuple[Any, Node]]], c
 
 
 def _plain(text: str) -> str:
-    return str(text).replace("np.", "").replace("**", "^")
+    return str(text).replace("np.", "").replace("special.", "").replace(", axis=None", "").replace("**", "^")
+
+
+def _array(x: Any) -> str:
+    """A constant array; one of equal entries as their number."""
+    single = _scalar(x)
+    return python_number(single).removesuffix(".0") if np.ndim(single) == 0 else WORDS.array(x)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

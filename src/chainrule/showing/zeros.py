@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..ir.node import Node
 from ..ir.staged import Staged
 from ..ops.kinds import Elementwise
+from ..ops.loops import Loop
 from ..symbolic.algebra import sp
 from ..symbolic.declared import partial_template
 from ..symbolic.document import Document, Line, formula, heading, quoted, words
@@ -152,10 +153,12 @@ class Zeros(Document):
         if not self.paths:
             return [*lines, words(f"Always: no derivative flows from {self.wrt} to {out}.")]
         many = f"{self.paths:,} paths lead" if self.paths != 1 else "One path leads"
-        lines.append(words(f"{many} from {self.wrt} to {out}. It is zero if"))
-        lines.append(formula(written(self.formula), quoted(written(self.formula))))
+        if self.formula == FALSE:
+            lines.append(words(f"{many} from {self.wrt} to {out}. Nothing was found that cuts every path."))
+        else:
+            lines.append(words(f"{many} from {self.wrt} to {out}. It is zero if"))
+            lines.append(formula(written(self.formula), quoted(written(self.formula))))
         lines += [_line(c, f"cuts {', '.join(c.cuts)}; {c.how}") for c in self.conditions]
-        lines += [words("Nothing cuts every path.")] if self.formula == FALSE else []
         lines += (
             [words("A fact about an array is meant for every entry.")] if any(n.shape for n in self.edges.nodes) else []
         )
@@ -245,6 +248,8 @@ def _array_edges(s: Staged) -> _Edges:
     }
     out: dict[Node, list[tuple[Node, list[Fact]]]] = {}
     for n in s.live_stages:
+        if isinstance(n.op, Loop):
+            raise InputError("a loop is not looked into", 'open it: open="scan", "while_loop" or "cond"', where="")
         for k, i in enumerate(n.inputs):
             if type(i) is Node and n.op.flows(k):
                 out.setdefault(i, []).append((n, _array_facts(n, k, symbols, made_by)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..diff.staged import local_expression
@@ -17,6 +17,11 @@ from .algebra import sp
 from .meaning import SHOWN, exact, kept
 
 PLAIN = ("divide", "reciprocal")  # whose partials are written in their inputs, not in their value
+
+# Partials as mathematics writes them, where the declared ones look after zeros as well.
+TEXTBOOK: dict[str, tuple[Callable[..., Any], ...]] = {
+    "power": (lambda a, b: b * a ** (b - 1), lambda a, b: a**b * sp.log(a)),
+}
 
 
 def expression_of(root: Any, symbols: Mapping[Node, Any]) -> Any:
@@ -47,7 +52,9 @@ def _applied(n: Node, args: list[Any]) -> Any:
     if meaning is None and isinstance(n.op, Elementwise):  # known by its name, and by the partials that it declares
         return kept(n.op.name)(*args)
     if meaning is None:
-        raise InputError(f"{n.op.name} cannot be written as a formula of numbers", "open it, or leave it out", where="")
+        raise InputError(
+            f"{n.op.name} cannot be written as a formula of numbers", f'open it, with open="{n.op.name}"', where=""
+        )
     return meaning(*args, **{k: v for k, v in n.params.items() if k in ("n", "slope", "low")})
 
 
@@ -104,6 +111,8 @@ class Scalars:
 
     def partial_of_stage(self, n: Node, k: int) -> Any:
         """The derivative of one stage by its input k, in the symbols of statements."""
+        if n.op.name in TEXTBOOK:
+            return TEXTBOOK[n.op.name][k](*(self.known[i] if type(i) is Node else exact(i) for i in n.inputs))
         e = expression_of(local_expression(self.staged, n, k), self.known)
         if n.op.name in PLAIN and n in self.symbols:
             e = e.subs(self.symbols[n], self.expressions[n])

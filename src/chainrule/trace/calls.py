@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,16 @@ from .handles import dtype_of, kind_of, lowered, plain
 from .tree import TreeDef, flatten, paths, unflatten
 
 Argnums = int | str | Sequence[int | str]
+
+
+def called(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of the user's function on traced values, with the error that NumPy hides brought to light."""
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, TraceError):  # why a traced value cannot become a plain one
+            raise error.__cause__ from None
+        raise
 
 
 def name_of(f: Any) -> str:
@@ -172,12 +182,7 @@ def traced_call(
     rest = iter(handles)
     args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
     with setting(depth=state.depth + 1, recording=True), users_warnings():
-        try:
-            result = f(*args, **kwargs)
-        except ValueError as error:
-            if isinstance(error.__cause__, TraceError):  # NumPy hides why a traced value cannot become a plain one
-                raise error.__cause__ from None
-            raise
+        result = called(f, args, kwargs)
     aux = None
     if has_aux:
         if not (isinstance(result, tuple) and len(result) == 2):
