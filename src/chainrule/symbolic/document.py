@@ -92,7 +92,7 @@ class Document:
             if s.kind == "heading":
                 rows.append(f"<h4>{html.escape(s.text)}</h4>")
             elif s.kind == "words":
-                rows.append(f"<p>{html.escape(s.text)}</p>")
+                rows.append(f"<p>{html.escape(s.text)}</p>".replace("\n", "<br>"))
             else:
                 why = f' <span class="why">{html.escape(s.why)}</span>' if s.why else ""
                 rows.append(f"<p>{_mathml(s.latex)}{why}</p>")
