@@ -51,6 +51,8 @@ PROVED = [
     "x^(y + 1) = x*x^y",
     "d/dx d/dx (x^4) = 12*x^2",
     "d/dx log(d/dy (x*y^2)) = 1/x",
+    "sum(i=1..K, i*z[i]) = sum(j=1..K, z[j]*j)",
+    "z[i] + i = i + z[i]",
 ]
 REFUTED = [
     "tanh(z) = 2*sigma(z) - 1",
@@ -67,6 +69,7 @@ REFUTED = [
     "sin(x) = x",
     "floor(x) = x",
     "x*y = x + y + z",
+    "z[i]*i = z[i]",
 ]
 
 

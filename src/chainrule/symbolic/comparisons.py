@@ -8,8 +8,9 @@ from typing import Any
 
 from ..trace.formula import pointed, syntax_tree
 from .algebra import sp
+from .context import Context
 from .interval import enclosure
-from .reading import GRAMMAR, Context, Reader
+from .reading import GRAMMAR, Reader
 
 # Increasing functions: name -> the inverse, and the open range.
 INCREASING: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {

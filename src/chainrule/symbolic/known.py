@@ -13,12 +13,13 @@ from ..ir.node import Node
 from ..trace.formula import parse, pointed, syntax_tree
 from ..trace.names import user_name
 from .algebra import sp
+from .context import Context
 from .counterexample import Counterexample, find_counterexample, suspects
 from .decide import Assumptions, decide, kinks_of
 from .document import Document, Line, formula, heading, words
 from .interval import Undefined, enclosure
 from .printing import latex, text
-from .reading import GRAMMAR, Context, Reader
+from .reading import GRAMMAR, Reader
 from .scalars import Scalars, tidy
 
 POINTS = 4

@@ -12,6 +12,7 @@ from typing import Any
 
 from .algebra import AppliedUndef, Undecided, mpmath, sp
 from .conditions import conditions_of
+from .context import Derived
 from .counterexample import Counterexample, find_counterexample, instances
 from .decide import Case, Decision, decide, kinks_of
 from .document import Document, Line, formula, heading, quoted, words
@@ -20,7 +21,7 @@ from .interval import Undefined, enclosure, middle
 from .meaning import opened
 from .normal import Normal
 from .printing import latex, text
-from .reading import Derived, Statement, read_statement
+from .reading import Statement, read_statement
 from .tensors import Expectation, Tensor
 
 WORDS = {"> 0": "is positive", ">= 0": "is not negative", "!= 0": "is not zero"}
