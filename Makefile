@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS ?=
 
-.PHONY: tour test bench book clean
+.PHONY: tour test fuzz bench book clean
 
 tour: $(VENV)/.toured
 	$(BIN)/python examples/tour.py
@@ -15,6 +15,10 @@ test: $(VENV)/.tested $(if $(PEERS),$(VENV)/.peers)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 tests
+
+# The generators of cases at the seams, for FUZZ_MINUTES (10 unless said); what is wrong is saved under tests/found.
+fuzz: $(VENV)/.tested
+	cd tests && ../$(BIN)/python -m fuzz
 
 bench: $(VENV)/.tested $(VENV)/.peers
 	$(BIN)/python bench/run.py

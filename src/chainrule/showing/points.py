@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,8 @@ import numpy as np
 from ..diff.rules import pulled_back
 from ..ir.node import Node
 from ..ir.staged import Staged
-from ..symbolic.algebra import sp
 from ..symbolic.facts import Fact
-from ..symbolic.meaning import opened
+from ..symbolic.meaning import in_floats
 
 POINTS = 5
 TRIES = 400
@@ -241,14 +241,9 @@ def _of(f: Fact, values: Mapping[Node, Any], symbols: Mapping[Any, Node]) -> Any
         return function(*(values[symbols[s]] for s in used))
 
 
-_functions: dict[Any, Any] = {}
-
-
-def _compiled(expression: Any, used: tuple[Any, ...]) -> Any:
-    if expression not in _functions:
-        named = {"step": lambda u: np.where(u > 0, 1.0, 0.0), "at_zero": lambda u: np.where(u == 0, 1.0, 0.0)}
-        _functions[expression] = sp.lambdify(used, opened(expression), modules=[named, "scipy", "numpy"])
-    return _functions[expression]
+@functools.lru_cache(maxsize=512)
+def _compiled(expression: Any, used: tuple[Any, ...]) -> Callable[..., Any]:
+    return in_floats(used, expression)
 
 
 def _signed(f: Fact, v: Any) -> Any:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from ..trace.formula import pointed, syntax_tree
 from .algebra import sp
 from .context import Context
-from .interval import enclosure
-from .reading import GRAMMAR, Reader
+from .interval import certain, enclosure
+from .reading import EQUATION, GRAMMAR, Reader
 
 # Increasing functions: name -> the inverse, and the open range.
 INCREASING: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
@@ -19,30 +18,20 @@ INCREASING: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     "exp": (sp.log, sp.Integer(0), sp.oo),
     "log": (sp.exp, -sp.oo, sp.oo),
 }
-SIGNS = {
-    ">": ("> 0", 1),
-    "<": ("> 0", -1),
-    ">=": (">= 0", 1),
-    "≥": (">= 0", 1),
-    "<=": (">= 0", -1),
-    "≤": (">= 0", -1),
-    "==": ("= 0", 1),
-}
 
 
 def read_comparison(condition: str, context: Context) -> tuple[Any, str]:
     """A condition as an expression that is to be > 0, >= 0 or = 0."""
-    rule = "equation" if isinstance(condition, str) and re.search(r"(?<![<>!=])=(?!=)", condition) else "condition"
+    rule = "equation" if isinstance(condition, str) and EQUATION.search(condition) else "condition"
     tree = syntax_tree(condition, GRAMMAR, rule)
     reader = Reader(condition, context)
     sides = [c for c in tree.children if hasattr(c, "children")]
     if rule == "equation":
         return reader.value(sides[0]).scalar - reader.value(sides[1]).scalar, "= 0"
-    node = sides[0]
-    if node.data != "compare" or str(node.children[1]) not in SIGNS:
+    made = reader.comparison(sides[0])
+    if made is None or made[1] == "!= 0":
         raise pointed(condition, len(condition), "this is no condition", 'write a comparison, as "a + b > 1"')
-    relation, sign = SIGNS[str(node.children[1])]
-    return sign * (reader.value(node.children[0]).scalar - reader.value(node.children[2]).scalar), relation
+    return made
 
 
 def peeled(e: Any, relation: str) -> tuple[Any, str]:
@@ -74,4 +63,4 @@ def peeled(e: Any, relation: str) -> tuple[Any, str]:
 def holds(e: Any, relation: str) -> bool:
     """Whether a condition without parameters holds."""
     v = enclosure(e, {})
-    return {"> 0": v.a > 0, ">= 0": v.a >= 0, "= 0": e == 0}[relation]
+    return e == 0 if relation == "= 0" else certain(v, relation)

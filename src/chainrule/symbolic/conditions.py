@@ -11,6 +11,7 @@ from .decide import Assumptions
 from .meaning import at_zero, opened, step
 from .normal import Normal
 from .printing import text
+from .tensors import is_named
 
 
 def conditions_of(
@@ -26,7 +27,7 @@ def conditions_of(
         kinks: where a derivative does not exist.
         given: what was assumed, and need not be said.
     """
-    domain = [(e, what) for e, what in domain if not any(s.name.startswith("_") for s in e.free_symbols)]
+    domain = [(e, what) for e, what in domain if is_named(e)]
     named = {e.name for e, what in domain if e.is_Symbol and what == "> 0"}
     normal = replace(assumptions, signs={}, positive=assumptions.positive | frozenset(named)).normal()
     simple = [c for e, what in domain for c in _simple(e, what, normal)]

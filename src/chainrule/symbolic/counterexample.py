@@ -11,8 +11,8 @@ import numpy as np
 
 from .algebra import AppliedUndef, sp
 from .derivative import Argument
-from .interval import Undefined, enclosure, middle
-from .meaning import opened
+from .interval import Undefined, certain, enclosure, middle
+from .meaning import in_floats, opened
 from .tensors import Expectation
 
 VALUES = [sp.Rational(v) for v in ("1", "0", "-1", "2", "-2", "1/2", "-1/2", "3", "-3", "1/3", "5", "-5", "10", "-10")]
@@ -48,7 +48,7 @@ def _shown(x: Any) -> str:
 
 
 def instances(
-    expressions: Sequence[Any], sizes: Sequence[Any], indices: Sequence[tuple[Any, Any]], symmetric: frozenset[str]
+    expressions: Sequence[Any], sizes: Sequence[Any], indices: Sequence[tuple[Any, Any]], random: frozenset[str]
 ) -> Iterator[tuple[list[Any], dict[str, str]]]:
     """The expressions for small sizes: sums written out, entries as symbols, unknown functions as simple ones."""
     for n in itertools.product(SIZES, repeat=len(sizes)):
@@ -57,15 +57,15 @@ def instances(
         for place in itertools.product(*ranges):
             at = size | dict(zip((i for i, _ in indices), map(sp.Integer, place), strict=True))
             said = {str(k): str(v) for k, v in at.items()}
-            several = len(symmetric) > 1 or any(e.atoms(AppliedUndef) for e in expressions)
+            several = len(random) > 1 or any(e.atoms(AppliedUndef) for e in expressions)
             for variant in range(2 if several else 1):
                 notes: dict[str, str] = {}
-                yield [_expanded(opened(e).subs(at), variant, notes, symmetric) for e in expressions], said | notes
+                yield [_expanded(opened(e).subs(at), variant, notes, random) for e in expressions], said | notes
 
 
-def _expanded(e: Any, variant: int, notes: dict[str, str], symmetric: frozenset[str]) -> Any:
+def _expanded(e: Any, variant: int, notes: dict[str, str], random: frozenset[str]) -> Any:
     e = e.replace(lambda x: isinstance(x, sp.Sum), _written_out)
-    e = e.replace(lambda x: isinstance(x, Expectation), lambda x: _mean(x.args[0], symmetric, notes, variant))
+    e = e.replace(lambda x: isinstance(x, Expectation), lambda x: _mean(x.args[0], random, notes, variant))
     e = e.replace(lambda x: isinstance(x, AppliedUndef), lambda f: _instance(f, variant, notes))
     return e.replace(
         lambda x: isinstance(x, sp.Indexed),
@@ -145,9 +145,9 @@ def suspects(left: Any, right: Any, symbols: Sequence[Any], count: int = DRAWN) 
     drawn = np.random.default_rng(0).integers(0, len(VALUES), (count, len(symbols)))
     points = np.array([float(v) for v in VALUES])[drawn]
     try:
-        function = sp.lambdify(symbols, [opened(left), opened(right)], modules=[FLOATS, "scipy", "numpy"])
+        functions = [in_floats(symbols, e) for e in (left, right)]
         with np.errstate(all="ignore"):
-            a, b = (np.broadcast_to(np.asarray(v, float), (count,)) for v in function(*points.T))
+            a, b = (np.broadcast_to(np.asarray(v, float), (count,)) for v in (f(*points.T) for f in functions))
             apart = np.isfinite(a) & np.isfinite(b) & (np.abs(a - b) > 1e-6 * (1 + np.abs(a) + np.abs(b)))
     except (TypeError, NameError, ValueError):  # something without a meaning in floating point
         return []
@@ -155,15 +155,12 @@ def suspects(left: Any, right: Any, symbols: Sequence[Any], count: int = DRAWN) 
     return [{s: VALUES[j] for s, j in zip(symbols, drawn[k], strict=True)} for k in order[:20]]
 
 
-FLOATS = {"step": lambda u: np.where(u > 0, 1.0, 0.0), "at_zero": lambda u: np.where(u == 0, 1.0, 0.0)}
-
-
 def _refuted(
     a: Any, b: Any, conditions: Sequence[tuple[Any, str]], numbers: Mapping[Any, Any]
 ) -> tuple[Any, Any] | None:
     """Both sides as intervals that do not meet, where the conditions hold; None otherwise."""
     try:
-        if not all(_holds(c, what, numbers) for c, what in conditions):
+        if not all(certain(enclosure(c, numbers), what) for c, what in conditions):
             return None
         x, y = enclosure(a, numbers), enclosure(b, numbers)
     except Undefined:
@@ -189,7 +186,7 @@ def find_counterexample(
     sizes: Sequence[Any] = (),
     indices: Sequence[tuple[Any, Any]] = (),
     given: Sequence[tuple[Any, str]] = (),
-    symmetric: frozenset[str] = frozenset(),
+    random: frozenset[str] = frozenset(),
 ) -> Counterexample | None:
     """The simplest counterexample, or None.
 
@@ -197,9 +194,9 @@ def find_counterexample(
         sizes: symbolic sizes, tried from 1 to 3.
         indices: free indices, each with its size.
         given: expressions that must be "= 0", "> 0", "!= 0" there.
-        symmetric: random variables that are symmetric about 0.
+        random: the random variables.
     """
-    for (a, b, *some), said in instances([left, right, *(g for g, _ in given)], sizes, indices, symmetric):
+    for (a, b, *some), said in instances([left, right, *(g for g, _ in given)], sizes, indices, random):
         conditions = [(c, what) for c, (_, what) in zip(some, given, strict=True)]
         symbols = sorted({s for e in (a, b, *some) for s in e.free_symbols}, key=str)
         for numbers in itertools.chain(assignments(symbols), suspects(a, b, symbols)):
@@ -209,8 +206,3 @@ def find_counterexample(
                 if sides is not None:
                     return Counterexample({str(s): str(v) for s, v in simple.items()} | said, *sides, simple)
     return None
-
-
-def _holds(e: Any, what: str, numbers: Mapping[Any, Any]) -> bool:
-    x = enclosure(e, numbers)
-    return {"= 0": x.a == x.b == 0, "> 0": x.a > 0, ">= 0": x.a >= 0, "< 0": x.b < 0, "!= 0": x.a > 0 or x.b < 0}[what]

@@ -11,6 +11,7 @@ from typing import Any
 from .algebra import Undecided, sp
 from .meaning import at_zero, opened, step
 from .normal import Normal
+from .tensors import is_named
 
 MOST_CASES = 800
 
@@ -41,12 +42,21 @@ class Assumptions:
 
 @dataclass
 class Case:
-    """One case of a decision: what was assumed in it, and how it ended."""
+    """One case of a decision: what was assumed in it, how it ended, and where it ended with equal sides, those."""
 
     assumed: tuple[tuple[Any, str, Any], ...]
     outcome: str  # "equal", "different", "impossible", "undefined", "a kink", "undecided"
     left: Any = None
     right: Any = None
+    given: Assumptions | None = None
+
+    def forms(self) -> tuple[Any, Any]:
+        """Both sides in normal form, to be shown; left as they are where one alone has none."""
+        given = self.given or Assumptions()
+        try:
+            return given.normal().canonical(self.left), given.normal().canonical(self.right)
+        except Undecided:
+            return self.left, self.right
 
 
 @dataclass
@@ -87,17 +97,15 @@ def decide(left: Any, right: Any, assumptions: Assumptions) -> Decision:
         if any(_broken(p, what, given) for p, what in written.items()):
             decision.cases.append(Case(path, "undefined"))
         elif equal:
-            decision.cases.append(Case(path, "equal", *_forms(given, a, b)))
+            decision.cases.append(Case(path, "equal", a, b, given))
         elif normal.pairs:
             i, j = next(iter(normal.pairs))
             stack.append((a, b, replace(given, unequal=given.unequal | {frozenset((i, j))}), (*path, (i, "!=", j))))
             stack.append((a.subs(i, j), b.subs(i, j), given, (*path, (i, "=", j))))
-        elif splits := [p for p in normal.undetermined if not _bound(p)]:
+        elif splits := [p for p in normal.undetermined if is_named(p)]:
             stack += _split(splits[0], a, b, given, path, decision)
         else:
-            decision.cases.append(
-                Case(path, "different" if not normal.undetermined else "undecided", *_forms(given, a, b))
-            )
+            decision.cases.append(Case(path, "different" if not normal.undetermined else "undecided"))
     return decision
 
 
@@ -107,18 +115,6 @@ def _broken(p: Any, what: str, given: Assumptions) -> bool:
         return bool({"> 0": p <= 0, ">= 0": p < 0, "!= 0": p == 0}[what])
     sign = given.signs.get(p)
     return sign is not None and {"> 0": sign <= 0, ">= 0": sign < 0, "!= 0": sign == 0}[what]
-
-
-def _forms(given: Assumptions, a: Any, b: Any) -> tuple[Any, Any]:
-    """Both sides in normal form, to be shown; left as they are where one alone has none."""
-    try:
-        return given.normal().canonical(a), given.normal().canonical(b)
-    except Undecided:
-        return a, b
-
-
-def _bound(p: Any) -> bool:
-    return any(str(s).startswith("_") for s in p.free_symbols)
 
 
 def _split(p: Any, a: Any, b: Any, given: Assumptions, path: tuple[Any, ...], decision: Decision) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,9 @@ from .comparisons import holds, peeled, read_comparison
 from .declared import OPERATIONS, declared_partial
 from .derivative import derivative
 from .document import Document, Line, formula, heading, quoted, words
-from .interval import Undefined, enclosure
+from .interval import Undefined, certain, enclosure
 from .linear import Contradiction, contradiction, rows_of, solve
-from .meaning import opened
+from .meaning import in_floats, opened
 from .printing import latex, text
 from .reading import Context
 from .roots import proved_root
@@ -154,16 +155,17 @@ class _Search:
 
     # ---- search ----------------------------------------------------------------------------------------------
 
-    def _function(self, e: Any) -> Callable[..., Any]:
-        named = {"step": lambda u: np.where(u > 0, 1.0, 0.0), "at_zero": lambda u: np.where(u == 0, 1.0, 0.0)}
-        return sp.lambdify(self.symbols, opened(e), modules=[named, "scipy", "numpy"])
+    @functools.cached_property
+    def functions(self) -> list[Callable[..., Any]]:
+        """The conditions as functions of floats, made once."""
+        return [in_floats(self.symbols, e) for e, _, _ in self.plain]
 
     def _misses(self, points: np.ndarray) -> np.ndarray:
         """By how much each point fails, in the worst condition; negative is a margin."""
         worst = np.full(len(points), -np.inf)
         with np.errstate(all="ignore"):
-            for e, relation, _ in self.plain:
-                v = np.broadcast_to(np.asarray(self._function(e)(*points.T), float), (len(points),))
+            for f, (_, relation, _) in zip(self.functions, self.plain, strict=True):
+                v = np.broadcast_to(np.asarray(f(*points.T), float), (len(points),))
                 miss = np.abs(v) if relation == "= 0" else -v
                 miss = np.where(np.isfinite(miss), miss, np.inf)
                 worst = np.maximum(worst, miss + (1e-12 if relation == "> 0" else 0))
@@ -191,14 +193,14 @@ class _Search:
         low, high = np.array(self.domain).T
         declared = dict.fromkeys(OPERATIONS, declared_partial)
         gradients = [
-            [self._function(derivative(e, s, by_name=declared)) for s in self.symbols] for e, _, _ in self.plain
+            [in_floats(self.symbols, derivative(e, s, by_name=declared)) for s in self.symbols]
+            for e, _, _ in self.plain
         ]
-        functions = [self._function(e) for e, _, _ in self.plain]
 
         def loss(p: Any) -> tuple[float, Any]:
             total, slope = 0.0, np.zeros(len(p))
             with np.errstate(all="ignore"):
-                for (_, relation, _), f, gs in zip(self.plain, functions, gradients, strict=True):
+                for (_, relation, _), f, gs in zip(self.plain, self.functions, gradients, strict=True):
                     v, g = float(f(*p)), np.array([float(d(*p)) for d in gs])
                     if relation == "= 0":
                         total, slope = total + v * v, slope + 2 * v * g
@@ -243,8 +245,7 @@ class _Search:
                 box = enclosure(e, at)
             except Undefined:
                 return None
-            holds = {"> 0": box.a > 0, ">= 0": box.a >= 0, "= 0": exact == 0}[relation]
-            if not holds:
+            if not (exact == 0 if relation == "= 0" else certain(box, relation)):
                 return None
             if relation == "= 0":
                 checks[said] = "holds exactly"
@@ -267,8 +268,7 @@ class _Search:
         checks = {said: "a solution lies within 1e-20 (Krawczyk's test with intervals)" for _, said in equations}
         for e, relation, said in self.plain:
             if relation != "= 0":
-                low = enclosure(e, box).a
-                if not (low > 0 or (relation == ">= 0" and low >= 0)):
+                if not certain(enclosure(e, box), relation):
                     return None
                 checks[said] = "holds in the whole box (interval arithmetic)"
         named = {n: float((low + high) / 2) for n, (low, high) in zip(self.names, box.values(), strict=True)}

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..trace.formula import syntax_tree
 from .algebra import sp
 from .decide import Assumptions
-from .reading import GRAMMAR, Reader, Statement, read_statement
+from .reading import EQUATION, GRAMMAR, Reader, Statement, read_statement
 from .tensors import Expectation
 
 
@@ -46,31 +46,20 @@ class Given:
                 random=a.random | names,
                 symmetric=a.symmetric | (names if declared[1] == "symmetric" else frozenset()),
             )
-        elif re.search(r"(?<![<>!=])=(?!=)", t):
+        elif EQUATION.search(t):
             self.equations.append(read_statement(t, {}, statement.context.functions, statement.context.layout))
         else:
             self._inequality(t, statement)
 
     def _inequality(self, t: str, statement: Statement) -> None:
         tree = syntax_tree(t, GRAMMAR, "condition")
-        node = next((c for c in tree.children if getattr(c, "data", "") == "compare"), None)
-        kinds = {
-            ">": ("> 0", 1),
-            "<": ("> 0", -1),
-            ">=": (">= 0", 1),
-            "≥": (">= 0", 1),
-            "<=": (">= 0", -1),
-            "≤": (">= 0", -1),
-            "!=": ("!= 0", 1),
-            "≠": ("!= 0", 1),
-        }
-        if node is None or str(node.children[1]) not in kinds:
+        node = next((c for c in tree.children if hasattr(c, "children")), None)
+        made = Reader(t, statement.context).comparison(node)
+        if made is None or made[1] == "= 0":
             raise InputError(
                 f"{t!r} is no assumption", 'write "x > 0", "a = b", "symmetric(a)" or "random(a)"', where=""
             )
-        reader = Reader(t, statement.context)
-        what, sign = kinds[str(node.children[1])]
-        p = sp.expand(sign * (reader.value(node.children[0]).scalar - reader.value(node.children[2]).scalar))
+        p, what = sp.expand(made[0]), made[1]
         self.inequalities.append((p, what))
         a = self.assumptions
         if what == "> 0":

@@ -51,6 +51,11 @@ def middle(x: Any) -> Any:
         return (mp.mpf(x.a) + mp.mpf(x.b)) / 2
 
 
+def certain(x: Any, relation: str) -> bool:
+    """Whether every number of an interval satisfies a relation: "= 0", "> 0", ">= 0" or "!= 0"."""
+    return {"= 0": x.a == x.b == 0, "> 0": x.a > 0, ">= 0": x.a >= 0, "!= 0": x.a > 0 or x.b < 0}[relation]
+
+
 def _enclosed(e: Any, values: Mapping[Any, Any], known: dict[Any, Any]) -> Any:
     if e not in known:
         known[e] = _value(e, values, known)

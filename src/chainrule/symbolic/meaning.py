@@ -7,8 +7,10 @@ and `at_zero(u)`, which is 1 where u = 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .algebra import sp
 
@@ -119,6 +121,14 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "atanh": lambda x: (sp.log(1 + x) - sp.log(1 - x)) / 2,
     "erfc": lambda x: 1 - sp.erf(x),
 }  # fmt: skip
+
+
+def in_floats(symbols: Sequence[Any], expression: Any) -> Callable[..., Any]:
+    """An expression as a function of floats or NumPy arrays."""
+    return sp.lambdify(symbols, opened(expression), modules=[FLOATS, "scipy", "numpy"])
+
+
+FLOATS = {"step": lambda u: np.where(u > 0, 1.0, 0.0), "at_zero": lambda u: np.where(u == 0, 1.0, 0.0)}
 
 
 def opened(expression: Any, notes: dict[str, Any] | None = None) -> Any:

@@ -17,14 +17,13 @@ from .counterexample import Counterexample, find_counterexample, instances
 from .decide import Case, Decision, decide, kinks_of
 from .document import Document, Line, formula, heading, quoted, words
 from .given import Given
-from .interval import Undefined, enclosure, middle
+from .interval import Undefined, certain, enclosure, middle
 from .meaning import opened
 from .normal import Normal
 from .printing import latex, text
 from .reading import Statement, read_statement
-from .tensors import Expectation, Tensor
+from .tensors import Expectation, Tensor, is_named
 
-WORDS = {"> 0": "is positive", ">= 0": "is not negative", "!= 0": "is not zero"}
 POINTS = 12
 
 
@@ -168,7 +167,7 @@ class _Proof:
             sizes=self.sizes,
             indices=self.indices,
             given=self._needed(),
-            symmetric=self.given.assumptions.random,
+            random=self.given.assumptions.random,
         )
         if found is not None:
             lines += [heading("Counterexample"), words(f"{str(found)[0].upper()}{str(found)[1:]}."), words("Refuted.")]
@@ -229,7 +228,7 @@ class _Proof:
         e = x.made.entry(*self.free[:rank]) if rank <= len(self.free) else x.made.entry(*x.made.indices())
         by = x.by.entry(*x.by.indices())
         whole = x.f.rank == 0 and opened(x.f.scalar)
-        named = [(u, rule, made) for u, (rule, made) in x.steps.items() if made != 0 and _named(u) and _named(by)]
+        named = [(u, rule, made) for u, (rule, made) in x.steps.items() if made != 0 and is_named(u) and is_named(by)]
         lines = [
             formula(
                 f"d/d{text(by)} [{text(u)}] = {text(made)}",
@@ -251,12 +250,13 @@ class _Proof:
             if c.assumed:
                 lines.append(heading(f"Case {_assumed(c)}"))
             if c.outcome == "equal":
-                lines.append(formula(f"left  = {text(c.left)}", rf"\text{{left}} = {latex(c.left)}", "normal form"))
+                left, right = c.forms()
+                lines.append(formula(f"left  = {text(left)}", rf"\text{{left}} = {latex(left)}", "normal form"))
                 lines.append(
                     formula(
-                        f"right = {text(c.right)}",
-                        rf"\text{{right}} = {latex(c.right)}",
-                        "the same" if c.left == c.right else "their difference has the numerator 0",
+                        f"right = {text(right)}",
+                        rf"\text{{right}} = {latex(right)}",
+                        "the same" if left == right else "their difference has the numerator 0",
                     )
                 )
             else:
@@ -274,9 +274,7 @@ class _Proof:
     def _needed(self) -> list[tuple[Any, str]]:
         """What numbers must satisfy to count as a counterexample."""
         equations = [(e.left.scalar - e.right.scalar, "= 0") for e in self.given.equations]
-        meaning = [
-            (e, what) for e, what in self.s.context.domain if not any(s.name.startswith("_") for s in e.free_symbols)
-        ]
+        meaning = [(e, what) for e, what in self.s.context.domain if is_named(e)]
         return [*equations, *self.given.inequalities, *meaning, *((k, "!= 0") for k in self.assumptions.kinks)]
 
     def _points(self, count: int) -> list[tuple[list[Any], dict[Any, Any]]]:
@@ -308,7 +306,7 @@ class _Proof:
                 break
             try:
                 if any(what == "= 0" for _, what in needed) or not all(
-                    _fits(enclosure(c, numbers), what) for c, (_, what) in zip(conditions, needed, strict=True)
+                    certain(enclosure(c, numbers), what) for c, (_, what) in zip(conditions, needed, strict=True)
                 ):
                     continue
                 x, y = enclosure(a, numbers), enclosure(b, numbers)
@@ -350,10 +348,6 @@ def _solved(numerator: Any, normal: Normal) -> tuple[Any, Any] | None:
     return None
 
 
-def _fits(x: Any, what: str) -> bool:
-    return {"> 0": x.a > 0, ">= 0": x.a >= 0, "!= 0": x.a > 0 or x.b < 0}[what]
-
-
 def _differences(f: Tensor, made: Tensor, by: Tensor) -> Any:
     """How far a derivative is from central differences at 50 digits; None where that does not apply."""
     if f.rank or by.rank or not by.scalar.is_Symbol:
@@ -381,11 +375,6 @@ def _differences(f: Tensor, made: Tensor, by: Tensor) -> Any:
             )
             worst = max(gap, worst or mpmath.mpf(0))
     return worst
-
-
-def _named(e: Any) -> bool:
-    """Whether every index in an expression has a name that the reader knows."""
-    return not any(s.name.startswith("_") for s in e.free_symbols)
 
 
 def _assumed(c: Case) -> str:

@@ -20,6 +20,11 @@ from .meaning import SHOWN, kept, maximum, minimum
 from .tensors import Misfit, Tensor
 
 GRAMMAR = Path(__file__).with_name("statement.lark")
+EQUATION = re.compile(r"(?<![<>!=])=(?!=)")  # an equals sign that is no part of a comparison
+RELATIONS = {
+    ">": ("> 0", 1), "<": ("> 0", -1), ">=": (">= 0", 1), "≥": (">= 0", 1), "<=": (">= 0", -1), "≤": (">= 0", -1),
+    "==": ("= 0", 1), "!=": ("!= 0", 1), "≠": ("!= 0", 1),
+}  # fmt: skip
 NUMBERS = {"pi": sp.pi, "π": sp.pi, "e": sp.E}
 
 
@@ -37,7 +42,7 @@ def read_statement(text: str, shapes: Mapping[str, Any], functions: Collection[s
     """Read an equation; see `prove` for what it may hold."""
     if layout not in ("denominator", "numerator"):
         raise InputError(f"there is no layout {layout!r}", "choose denominator or numerator", where="")
-    if isinstance(text, str) and not re.search(r"(?<![<>!=])=(?!=)", text):
+    if isinstance(text, str) and not EQUATION.search(text):
         raise pointed(text, len(text), "this states nothing", "write an equation with =, as tanh(z) = 2*sigma(2*z) - 1")
     tree = syntax_tree(text, GRAMMAR, "equation")
     context = Context(dimensions(shapes), frozenset(functions), layout)
@@ -64,6 +69,14 @@ class Reader:
     def __init__(self, text: str, context: Context) -> None:
         self.text, self.context = text, context
         self.indices: dict[str, Any] = {}  # bound indices, by the name the user gave them
+
+    def comparison(self, node: Any) -> tuple[Any, str] | None:
+        """A comparison of numbers as an expression and its relation to 0, as "> 0"; None where the subtree is none."""
+        if getattr(node, "data", "") != "compare":
+            return None
+        left, symbol, right = node.children
+        relation, sign = RELATIONS[str(symbol)]
+        return sign * (self.value(left).scalar - self.value(right).scalar), relation
 
     def value(self, node: Any) -> Tensor:
         """The value of a subtree; what does not fit is an error that points at it."""

@@ -16,6 +16,11 @@ def fresh_index() -> Any:
     return sp.Symbol(f"_{next(_numbers)}", integer=True, positive=True)
 
 
+def is_named(expression: Any) -> bool:
+    """Whether every free index in an expression has a name that the reader knows."""
+    return not any(s.name.startswith("_") for s in expression.free_symbols)
+
+
 class Expectation(sp.Function):
     """The expected value of its argument; random are the variables that were declared so."""
 
