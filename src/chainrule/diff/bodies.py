@@ -19,8 +19,8 @@ def opened(
 ) -> tuple[list[Any], Any]:
     """Run the body of an operation on fresh variables: their nodes, and the result."""
     handles = [leaf(a) if isinstance(a, Handle) or dtype_of(a).kind in "fc" else a for a in args]
-    result = body(handles) if listed else body(*handles, **params)
-    return [h.node if isinstance(h, Handle) else None for h in handles], result
+    nodes = [h.node if isinstance(h, Handle) else None for h in handles]
+    return nodes, body(handles) if listed else body(*handles, **params)
 
 
 def _composite_vjp(

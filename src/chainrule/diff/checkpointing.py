@@ -11,6 +11,8 @@ from ..errors import InputError
 from ..ir.graph import Bundle, Graph
 from ..ir.recording import Handle, record, state
 from ..ops.structured import call, picked
+from ..trace.bodies import body, owned
+from ..trace.handles import own
 from ..trace.tree import flatten, unflatten
 from .rules import leaf
 
@@ -27,17 +29,16 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         leaves, treedef = flatten((args, kwargs))
         traced = [k for k, x in enumerate(leaves) if isinstance(x, Handle)]
         if not traced and state.depth == 0:
-            return f(*args, **kwargs)
-        given = list(leaves)
-        fresh = [leaf(leaves[k]) for k in traced]
-        for k, h in zip(traced, fresh, strict=True):
-            given[k] = h
-        marker = leaf(0.0)  # everything after it belongs to this call
-        new_args, new_kwargs = unflatten(treedef, given)
-        results, result_tree = flatten(f(*new_args, **new_kwargs))
-        graph = Graph(
-            [h.node for h in fresh] or [marker.node], [r.node if isinstance(r, Handle) else r for r in results]
-        )
+            new_args, new_kwargs = owned((args, kwargs))
+            return owned(f(*new_args, **new_kwargs))
+        with body(f):
+            fresh = [leaf(leaves[k]) for k in traced]
+            nodes = [h.node for h in fresh]  # the handles move on where the function writes into them
+            marker = leaf(0.0)  # everything after it belongs to this call
+            rest = iter(fresh)
+            new_args, new_kwargs = unflatten(treedef, [next(rest) if isinstance(x, Handle) else own(x) for x in leaves])
+            results, result_tree = flatten(f(*new_args, **new_kwargs))
+        graph = Graph(nodes or [marker.node], [r.node if isinstance(r, Handle) else own(r) for r in results])
         outside = graph.outside
         inputs = [leaves[k] for k in traced] if fresh else [marker]
         if not graph.nodes:

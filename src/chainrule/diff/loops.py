@@ -12,13 +12,14 @@ from ..errors import InputError, ShapeError
 from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import variable
-from ..ir.recording import Handle, record, setting, state
+from ..ir.recording import Handle, record, state
 from ..ops import loops as op
 from ..ops.loops import Loop
 from ..ops.structured import picked
 from ..trace.array import recording_kind
+from ..trace.bodies import body, owned
 from ..trace.calls import parameters
-from ..trace.handles import dtype_of, kind_of
+from ..trace.handles import dtype_of, kind_of, own
 from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, paths, unflatten
 from .bodies import opened
@@ -59,7 +60,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
     examples = [*carry_leaves, *op.rows(xs_leaves, 0)]
     ys_tree: list[TreeDef] = []
 
-    def body(*leaves: Any) -> list[Any]:
+    def step(*leaves: Any) -> list[Any]:
         given = list(leaves)
         carry, y = _pair(
             f(unflatten(carry_tree, given[: len(carry_leaves)]), unflatten(xs_tree, given[len(carry_leaves) :]))
@@ -70,7 +71,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: i
         ys_tree.append(tree)
         return [*out, *ys]
 
-    graph, same = _body(body, examples, _names(f, (init, xs)))
+    graph, same = _body(step, examples, _names(f, (init, xs)))
     params = {"body": graph, "carried": len(carry_leaves), "scanned": len(xs_leaves), "length": n}
     results = _recorded(op.scan, (*carry_leaves, *xs_leaves, *same), params, len(graph.outputs))
     return unflatten(carry_tree, results[: len(carry_leaves)]), unflatten(ys_tree[0], results[len(carry_leaves) :])
@@ -80,12 +81,12 @@ def _plain_scan(f: Any, carry: Any, xs: list[Any], xs_tree: TreeDef, n: int) -> 
     columns: list[list[Any]] = []
     tree: TreeDef | None = None
     for t in range(n):
-        carry, y = _pair(f(carry, unflatten(xs_tree, op.rows(xs, t))))
+        carry, y = _pair(f(owned(carry), owned(unflatten(xs_tree, op.rows(xs, t)))))
         leaves, tree = flatten(y)
         columns.append(leaves)
     if tree is None:
-        return carry, np.zeros(0)
-    return carry, unflatten(tree, op.stacked([list(c) for c in zip(*columns, strict=True)], 0))
+        return owned(carry), np.zeros(0)
+    return owned(carry), unflatten(tree, op.stacked([list(c) for c in zip(*columns, strict=True)], 0))
 
 
 def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
@@ -96,8 +97,8 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any
     """
     if not _traced(flatten(init)[0]):
         for i in range(int(lower), int(upper)):
-            init = body(i, init)
-        return init
+            init = body(i, owned(init))
+        return owned(init)
     steps = np.arange(int(lower), int(upper))
 
     def step(c: Any, i: Any) -> tuple[Any, None]:
@@ -125,14 +126,14 @@ def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     leaves, treedef = flatten(init)
     if not _traced(leaves):
         steps = 0
-        while bool(test(init)):
+        while bool(test(owned(init))):
             if max_steps is not None and steps >= max_steps:
                 raise InputError(
                     f"while_loop: the condition still holds after {max_steps} steps",
                     "raise max_steps, or check the condition",
                 )
-            init, steps = body(init), steps + 1
-        return init
+            init, steps = body(owned(init)), steps + 1
+        return owned(init)
 
     def step(*xs: Any) -> list[Any]:
         out, tree = flatten(body(unflatten(treedef, list(xs))))
@@ -168,7 +169,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     """
     leaves, treedef = flatten(operands)
     if not _traced((index, *leaves)) and state.depth == state.level == 0:
-        return branches[int(np.clip(int(index), 0, len(branches) - 1))](*operands)
+        return owned(branches[int(np.clip(int(index), 0, len(branches) - 1))](*owned(operands)))
     trees: list[TreeDef] = []
     shapes: list[list[tuple[int, ...]]] = []
 
@@ -243,17 +244,22 @@ def _body(
                 variable,
                 (),
                 NO_PARAMS,
-                x.node.value if isinstance(x, kind) else x if isinstance(x, Handle) else np.asarray(x)[()],
+                x.node.value
+                if isinstance(x, kind)
+                else x
+                if isinstance(x, (Handle, np.ndarray))
+                else np.asarray(x)[()],
             )
         )
         for x in examples
     ]
-    for h, name in zip(fresh, names, strict=False):
-        h.node.given_name = name
+    inputs = [h.node for h in fresh]  # the handles move on where the body writes into them
+    for node, name in zip(inputs, names, strict=False):
+        node.given_name = name
     message = "the body of a loop or a branch is traced once, so it cannot branch on a traced value"
-    with setting(depth=state.depth + 1, recording=True, abstract=message):
+    with body(f, depth=state.depth + 1, recording=True, abstract=message):
         results = f(*fresh)
-    graph = Graph([h.node for h in fresh], [r.node if isinstance(r, kind) else r for r in results])
+    graph = Graph(inputs, [r.node if isinstance(r, kind) else own(r) for r in results])
     return graph.closed(), [*(kind(n) for n in graph.outside), *graph.captured]
 
 

@@ -28,7 +28,8 @@ def leaf(x: Any) -> Array:
     """A fresh variable with the value of `x`, tied to `x` when that is traced itself."""
     if recorded(x):
         return type(x)(Node(alias, (x.node,), NO_PARAMS, x.node.value))
-    return recording_kind()(Node(variable, (), NO_PARAMS, x if isinstance(x, Handle) else np.asarray(x)[()]))
+    value = x if isinstance(x, (Handle, np.ndarray)) else np.asarray(x)[()]
+    return recording_kind()(Node(variable, (), NO_PARAMS, value))
 
 
 def zeros_of(x: Any) -> Any:

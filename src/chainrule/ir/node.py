@@ -19,6 +19,11 @@ NO_PARAMS: dict[str, Any] = {}
 _counter = itertools.count()
 
 
+def now() -> int:
+    """A number between the orders of the nodes that have been made and of those that will be."""
+    return next(_counter)
+
+
 class Spec(NamedTuple):
     """What is known of a value without having it; `weak` marks a Python number, which takes the dtype of what it meets."""
 

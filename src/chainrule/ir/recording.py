@@ -2,14 +2,14 @@
 
 A handle points at a node. In-place code records a new node and moves the handle. A handle made as a view
 (a slice, a transpose, a reshape that shares memory) remembers its base, follows it when it changes, and
-writes through to it.
+writes through to it. What is a view is NumPy's own answer: values lie in memory as the user's arrays would.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,8 @@ class State(threading.local):
     `hook` is called with every node recorded and the frame that made it, `check` with every
     cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
     type of handle that records at the current level. `observed` collects, for `jit`, what Python asks of traced values:
-    a node and whether its value or only its truth was asked for.
+    a node and whether its value or only its truth was asked for. `body` is the order of the first node of the innermost
+    body (of a loop, a branch, a checkpoint, a batch): what is older belongs to the code around, and is not written into.
     """
 
     depth = 0
@@ -40,6 +41,7 @@ class State(threading.local):
     check: Any = None
     abstract: str | None = None
     observed: dict[Node, str] | None = None
+    body = 0
 
 
 state = State()
@@ -59,12 +61,54 @@ def setting(**values: Any) -> Generator[None]:
 
 
 class View:
-    """How a handle depends on the memory of another: the operation, and the base's node when last seen."""
+    """How a handle depends on the memory of another: the operation, and the base's node when last seen.
 
-    __slots__ = ("base", "op", "params", "seen")
+    Args:
+        arrays: further inputs of the operation.
+        take: the part of the base's array, as NumPy takes it, where the operation computes a copy of it.
+        read_only: that NumPy lets nobody write through it.
 
-    def __init__(self, base: Handle, op: Op, params: Mapping[str, Any]) -> None:
+    `ask` tells whether the handle is a view at all, where that takes computing values: it is asked when somebody writes.
+    """
+
+    __slots__ = ("arrays", "ask", "base", "op", "params", "read_only", "seen", "take")
+
+    def __init__(
+        self,
+        base: Handle,
+        op: Op,
+        params: Mapping[str, Any],
+        arrays: tuple[Any, ...] = (),
+        take: Callable[..., Any] | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.base, self.op, self.params, self.seen = base, op, params, base.node
+        self.arrays, self.take, self.read_only = arrays, take, read_only
+        self.ask: Callable[[], bool] | None = None
+
+    def of(self, whole: Any) -> Any:
+        """The part of the base's array that the view is."""
+        return self.op.value(whole, *self.arrays, **self.params) if self.take is None else self.take(whole)
+
+    def read(self) -> Node:
+        """The view of what its base is now."""
+        self.seen = self.base.node
+        whole = self.seen.value
+        known = self.take(whole) if self.take is not None and type(whole) is np.ndarray else None
+        return record(self.op, (self.base, *self.arrays), self.params, known).node
+
+
+class _Nothing:
+    node = None
+
+
+class Shared(View):
+    """Instead of a view: memory that belongs to several arguments, which cannot be written into one by one."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str) -> None:
+        self.base, self.seen, self.ask, self.why = _Nothing, None, None, why  # type: ignore[assignment]
 
 
 class Handle:
@@ -83,10 +127,19 @@ class Handle:
     def node(self) -> Node:
         """The node of the current value; a view whose base has changed is read anew."""
         view = self._view
-        if view is not None and view.base.node is not view.seen:
-            view.seen = view.base.node
-            self._node = record(view.op, (view.base,), view.params).node
+        if view is not None and view.base.node is not view.seen and self.tied:
+            self._node = view.read()
         return self._node
+
+    @property
+    def tied(self) -> bool:
+        """Whether it is a view of another handle's memory; settled now, if it had not been asked."""
+        view = self._view
+        if view is not None and view.ask is not None:
+            shared, view.ask = view.ask(), None
+            if not shared:
+                self._view = None
+        return self._view is not None
 
     @property
     def value(self) -> Any:
@@ -110,7 +163,7 @@ class Handle:
 def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A constant array as it is kept in a graph: later changes of the user's array must not reach it."""
     if x.flags.writeable:
-        x = x.copy()
+        x = x.copy(order="K")
         x.flags.writeable = False
     return x
 

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import ShapeError, TraceError
-from ..ir.deferred import settled
+from ..ir.deferred import Deferred, settled
+from ..ir.node import NO_PARAMS
 from ..ir.op import Op
 from ..ir.recording import Handle, record, record_with_number, state
 from ..ops import arithmetic as ar
@@ -22,7 +23,9 @@ from ..ops import linalg as la
 from ..ops import piecewise as pw
 from ..ops import shape as sh
 from . import functions as fn
-from .handles import dtype_of, operand, split_index, view_of, written
+from .bodies import outside
+from .flat import Flat
+from .handles import as_seen, dtype_of, kept_layout, operand, split_index, view_of, written
 from .lost import lost
 
 
@@ -43,12 +46,12 @@ def _unary(op: Op) -> Callable[..., Any]:
     return method
 
 
-def _inplace(op: Op) -> Callable[..., Any]:
+def _inplace(op: Op | Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
-        result = record(op, (self, operand(other)))
-        if self.rebinds_scalars and self.ndim == 0 and self._view is None:
+        result = record(op, (self, operand(other))) if isinstance(op, Op) else op(self, other)
+        if self.rebinds_scalars and not self.shape and not self.tied and type(as_seen(self)) is not np.ndarray:
             return result
-        self.assign(result)
+        self.assign(result, fresh=True)
         return self
 
     return method
@@ -120,6 +123,8 @@ class Array(Handle):
     __floordiv__, __rfloordiv__ = _binary(ar.floor_divide), _binary(ar.floor_divide, True)
     __mod__, __rmod__ = _binary(ar.remainder), _binary(ar.remainder, True)
     __ifloordiv__, __imod__ = _inplace(ar.floor_divide), _inplace(ar.remainder)
+    __iand__, __ior__, __ixor__ = map(_inplace, (operator.and_, operator.or_, operator.xor))
+    __ilshift__, __irshift__ = map(_inplace, (operator.lshift, operator.rshift))
     __gt__, __ge__, __lt__, __le__ = map(_binary, (pw.greater, pw.greater_equal, pw.less, pw.less_equal))
     __and__, __rand__ = _binary(pw.logical_and), _binary(pw.logical_and, True)
     __or__, __ror__ = _binary(pw.logical_or), _binary(pw.logical_or, True)
@@ -181,11 +186,15 @@ class Array(Handle):
         value = operand(value)
         if self.dtype.kind != "c" and dtype_of(value).kind == "c":
             raise TraceError("assigning a complex value into a real array would drop its imaginary part")
-        self.assign(record(ix.index_set, (self, value, *arrays), {"index": template}))
+        self.assign(record(ix.index_set, (self, value, *arrays), {"index": template}), fresh=True)
 
-    def assign(self, new: Handle) -> None:
-        """Give this array a new value, as in-place code does; a view writes through to its base."""
-        old, node = self.node.value, new.node
+    def assign(self, new: Any, fresh: bool = False) -> None:
+        """Give this array a new value, as in-place code does; a view writes through to its base.
+
+        Args:
+            new: the value; of the same shape, and of a dtype that NumPy casts in place.
+            fresh: whether nobody else holds the node of `new`.
+        """
         if new.shape != self.shape:
             raise ShapeError(
                 f"an in-place operation cannot change the shape {self.shape} to {np.shape(new)}",
@@ -198,19 +207,30 @@ class Array(Handle):
                     f"cannot put values of dtype {have} into an array of dtype {want}",
                     "make the array with dtype=float",
                 )
-            node = record(sh.cast, (new,), {"dtype": want}).node
+            new, fresh = record(sh.cast, (new,), {"dtype": want}), True
+        if self.tied:
+            view: Any = self._view
+            base: Any = view.base
+            base.assign(written(view, new), fresh=True)
+            view.seen = base.node
+            whole = as_seen(base)
+            value = kept_layout(new.node.value, lambda: view.of(settled(whole)), type(whole) is Deferred)
+        else:
+            if self._node.order < state.body:
+                raise outside()
+            old = as_seen(self)
+            value = kept_layout(new.node.value, lambda: old, type(old) is Deferred)
+        if value is not new.node.value:
+            if fresh:
+                new.node.value = value
+            else:
+                new = record(ar.alias, (new,), NO_PARAMS, value)
+        node = new.node
         if node.given_name is None:
             node.given_name = self._node.given_name
-        if type(old) is type(node.value) is np.ndarray and old.flags.c_contiguous and not node.value.flags.c_contiguous:
-            node.value = np.ascontiguousarray(node.value)  # what shares memory in the user's code depends on the layout
-        view = self._view
         self._node = node
         if new.rank > self.rank:  # it was the same for all examples of a batch, and no longer is
-            self.__class__ = type(new)  # type: ignore[assignment]
-        if view is not None:
-            base: Any = view.base
-            base.assign(written(view, type(self)(node)))
-            view.seen = base.node
+            self.__class__ = type(new)
 
     # ---- NumPy's functions and methods ---------------------------------------------------------------------
 
@@ -232,18 +252,28 @@ class Array(Handle):
 
     @property
     def real(self) -> Any:
-        """The real part."""
-        return record(cx.real, (self,))
+        """The real part; a view, as in NumPy."""
+        return view_of(self, cx.real, {}) if self.dtype.kind == "c" else self
 
     @property
     def imag(self) -> Any:
-        """The imaginary part."""
-        return record(cx.imag, (self,))
+        """The imaginary part; a view, as in NumPy."""
+        return view_of(self, cx.imag, {}) if self.dtype.kind == "c" else record(cx.imag, (self,))
 
     @property
-    def flat(self) -> Any:
-        """The entries in order, one after another."""
-        return iter(fn.ravel(self))
+    def flat(self) -> Flat:
+        """The entries in order, one after another; writing into it writes into the array."""
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        Flat(self)[:] = values
+
+    def view(self, *options: Any) -> Any:
+        """The same memory under another name; other dtypes and types are refused."""
+        if options:
+            raise TraceError("view() of a traced array takes no dtype or type", "use astype for another dtype")
+        return view_of(self, ix.getitem, {"index": (Ellipsis,)})
 
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The same entries in another shape; one length may be -1."""
@@ -265,7 +295,7 @@ class Array(Handle):
     var, std, all, any = fn.var, fn.std, fn.all_, fn.any_
     argmax, argmin, argsort, cumsum = fn.argmax, fn.argmin, fn.argsort, fn.cumsum
     dot, ravel, flatten, squeeze, swapaxes = fn.dot, fn.ravel, fn.flatten, fn.squeeze, fn.swapaxes
-    clip, copy, take, repeat, round = fn.clip, fn.copy, fn.take, fn.repeat, fn.round_
+    clip, copy, take, repeat, round = fn.clip, fn.copy_method, fn.take, fn.repeat, fn.round_
     diagonal, trace, nonzero, fill = fn.diagonal, fn.trace, fn.nonzero, fn.fill
     conj = conjugate = _unary(cx.conj)
 

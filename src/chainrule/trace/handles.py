@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import TraceError, caller
+from ..ir import layout
 from ..ir.deferred import Deferred, settled
-from ..ir.node import NO_PARAMS, Node
+from ..ir.node import NO_PARAMS, Node, Spec
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, View, record, state
+from ..ops import arithmetic as ar
 from ..ops import broadcasting as bc
+from ..ops import complex as cx
 from ..ops import indexing as ix
 from ..ops import shape as sh
 from ..ops.broadcasting import dtype_of as dtype_of
@@ -66,34 +70,139 @@ def from_nested(x: Any) -> Any:
     return x
 
 
+def _index_set(view: View, new: Any) -> Any:
+    return record(ix.index_set, (view.base, new, *view.arrays), view.params)
+
+
+WRITTEN: dict[Op, Any] = {  # by the operation of a view: the base with the view's new value in it
+    ix.getitem: _index_set,
+    bc.reshape: lambda view, new: record(bc.reshape, (new,), {"shape": view.base.shape}),
+    sh.transpose: lambda view, new: record(sh.transpose, (new,), {"axes": sh.inverse(view.params["axes"])}),
+    sh.flip: lambda view, new: record(sh.flip, (new,), view.params),
+    cx.real: lambda view, new: _complex(new, record(cx.imag, (view.base,))),
+    cx.imag: lambda view, new: _complex(record(cx.real, (view.base,)), new),
+}
+
+
+def _complex(a: Any, b: Any) -> Any:
+    """a + ib, of finite numbers: i times an infinity would be NaN."""
+    if not np.all(np.isfinite(settled(as_seen(b)))):
+        raise TraceError(
+            "cannot write into the real or imaginary part where the imaginary part is not finite",
+            "build the complex array anew: z = a + 1j * b",
+        )
+    return record(ar.add, (a, record(ar.multiply, (1j, b))))
+
+
 def written(view: View, new: Any) -> Any:
     """The base of a view with the view's new value in it."""
-    base = view.base
-    if view.op is ix.getitem:
-        return record(ix.index_set, (base, new), view.params)
-    if view.op is bc.reshape:
-        return record(bc.reshape, (new,), {"shape": base.shape})
-    if view.op is sh.transpose:
-        return record(sh.transpose, (new,), {"axes": sh.inverse(view.params["axes"])})
-    if view.op is sh.flip:
-        return record(sh.flip, (new,), view.params)
-    raise TraceError(
-        f"assigning into the result of {view.op.name} is read-only in NumPy", "take a copy first: a = a.copy()"
-    )
+    if view.read_only or view.op not in WRITTEN:
+        raise TraceError(
+            f"assigning into the result of {view.op.name} is read-only in NumPy", "take a copy first: a = a.copy()"
+        )
+    return WRITTEN[view.op](view, new)
 
 
-def view_of(base: Any, op: Op, params: dict[str, Any]) -> Any:
-    """The result of an operation that may share memory with `base`; if it does, the handle stays tied to it."""
-    made = record(op, (base,), params)
-    value, whole = made.node.value, base.node.value
-    while isinstance(value, Handle) and isinstance(whole, Handle):
-        value, whole = value.node.value, whole.node.value
-    if type(whole) is Deferred and op is bc.reshape and base.node.op.view:
-        whole = whole.settle()  # whether a reshape copies depends on the layout
-    shared = type(value) is np.ndarray and np.may_share_memory(value, settled(whole))
-    if shared or (type(value) is type(whole) is Deferred):
-        return type(made)(made.node, View(base, op, params))
-    return made
+def as_seen(x: Handle) -> Any:
+    """The array or scalar that NumPy would have where the user has `x`: under `vmap`, that of the first example."""
+    value: Any = x
+    batches = 0
+    while isinstance(value, Handle):
+        batches += getattr(value, "each", False)
+        value = value.node.value
+    if not batches or type(value) is Deferred:
+        return value
+    return value[(0,) * batches] if all(value.shape[:batches]) else np.empty(x.shape, x.dtype)
+
+
+def view_of(
+    base: Any,
+    op: Op,
+    params: dict[str, Any],
+    *arrays: Any,
+    take: Callable[..., Any] | None = None,
+    read_only: bool = False,
+) -> Any:
+    """The result of an operation that may share memory with `base`; if it does, the handle stays tied to it. See `View`."""
+    whole = base.node.value
+    known = take(whole) if take is not None and type(whole) is np.ndarray else None
+    made = record(op, (base, *arrays), params, known)
+    value, ask = made.node.value, None
+    view = View(base, op, params, arrays, take, read_only)
+    if type(whole) is type(value) is np.ndarray:
+        shared = np.may_share_memory(value, whole)
+    else:
+        seen = as_seen(base)
+        if type(seen) is not Deferred:
+            shared = _shares(view, seen)
+        elif op is bc.reshape and seen.shape:
+            shared, ask = True, functools.partial(_shares, view, seen)
+        else:
+            shared = bool(seen.shape) and (made.shape != () or Ellipsis in params.get("index", ()))
+    if not shared:
+        return made
+    view.ask = ask
+    return type(made)(made.node, view)
+
+
+def _shares(view: View, whole: Any) -> bool:
+    whole = settled(whole)
+    part = view.of(whole) if type(whole) is np.ndarray else None
+    return type(part) is np.ndarray and np.may_share_memory(part, whole)
+
+
+def relaid(value: Any, strides: tuple[int, ...]) -> Any:
+    """A node's value, lying in memory with these strides (of one example, under `vmap`)."""
+    if isinstance(value, Handle):
+        node = value.node
+        inner = relaid(node.value, strides)
+        if inner is node.value:
+            return value
+        if node.op is constant or not value.records:
+            return type(value)(Node(node.op, (), node.params, inner))
+        return type(value)(Node(ar.alias, (node,), NO_PARAMS, inner))
+    if type(value) is Deferred:
+        return Deferred(Spec.of(value), lambda: relaid(value.settle(), strides))
+    x = np.asarray(value)
+    if type(value) is np.ndarray and x.strides[x.ndim - len(strides) :] == strides:
+        return value
+    return layout.placed(x, strides)
+
+
+def kept_layout(new: Any, like: Callable[[], Any], lazy: bool) -> Any:
+    """A node's new value, lying in memory as `like()` does, which is not computed before it is asked for if `lazy`."""
+    if lazy or type(new) is Deferred:
+        return Deferred(Spec.of(new), lambda: relaid(settled(new), settled(like()).strides))
+    old = like()
+    if type(old) is not np.ndarray or (type(new) is np.ndarray and new.strides == old.strides):
+        return new
+    return relaid(new, old.strides)
+
+
+def own(x: Any) -> Any:
+    """An argument of a body: an array that nobody else holds, which lies in memory as `x` does."""
+    if isinstance(x, Handle):
+        return _another(x, x.node.value)
+    return layout.copied(x) if isinstance(x, np.ndarray) else x
+
+
+def copied(a: Handle, order: str = "K") -> Any:
+    """A handle of its own with the value of `a`, lying in memory as NumPy's copy in that order."""
+    value, seen = a.node.value, as_seen(a)
+    if type(value) is Deferred:
+        return _another(a, Deferred(Spec.of(value), lambda: layout.ordered(np.asarray(seen.settle()), order)))
+    seen = settled(seen)
+    return _another(a, relaid(value, layout.ordered(seen, order).strides) if type(seen) is np.ndarray else value)
+
+
+def _another(a: Handle, value: Any) -> Any:
+    """Another handle of the same numbers; under a node of its own, where the node belongs to the code around a body."""
+    node = a.node
+    if value is node.value and node.order >= state.body:
+        return type(a)(node)
+    if node.op is constant or not a.records:
+        return type(a)(Node(node.op, (), node.params, value))
+    return record(ar.alias, (a,), NO_PARAMS, value)
 
 
 def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:

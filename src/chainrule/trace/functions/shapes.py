@@ -13,7 +13,7 @@ from ...ir.recording import Handle
 from ...ops import broadcasting as bc
 from ...ops import indexing as ix
 from ...ops import shape as sh
-from ..handles import from_nested, operand, view_of
+from ..handles import copied, from_nested, operand, view_of
 from .dispatch import axes, implements, one_axis
 
 
@@ -46,9 +46,14 @@ def ravel(a: Any, order: str = "C") -> Any:
 
 
 @implements(np.copy)
-def copy(a: Any, *_: Any, **__: Any) -> Any:
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """`np.copy`: a handle of its own."""
-    return type(a)(a.node) if isinstance(a, Handle) else np.array(a)
+    return copied(a, order) if isinstance(a, Handle) else np.array(a)
+
+
+def copy_method(a: Any, order: str = "C") -> Any:
+    """`ndarray.copy`, whose order is not that of `np.copy`."""
+    return copy(a, order)
 
 
 def flatten(a: Any, order: str = "C") -> Any:
