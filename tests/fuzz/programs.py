@@ -239,9 +239,9 @@ WRITES = (
     "np.add.at({a}, [0, 0], 0.4)", "np.add.at({a}, [0, 1], {b})", "np.add.at({a}, [0, 1, 2], {a}[1:])", "np.subtract.at({a}, 0, 0.3)",
     "{a}[0], {a}[1] = {a}[1], {a}[0]", "{a}.fill(0.3)", "{a}.flat[1] = 0.4", "{a}.flat[::2] = {b}", "{a}.flat = {b}", "{a}.flat[0] += 0.25",
     "{a}.real[...] = 0.2", "{a}.real *= 0.5", "{a}.imag[...] = 0.3", "{a}.imag += 0.1", "{a}.T[0] *= 0.6", "{a}.reshape(-1)[1] = {s}",
-    "{a}.ravel()[::2] += 0.2", "{a} |= {b}", "{a} &= {b} > 0", "{a}[0][...] = 0.35", "np.copyto({a}, {b})", "{a}.sort()", "np.sum({b}, axis=0, out={a})",
+    "{a}.ravel()[::2] += 0.2", "{a} |= {b}", "{a} &= {b} > 0", "{a}[0][...] = 0.35", "np.copyto({a}, {b})", "np.sum({b}, axis=0, out={a})",
     "{a}.T[...] = {b}", "{a}[None][0, 0] = 0.15", "np.flip({a}, 0)[0] = {b}", "{a}.swapaxes(0, 1)[0] -= 0.3", "np.fill_diagonal({a}, 0.2)",
-    "np.put({a}, [0, 1], 0.6)", "{a}.view()[0] += 0.5", "np.einsum('ii->i', {a})[...] = 0.45", "np.cumsum({b}, out={a})", "{a}.clip(-0.4, 0.5, out={a})",
+    "np.put({a}, [0, 1], 0.6)", "{a}.view()[0] += 0.5", "np.einsum('ii->i', {a})[...] = 0.45", "{a}.clip(-0.4, 0.5, out={a})",
     "np.negative({a}, out={a}, where={a} > 0)", "{a}[{a} > 0.3] = {a}[{a} > 0.3] * 0.5", "np.diag({a})[0] = 0.3", "np.where({a} > 0, {a}, 0)[0] = 0.4",
 )  # fmt: skip
 COMPOUND = (

@@ -189,6 +189,10 @@ def _write(op: Any, values: list[Any], each: list[bool], params: dict[str, Any],
     index, arrays = _index(template, arrays, each[2:], n)
     x = spread(x, each[0], n)
     probe = np.empty(np.shape(x), bool)[ix.filled(index, tuple(bottom(a) for a in arrays))]
+    more = _ndim(v, each[1]) - (probe.ndim - 1)
+    if more > 0:  # NumPy drops axes of length one in front of what is written
+        shape = np.shape(v)
+        v = reshape(v, shape=shape[:1] + shape[1 + more :] if each[1] else shape[more:])
     return op(x, lifted(v, each[1], probe.ndim - 1), *arrays, index=index)
 
 

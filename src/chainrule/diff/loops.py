@@ -238,29 +238,21 @@ def _body(
 ) -> tuple[Graph, list[Handle]]:
     """The graph of a body whose inputs have these names, and handles for what it closes over."""
     kind = recording_kind()
-    fresh = [
-        kind(
-            Node(
-                variable,
-                (),
-                NO_PARAMS,
-                x.node.value
-                if isinstance(x, kind)
-                else x
-                if isinstance(x, (Handle, np.ndarray))
-                else np.asarray(x)[()],
-            )
-        )
-        for x in examples
-    ]
-    inputs = [h.node for h in fresh]  # the handles move on where the body writes into them
-    for node, name in zip(inputs, names, strict=False):
-        node.given_name = name
     message = "the body of a loop or a branch is traced once, so it cannot branch on a traced value"
     with body(f, depth=state.depth + 1, recording=True, abstract=message):
-        results = f(*fresh)
+        inputs = [Node(variable, (), NO_PARAMS, _example(x, kind)) for x in examples]
+        for node, name in zip(inputs, names, strict=False):
+            node.given_name = name
+        results = f(*map(kind, inputs))
     graph = Graph(inputs, [r.node if isinstance(r, kind) else own(r) for r in results])
     return graph.closed(), [*(kind(n) for n in graph.outside), *graph.captured]
+
+
+def _example(x: Any, kind: type[Handle]) -> Any:
+    """The value of an input of a body, while it is traced."""
+    if isinstance(x, kind):
+        return x.node.value
+    return x if isinstance(x, (Handle, np.ndarray)) else np.asarray(x)[()]
 
 
 def _recorded(operation: Loop, inputs: tuple[Any, ...], params: dict[str, Any], count: int) -> list[Any]:

@@ -138,10 +138,10 @@ class Tensor(TorchNames):
         """Forget the collected gradient."""
         self.grad = None if set_to_none or self.grad is None else tensor(np.zeros(self.shape, self.dtype))
 
-    def assign(self, new: Any, fresh: bool = False) -> None:
+    def assign(self, new: Handle) -> None:
         """In-place change; a leaf that requires a gradient may be changed under `no_grad` only."""
         if self.node.op is not variable:
-            super().assign(new, fresh)
+            super().assign(new)
             return
         if state.recording:
             raise DerivativeError(

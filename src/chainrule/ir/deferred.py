@@ -21,10 +21,11 @@ SHAPES: dict[
 class Deferred(NDArrayOperatorsMixin):
     """A value described by shape and dtype; `settled` computes it, and so does anything else that is done with it."""
 
-    __slots__ = ("dtype", "known", "shape", "source")
+    __slots__ = ("dtype", "known", "lies_as", "shape", "source")
 
-    def __init__(self, spec: Spec, source: Callable[[], Any]) -> None:
+    def __init__(self, spec: Spec, source: Callable[[], Any], lies_as: Any = None) -> None:
         self.shape, self.dtype, self.source, self.known = spec.shape, spec.dtype, source, None
+        self.lies_as = lies_as  # the value whose place in memory it has, where it was given one
 
     @property
     def ndim(self) -> int:

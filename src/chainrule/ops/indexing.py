@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .broadcasting import dtype_of, sum_to
+from .broadcasting import dtype_of, reshape, sum_to
 from .kinds import Linear
 from .piecewise import equal
 
@@ -89,13 +89,20 @@ def _set_back(i: int, ct: Any, x: Any, v: Any, *arrays: Any, index: Index) -> An
         number = np.arange(math.prod(np.shape(taken))).reshape(np.shape(taken))
         writer = index_set(np.full(np.shape(x), -1), number, *arrays, index=index)
         taken = taken * equal(getitem(writer, *arrays, index=index), number)
-    return sum_to(taken, np.shape(v))
+    return _to_written(taken, np.shape(v))
+
+
+def _to_written(taken: Any, shape: tuple[int, ...]) -> Any:
+    """The cotangent of what was written, of that shape; NumPy drops axes of length one in front of it."""
+    more = max(0, len(shape) - np.ndim(taken))
+    found = sum_to(taken, shape[more:])
+    return reshape(found, shape=shape) if more else found
 
 
 def _add_back(i: int, ct: Any, x: Any, v: Any, *arrays: Any, index: Index) -> Any:
     if i == 0:
         return ct
-    return sum_to(getitem(ct, *arrays, index=index), np.shape(v))
+    return _to_written(getitem(ct, *arrays, index=index), np.shape(v))
 
 
 getitem = Linear(

@@ -14,7 +14,7 @@ from ..errors import ShapeError, TraceError
 from ..ir.deferred import Deferred, settled
 from ..ir.node import NO_PARAMS
 from ..ir.op import Op
-from ..ir.recording import Handle, record, record_with_number, state
+from ..ir.recording import Handle, Shared, record, record_with_number, state
 from ..ops import arithmetic as ar
 from ..ops import complex as cx
 from ..ops import exponential as ex
@@ -51,7 +51,7 @@ def _inplace(op: Op | Callable[..., Any]) -> Callable[..., Any]:
         result = record(op, (self, operand(other))) if isinstance(op, Op) else op(self, other)
         if self.rebinds_scalars and not self.shape and not self.tied and type(as_seen(self)) is not np.ndarray:
             return result
-        self.assign(result, fresh=True)
+        self.assign(self._laid(result) if result.shape == self.shape and result.dtype == self.dtype else result)
         return self
 
     return method
@@ -186,15 +186,10 @@ class Array(Handle):
         value = operand(value)
         if self.dtype.kind != "c" and dtype_of(value).kind == "c":
             raise TraceError("assigning a complex value into a real array would drop its imaginary part")
-        self.assign(record(ix.index_set, (self, value, *arrays), {"index": template}), fresh=True)
+        self.assign(self._laid(record(ix.index_set, (self, value, *arrays), {"index": template})))
 
-    def assign(self, new: Any, fresh: bool = False) -> None:
-        """Give this array a new value, as in-place code does; a view writes through to its base.
-
-        Args:
-            new: the value; of the same shape, and of a dtype that NumPy casts in place.
-            fresh: whether nobody else holds the node of `new`.
-        """
+    def assign(self, new: Any) -> None:
+        """Give this array a new value, as in-place code does; a view writes through to its base."""
         if new.shape != self.shape:
             raise ShapeError(
                 f"an in-place operation cannot change the shape {self.shape} to {np.shape(new)}",
@@ -207,30 +202,30 @@ class Array(Handle):
                     f"cannot put values of dtype {have} into an array of dtype {want}",
                     "make the array with dtype=float",
                 )
-            new, fresh = record(sh.cast, (new,), {"dtype": want}), True
+            new = self._laid(record(sh.cast, (new,), {"dtype": want}))
+        value = kept_layout(new.node.value, as_seen(self))
+        if value is not new.node.value:
+            new = record(ar.alias, (new,), NO_PARAMS, value)
         if self.tied:
             view: Any = self._view
-            base: Any = view.base
-            base.assign(written(view, new), fresh=True)
-            view.seen = base.node
-            whole = as_seen(base)
-            value = kept_layout(new.node.value, lambda: view.of(settled(whole)), type(whole) is Deferred)
-        else:
-            if self._node.order < state.body:
-                raise outside()
-            old = as_seen(self)
-            value = kept_layout(new.node.value, lambda: old, type(old) is Deferred)
-        if value is not new.node.value:
-            if fresh:
-                new.node.value = value
-            else:
-                new = record(ar.alias, (new,), NO_PARAMS, value)
+            if type(view) is Shared:
+                raise TraceError(view.why, "pass a copy of one of them: x.copy()")
+            view.base.assign(written(view, new))
+            view.seen = view.base.node
+        elif self._node.order < state.body:
+            raise outside()
         node = new.node
         if node.given_name is None:
             node.given_name = self._node.given_name
         self._node = node
         if new.rank > self.rank:  # it was the same for all examples of a batch, and no longer is
             self.__class__ = type(new)
+
+    def _laid(self, new: Any) -> Any:
+        """A new value that nobody else holds yet, lying in memory as this array does."""
+        node = new.node
+        node.value = kept_layout(node.value, as_seen(self))
+        return new
 
     # ---- NumPy's functions and methods ---------------------------------------------------------------------
 
@@ -255,10 +250,26 @@ class Array(Handle):
         """The real part; a view, as in NumPy."""
         return view_of(self, cx.real, {}) if self.dtype.kind == "c" else self
 
+    @real.setter
+    def real(self, values: Any) -> None:
+        self._put_part(self.real, values)
+
     @property
     def imag(self) -> Any:
         """The imaginary part; a view, as in NumPy."""
         return view_of(self, cx.imag, {}) if self.dtype.kind == "c" else record(cx.imag, (self,))
+
+    @imag.setter
+    def imag(self, values: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TraceError("a real array has no imaginary part to assign to", "make it complex first: x = x + 0j")
+        self._put_part(self.imag, values)
+
+    def _put_part(self, part: Any, values: Any) -> None:
+        """Write into a view, if it has not been written into already, as `x.real += v` does."""
+        view = values._view if isinstance(values, Handle) else None
+        if values is not self and (view is None or view.base is not self or view.op is not part._view.op):
+            part[...] = values
 
     @property
     def flat(self) -> Flat:

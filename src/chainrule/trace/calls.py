@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, TraceError, caller
+from ..errors import ChainruleError, InputError, TraceError, caller
+from ..ir.layout import copied
 from ..ir.node import Node
-from ..ir.recording import Handle, setting, state
+from ..ir.recording import Handle, Shared, setting, state
 from .array import recording_kind
-from .handles import dtype_of, kind_of, lowered, plain
-from .tree import TreeDef, flatten, paths, unflatten
+from .handles import dtype_of, kind_of, lowered, overlapping, plain
+from .tree import TreeDef, children, flatten, map_leaves, paths, unflatten
 
 Argnums = int | str | Sequence[int | str]
 
@@ -29,6 +30,12 @@ def called(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     except ValueError as error:
         if isinstance(error.__cause__, TraceError):  # why a traced value cannot become a plain one
             raise error.__cause__ from None
+        if "read-only" in str(error) and not isinstance(error, ChainruleError):
+            raise TraceError(
+                "a write into an array that is read-only here: it shares memory with an argument that is differentiated, "
+                "or was so before",
+                "pass a copy: x.copy()",
+            ) from error
         raise
 
 
@@ -175,12 +182,14 @@ def traced_call(
         flat += leaves
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
-    handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
+    handles = [leaf(copied(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
+    rest_args, rest_kwargs = _apart(f, selection, flat, handles)
     nodes = [h.node for h in handles]
     for node, name in zip(nodes, written, strict=False):
         node.given_name = name
     rest = iter(handles)
-    args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
+    whole = Selection(rest_args, rest_kwargs, selection.where, selection.single)
+    args, kwargs = whole.replaced([treedef.build(rest) for treedef in structure])
     with setting(depth=state.depth + 1, recording=True), users_warnings():
         result = called(f, args, kwargs)
     aux = None
@@ -193,6 +202,56 @@ def traced_call(
         result, aux = result
     outputs, output_tree = flatten(result)
     return Trace(nodes, structure, [type(x) is float for x in flat], outputs, output_tree, aux, live)
+
+
+MANY = 1000  # so many leaves of other arguments are looked at
+
+
+def _apart(
+    f: Callable[..., Any], selection: Selection, flat: list[Any], handles: list[Handle]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments, of which those that share memory with each other cannot be written into.
+
+    A write into one would change the other, which has a derivative of its own.
+    """
+    if not any(isinstance(x, (np.ndarray, Handle)) and np.shape(x) for x in flat):
+        return selection.args, selection.kwargs
+    taken = set(selection.where)
+    others = {k: x for k, x in (*enumerate(selection.args), *selection.kwargs.items()) if k not in taken}
+    plain_arrays: list[Any] = []
+    for x in others.values():
+        plain_arrays += [x] if isinstance(x, (np.ndarray, Handle)) else flatten(x)[0] if children(x) else []
+        if len(plain_arrays) > MANY:
+            break
+    pairs = overlapping([*flat, *plain_arrays])
+    if not pairs:
+        return selection.args, selection.kwargs
+    names = [p for w, tree in zip(selection.where, selection.chosen, strict=True) for p in paths(tree, _argument_name(f, w))]
+    names += [p for w, tree in others.items() for p in paths(tree, _argument_name(f, w))]
+    locked: dict[int, Any] = {}
+    for j, k in pairs:
+        why = f"{names[j]} and {names[k]} share memory, so that a write into one changes the other"
+        for i in (j, k):
+            if i < len(handles):
+                handles[i]._view = Shared(why)
+            else:
+                x = plain_arrays[i - len(flat)]
+                locked[id(x)] = _locked(x, why)
+
+    def apart(tree: Any) -> Any:
+        return map_leaves(lambda x: locked.get(id(x), x), tree)
+
+    args = tuple(a if k in taken else apart(a) for k, a in enumerate(selection.args))
+    return args, {k: a if k in taken else apart(a) for k, a in selection.kwargs.items()}
+
+
+def _locked(x: Any, why: str) -> Any:
+    """The same array, to read from."""
+    if isinstance(x, Handle):
+        return type(x)(x.node, Shared(why))
+    y = x.view()
+    y.flags.writeable = False
+    return y
 
 
 def _argument_name(f: Callable[..., Any], where: int | str) -> str:

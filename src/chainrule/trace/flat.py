@@ -46,4 +46,4 @@ class Flat:
         elif given:
             values = bc.reshape(values, shape=np.shape(np.arange(len(self))[index]) if np.shape(values) else ())
         line = ix.index_set(self._line(), values, *arrays, index=template)
-        self.whole.assign(bc.reshape(line, shape=self.whole.shape), fresh=True)
+        self.whole.assign(bc.reshape(line, shape=self.whole.shape))

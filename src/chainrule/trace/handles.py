@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,11 +126,11 @@ def view_of(
 ) -> Any:
     """The result of an operation that may share memory with `base`; if it does, the handle stays tied to it. See `View`."""
     whole = base.node.value
-    known = take(whole) if take is not None and type(whole) is np.ndarray else None
+    known = take(whole) if take is not None and type(whole) is np.ndarray and base.records else None
     made = record(op, (base, *arrays), params, known)
     value, ask = made.node.value, None
     view = View(base, op, params, arrays, take, read_only)
-    if type(whole) is type(value) is np.ndarray:
+    if type(whole) is type(value) is np.ndarray and made.records:
         shared = np.may_share_memory(value, whole)
     else:
         seen = as_seen(base)
@@ -169,11 +170,12 @@ def relaid(value: Any, strides: tuple[int, ...]) -> Any:
     return layout.placed(x, strides)
 
 
-def kept_layout(new: Any, like: Callable[[], Any], lazy: bool) -> Any:
-    """A node's new value, lying in memory as `like()` does, which is not computed before it is asked for if `lazy`."""
-    if lazy or type(new) is Deferred:
-        return Deferred(Spec.of(new), lambda: relaid(settled(new), settled(like()).strides))
-    old = like()
+def kept_layout(new: Any, old: Any) -> Any:
+    """A node's new value, lying in memory as the old one does."""
+    if type(old) is Deferred or type(new) is Deferred:
+        if type(new) is Deferred and new.lies_as is old:
+            return new
+        return Deferred(Spec.of(new), lambda: relaid(settled(new), settled(old).strides), old)
     if type(old) is not np.ndarray or (type(new) is np.ndarray and new.strides == old.strides):
         return new
     return relaid(new, old.strides)
@@ -205,6 +207,29 @@ def _another(a: Handle, value: Any) -> Any:
     return record(ar.alias, (a,), NO_PARAMS, value)
 
 
+def overlapping(leaves: Sequence[Any]) -> list[tuple[int, int]]:
+    """The pairs of arrays, plain or traced, that have memory in common: changing one changes the other."""
+    groups: dict[int, list[int]] = {}
+    for k, x in enumerate(leaves):
+        if isinstance(x, np.ndarray):
+            groups.setdefault(id(layout.root(x)), []).append(k)
+        elif isinstance(x, Handle):
+            groups.setdefault(id(_owner(x)), []).append(k)
+    pairs = [p for g in groups.values() if len(g) > 1 for p in itertools.combinations(g, 2)]
+    return [(j, k) for j, k in pairs if _meet(leaves[j], leaves[k])]
+
+
+def _owner(x: Handle) -> Handle:
+    while x.tied and type(x._view) is View:
+        x = x._view.base
+    return x
+
+
+def _meet(a: Any, b: Any) -> bool:
+    a, b = (settled(as_seen(x)) if isinstance(x, Handle) else x for x in (a, b))
+    return type(a) is np.ndarray and type(b) is np.ndarray and layout.overlap(a, b)
+
+
 def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
     """An index as written, as (template, arrays): see `chainrule.ops.indexing`."""
     parts: list[Any] = []
@@ -231,7 +256,7 @@ def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
             if (
                 kind == "b" and state.observed is not None and not state.level
             ):  # its shape is its value's: jit looks at it
-                found = np.nonzero(plain(a))
+                found = np.nonzero(plain(a)) if np.ndim(a) else (plain(a),)
                 parts += [ix.HERE] * len(found)
                 arrays += found
                 continue
