@@ -201,11 +201,11 @@ def _signature(x: Any) -> Any:
 
 def _delivered(t: Traced, found: list[Any], leaves: list[Any], donated: Sequence[int] = ()) -> Any:
     """The outputs in their structure; arguments that the function changes in place are changed."""
-    for k, new in zip(t.changed, found[t.outputs :], strict=False):
-        if isinstance(leaves[k], np.ndarray):
-            leaves[k][...] = new
     given = [a for k, a in enumerate(leaves) if k not in donated]
     outputs = [_own(x, kind, given) for x, kind in zip(found[: t.outputs], t.kinds, strict=True)]
+    for k, new in zip(t.changed, found[t.outputs :], strict=False):  # after the outputs, which may be what they were
+        if isinstance(leaves[k], np.ndarray):
+            leaves[k][...] = new
     return unflatten(t.tree, outputs)
 
 

@@ -21,7 +21,7 @@ from ..trace import functions as fn
 from ..trace.array import Array, array_at
 from ..trace.bodies import body
 from ..trace.calls import called
-from ..trace.handles import own
+from ..trace.memory import own
 from ..trace.tree import flatten, unflatten
 
 batched = Op("batched", lambda: None, public=False, doc="A value for every example of a batch, or one for all of them.")
@@ -171,7 +171,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         kind = _batched_at(level, length)
         fronts = [x if a is None else _to_front(x, a) for x, a in zip(leaves, where, strict=True)]
         with body(f, level=level, depth=0, array=array_at(level)):
-            given = [own(x) if a is None else kind.of(x, True) for x, a in zip(fronts, where, strict=True)]
+            given = [own(x) if a is None else own(kind.of(x, True)) for x, a in zip(fronts, where, strict=True)]
             new_args, new_kwargs = unflatten(treedef, given)
             result = called(f, new_args, new_kwargs)
         results, result_tree = flatten(result)
@@ -238,4 +238,4 @@ def _collected(r: Any, axis: Any, kind: type[Batched]) -> Any:
     r = spread(r, each, kind.length)
     if axis not in (0, -len(np.shape(r))):
         r = fn.moveaxis(r, 0, axis) if isinstance(r, Handle) else np.moveaxis(r, 0, axis)
-    return r if isinstance(r, Handle) else np.array(r)
+    return own(r) if isinstance(r, (Handle, np.ndarray)) else np.array(r)

@@ -12,7 +12,7 @@ from ..ir.graph import Bundle, Graph
 from ..ir.recording import Handle, record, state
 from ..ops.structured import call, picked
 from ..trace.bodies import body, owned
-from ..trace.handles import own
+from ..trace.memory import own
 from ..trace.tree import flatten, unflatten
 from .rules import leaf
 
@@ -32,7 +32,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             new_args, new_kwargs = owned((args, kwargs))
             return owned(f(*new_args, **new_kwargs))
         with body(f):
-            fresh = [leaf(leaves[k]) for k in traced]
+            fresh = [leaf(own(leaves[k])) for k in traced]
             nodes = [h.node for h in fresh]  # the handles move on where the function writes into them
             marker = leaf(0.0)  # everything after it belongs to this call
             rest = iter(fresh)

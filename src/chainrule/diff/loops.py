@@ -19,7 +19,8 @@ from ..ops.structured import picked
 from ..trace.array import recording_kind
 from ..trace.bodies import body, owned
 from ..trace.calls import parameters
-from ..trace.handles import dtype_of, kind_of, own
+from ..trace.handles import dtype_of, kind_of
+from ..trace.memory import own
 from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, paths, unflatten
 from .bodies import opened
@@ -96,9 +97,14 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any
     12.0
     """
     if not _traced(flatten(init)[0]):
-        for i in range(int(lower), int(upper)):
+        kinds = [type(x) for x in flatten(init)[0]]
+        for i in np.arange(int(lower), int(upper)):  # of the dtype that it has under transforms
             init = body(i, owned(init))
-        return owned(init)
+        leaves, treedef = flatten(owned(init))
+        return unflatten(
+            treedef,
+            [float(x) if k is float and type(x) is np.float64 else x for x, k in zip(leaves, kinds, strict=False)],
+        )
     steps = np.arange(int(lower), int(upper))
 
     def step(c: Any, i: Any) -> tuple[Any, None]:
@@ -250,6 +256,7 @@ def _body(
 
 def _example(x: Any, kind: type[Handle]) -> Any:
     """The value of an input of a body, while it is traced."""
+    x = own(x)
     if isinstance(x, kind):
         return x.node.value
     return x if isinstance(x, (Handle, np.ndarray)) else np.asarray(x)[()]
@@ -260,7 +267,7 @@ def _recorded(operation: Loop, inputs: tuple[Any, ...], params: dict[str, Any], 
         return list(operation.value(*inputs, **params))
     bundle = record(operation, inputs, params)
     bundle.node.code = None  # the user's name belongs to what is picked from it
-    return picked(bundle, count)
+    return [own(r) for r in picked(bundle, count)]
 
 
 # ---- derivatives ---------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Deferred(NDArrayOperatorsMixin):
         return self.known
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return np.asarray(self.settle(), dtype)
+        return np.array(self.settle(), dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return getattr(ufunc, method)(*map(settled, inputs), **options)

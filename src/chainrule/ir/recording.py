@@ -111,6 +111,15 @@ class Shared(View):
         self.base, self.seen, self.ask, self.why = _Nothing, None, None, why  # type: ignore[assignment]
 
 
+class Cell(View):
+    """Instead of a view: an array without axes, where its value does not tell it from a scalar (under `vmap`)."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.base, self.seen, self.ask = _Nothing, None, None  # type: ignore[assignment]
+
+
 class Handle:
     """A traced value. `chainrule.trace.Array` gives it NumPy's operators and methods."""
 

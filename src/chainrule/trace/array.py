@@ -14,7 +14,7 @@ from ..errors import ShapeError, TraceError
 from ..ir.deferred import Deferred, settled
 from ..ir.node import NO_PARAMS
 from ..ir.op import Op
-from ..ir.recording import Handle, Shared, record, record_with_number, state
+from ..ir.recording import Cell, Handle, Shared, View, record, record_with_number, state
 from ..ops import arithmetic as ar
 from ..ops import complex as cx
 from ..ops import exponential as ex
@@ -25,8 +25,9 @@ from ..ops import shape as sh
 from . import functions as fn
 from .bodies import outside
 from .flat import Flat
-from .handles import as_seen, dtype_of, kept_layout, operand, split_index, view_of, written
+from .handles import dtype_of, operand, split_index, view_of, written
 from .lost import lost
+from .memory import as_seen, kept_layout
 
 
 def _binary(op: Op, reflected: bool = False) -> Callable[..., Any]:
@@ -203,17 +204,22 @@ class Array(Handle):
                     "make the array with dtype=float",
                 )
             new = self._laid(record(sh.cast, (new,), {"dtype": want}))
-        value = kept_layout(new.node.value, as_seen(self))
+        old = as_seen(self)
+        value = kept_layout(new.node.value, old)
         if value is not new.node.value:
             new = record(ar.alias, (new,), NO_PARAMS, value)
-        if self.tied:
-            view: Any = self._view
-            if type(view) is Shared:
-                raise TraceError(view.why, "pass a copy of one of them: x.copy()")
+        view: Any = self._view if self.tied else None
+        if type(view) is Shared:
+            raise TraceError(view.why, "pass a copy of one of them: x.copy()")
+        if type(view) is View:
             view.base.assign(written(view, new))
             view.seen = view.base.node
         elif self._node.order < state.body:
             raise outside()
+        elif self.rebinds_scalars and not self.shape and view is None:
+            if type(old) not in (np.ndarray, Deferred):
+                raise TraceError("a scalar is being written into", "NumPy's scalars do not change: write x = ...")
+            self._view = None if self.records else Cell()
         node = new.node
         if node.given_name is None:
             node.given_name = self._node.given_name
@@ -248,7 +254,7 @@ class Array(Handle):
     @property
     def real(self) -> Any:
         """The real part; a view, as in NumPy."""
-        return view_of(self, cx.real, {}) if self.dtype.kind == "c" else self
+        return view_of(self, cx.real, {}, take=np.real) if self.dtype.kind == "c" else self
 
     @real.setter
     def real(self, values: Any) -> None:
@@ -257,7 +263,7 @@ class Array(Handle):
     @property
     def imag(self) -> Any:
         """The imaginary part; a view, as in NumPy."""
-        return view_of(self, cx.imag, {}) if self.dtype.kind == "c" else record(cx.imag, (self,))
+        return view_of(self, cx.imag, {}, take=np.imag) if self.dtype.kind == "c" else record(cx.imag, (self,))
 
     @imag.setter
     def imag(self, values: Any) -> None:

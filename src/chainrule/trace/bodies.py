@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import TraceError
 from ..ir.node import now
 from ..ir.recording import setting
-from .handles import own
+from .memory import own
 from .tree import children, map_leaves
 
 

@@ -17,7 +17,8 @@ from ..ir.layout import copied
 from ..ir.node import Node
 from ..ir.recording import Handle, Shared, setting, state
 from .array import recording_kind
-from .handles import dtype_of, kind_of, lowered, overlapping, plain
+from .handles import dtype_of, kind_of, lowered, plain
+from .memory import overlapping
 from .tree import TreeDef, children, flatten, map_leaves, paths, unflatten
 
 Argnums = int | str | Sequence[int | str]
@@ -226,7 +227,9 @@ def _apart(
     pairs = overlapping([*flat, *plain_arrays])
     if not pairs:
         return selection.args, selection.kwargs
-    names = [p for w, tree in zip(selection.where, selection.chosen, strict=True) for p in paths(tree, _argument_name(f, w))]
+    names = [
+        p for w, tree in zip(selection.where, selection.chosen, strict=True) for p in paths(tree, _argument_name(f, w))
+    ]
     names += [p for w, tree in others.items() for p in paths(tree, _argument_name(f, w))]
     locked: dict[int, Any] = {}
     for j, k in pairs:

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import TraceError
+from ..ir.recording import Handle
 from ..ops import broadcasting as bc
 from ..ops import indexing as ix
-from .handles import copied, operand, split_index
+from .handles import operand, split_index
+from .memory import copied, overlapping
 
 
 class Flat:
@@ -37,6 +40,11 @@ class Flat:
         return copied(taken) if taken.shape else taken
 
     def __setitem__(self, index: Any, values: Any) -> None:
+        if isinstance(values, Handle) and values.shape and overlapping([self.whole, values]):
+            raise TraceError(
+                "writing into x.flat from memory that x shares: NumPy reads entries that it has written already",
+                "take a copy first: x.flat[...] = y.copy()",
+            )
         template, arrays = split_index(index)
         count = np.arange(len(self))[index].size
         values = operand(values)

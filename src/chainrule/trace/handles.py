@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from ..errors import TraceError, caller
-from ..ir import layout
 from ..ir.deferred import Deferred, settled
-from ..ir.node import NO_PARAMS, Node, Spec
+from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, View, record, state
 from ..ops import arithmetic as ar
@@ -22,6 +20,7 @@ from ..ops import complex as cx
 from ..ops import indexing as ix
 from ..ops import shape as sh
 from ..ops.broadcasting import dtype_of as dtype_of
+from .memory import as_seen
 
 
 def plain(x: Any) -> Any:
@@ -104,18 +103,6 @@ def written(view: View, new: Any) -> Any:
     return WRITTEN[view.op](view, new)
 
 
-def as_seen(x: Handle) -> Any:
-    """The array or scalar that NumPy would have where the user has `x`: under `vmap`, that of the first example."""
-    value: Any = x
-    batches = 0
-    while isinstance(value, Handle):
-        batches += getattr(value, "each", False)
-        value = value.node.value
-    if not batches or type(value) is Deferred:
-        return value
-    return value[(0,) * batches] if all(value.shape[:batches]) else np.empty(x.shape, x.dtype)
-
-
 def view_of(
     base: Any,
     op: Op,
@@ -150,84 +137,6 @@ def _shares(view: View, whole: Any) -> bool:
     whole = settled(whole)
     part = view.of(whole) if type(whole) is np.ndarray else None
     return type(part) is np.ndarray and np.may_share_memory(part, whole)
-
-
-def relaid(value: Any, strides: tuple[int, ...]) -> Any:
-    """A node's value, lying in memory with these strides (of one example, under `vmap`)."""
-    if isinstance(value, Handle):
-        node = value.node
-        inner = relaid(node.value, strides)
-        if inner is node.value:
-            return value
-        if node.op is constant or not value.records:
-            return type(value)(Node(node.op, (), node.params, inner))
-        return type(value)(Node(ar.alias, (node,), NO_PARAMS, inner))
-    if type(value) is Deferred:
-        return Deferred(Spec.of(value), lambda: relaid(value.settle(), strides))
-    x = np.asarray(value)
-    if type(value) is np.ndarray and x.strides[x.ndim - len(strides) :] == strides:
-        return value
-    return layout.placed(x, strides)
-
-
-def kept_layout(new: Any, old: Any) -> Any:
-    """A node's new value, lying in memory as the old one does."""
-    if type(old) is Deferred or type(new) is Deferred:
-        if type(new) is Deferred and new.lies_as is old:
-            return new
-        return Deferred(Spec.of(new), lambda: relaid(settled(new), settled(old).strides), old)
-    if type(old) is not np.ndarray or (type(new) is np.ndarray and new.strides == old.strides):
-        return new
-    return relaid(new, old.strides)
-
-
-def own(x: Any) -> Any:
-    """An argument of a body: an array that nobody else holds, which lies in memory as `x` does."""
-    if isinstance(x, Handle):
-        return _another(x, x.node.value)
-    return layout.copied(x) if isinstance(x, np.ndarray) else x
-
-
-def copied(a: Handle, order: str = "K") -> Any:
-    """A handle of its own with the value of `a`, lying in memory as NumPy's copy in that order."""
-    value, seen = a.node.value, as_seen(a)
-    if type(value) is Deferred:
-        return _another(a, Deferred(Spec.of(value), lambda: layout.ordered(np.asarray(seen.settle()), order)))
-    seen = settled(seen)
-    return _another(a, relaid(value, layout.ordered(seen, order).strides) if type(seen) is np.ndarray else value)
-
-
-def _another(a: Handle, value: Any) -> Any:
-    """Another handle of the same numbers; under a node of its own, where the node belongs to the code around a body."""
-    node = a.node
-    if value is node.value and node.order >= state.body:
-        return type(a)(node)
-    if node.op is constant or not a.records:
-        return type(a)(Node(node.op, (), node.params, value))
-    return record(ar.alias, (a,), NO_PARAMS, value)
-
-
-def overlapping(leaves: Sequence[Any]) -> list[tuple[int, int]]:
-    """The pairs of arrays, plain or traced, that have memory in common: changing one changes the other."""
-    groups: dict[int, list[int]] = {}
-    for k, x in enumerate(leaves):
-        if isinstance(x, np.ndarray):
-            groups.setdefault(id(layout.root(x)), []).append(k)
-        elif isinstance(x, Handle):
-            groups.setdefault(id(_owner(x)), []).append(k)
-    pairs = [p for g in groups.values() if len(g) > 1 for p in itertools.combinations(g, 2)]
-    return [(j, k) for j, k in pairs if _meet(leaves[j], leaves[k])]
-
-
-def _owner(x: Handle) -> Handle:
-    while x.tied and type(x._view) is View:
-        x = x._view.base
-    return x
-
-
-def _meet(a: Any, b: Any) -> bool:
-    a, b = (settled(as_seen(x)) if isinstance(x, Handle) else x for x in (a, b))
-    return type(a) is np.ndarray and type(b) is np.ndarray and layout.overlap(a, b)
 
 
 def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:

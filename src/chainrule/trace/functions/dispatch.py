@@ -16,6 +16,7 @@ from ...ops import indexing as ix
 from ...ops import piecewise as pw
 from ..handles import constant_like, operand, split_index
 from ..lost import ufunc_of
+from ..memory import lying
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 CREATORS = (np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange)
@@ -33,6 +34,7 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     """Register the traced version of NumPy functions."""
 
     def register(version: Callable[..., Any]) -> Callable[..., Any]:
+        version = lying(version, functions)
         for f in functions:
             FUNCTIONS[f] = version
         return version

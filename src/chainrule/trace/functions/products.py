@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, TraceError
+from ...ir.recording import Handle
 from ...ops import arithmetic as ar
 from ...ops import exponential as ex
 from ...ops import indexing as ix
 from ...ops import linalg as la
 from ...ops import piecewise as pw
-from ..handles import operand
+from ..handles import operand, view_of
 from .dispatch import implements
 from .reductions import max_, min_, sum_
-from .shapes import expand_dims, moveaxis, ravel, reshape, take
+from .shapes import expand_dims, moveaxis, ravel, reshape, take, transpose
 
 
 @implements(np.dot)
@@ -84,8 +85,47 @@ def einsum(subscripts: str, *operands: Any, **_: Any) -> Any:
         joined = "".join(terms)
         output = ("..." if dots else "") + "".join(sorted(c for c in set(joined) - set(dots) if joined.count(c) == 1))
     output = output.replace("...", dots)
+    if (
+        len(terms) == 1
+        and set(output) == set(terms[0])
+        and isinstance(operands[0], Handle)
+        and _square(*terms, *operands)
+    ):
+        return _taken_view(operands[0], terms[0], output)
     whole = [_unit_axes_dropped(x, t, terms, operands) for x, t in zip(operands, terms, strict=True)]
     return la.einsum(*(x for x, _ in whole), subscripts=f"{','.join(t for _, t in whole)}->{output}")
+
+
+def _square(term: str, x: Any) -> bool:
+    """Whether axes with the same letter have the same length."""
+    return len(set(zip(term, np.shape(x), strict=True))) == len(set(term)) and len(term) == np.ndim(x)
+
+
+def _taken_view(x: Handle, term: str, output: str) -> Any:
+    """`np.einsum` of one operand that sums nothing: a view in which axes are diagonals, or stand in another order."""
+    letters = list(term)
+    for c in dict.fromkeys(term):
+        while letters.count(c) > 1:
+            i, j = [k for k, d in enumerate(letters) if d == c][:2]
+            x = _diagonal_view(x, 0, i, j, read_only=False)
+            letters = [d for k, d in enumerate(letters) if k not in (i, j)] + [c]
+    return transpose(x, [letters.index(c) for c in output])
+
+
+def _diagonal_view(a: Handle, offset: int, axis1: int, axis2: int, read_only: bool) -> Any:
+    """The diagonal as NumPy has it, a view: the numbers are taken with an index, their place in memory is NumPy's."""
+    moved = moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = np.shape(moved)[-2:]
+    k = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
+    return view_of(
+        moved,
+        ix.getitem,
+        {"index": (Ellipsis, ix.HERE, ix.HERE)},
+        k - min(offset, 0),
+        k + max(offset, 0),
+        take=lambda x: np.diagonal(x, offset, -2, -1),
+        read_only=read_only,
+    )
 
 
 def _unit_axes_dropped(x: Any, term: str, terms: list[str], operands: tuple[Any, ...]) -> tuple[Any, str]:
@@ -108,12 +148,8 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """`np.diagonal`."""
-    moved = moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = np.shape(moved)[-2:]
-    n = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    k = np.arange(n)
-    return ix.getitem(moved, k - min(offset, 0), k + max(offset, 0), index=(Ellipsis, ix.HERE, ix.HERE))
+    """`np.diagonal`: a view that NumPy lets nobody write into."""
+    return _diagonal_view(a, offset, axis1, axis2, read_only=True)
 
 
 @implements(np.diag)

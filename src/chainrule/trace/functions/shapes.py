@@ -13,7 +13,8 @@ from ...ir.recording import Handle
 from ...ops import broadcasting as bc
 from ...ops import indexing as ix
 from ...ops import shape as sh
-from ..handles import copied, from_nested, operand, view_of
+from ..handles import from_nested, operand, view_of
+from ..memory import copied
 from .dispatch import axes, implements, one_axis
 
 
@@ -41,7 +42,9 @@ def _view(a: Any, op: Any, **params: Any) -> Any:
 
 @implements(np.ravel)
 def ravel(a: Any, order: str = "C") -> Any:
-    """`np.ravel`."""
+    """`np.ravel`: a view of an array that lies in C order, of others a copy."""
+    if order == "C" and isinstance(a, Handle):
+        return view_of(a, bc.reshape, {"shape": (int(np.size(a)),)}, take=np.ravel)
     return reshape(a, (int(np.size(a)),), order=order)
 
 
@@ -300,4 +303,4 @@ def meshgrid(*xs: Any, indexing: str = "xy", **_: Any) -> Any:
     grids = broadcast_arrays(
         *(reshape(x, tuple(-1 if order[j] == k else 1 for j in range(n))) for k, x in enumerate(xs))
     )
-    return list(grids)
+    return [copied(g, "C") if isinstance(g, Handle) else g for g in grids]

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.deferred import settled
 from ...ir.recording import Handle, record, state
 from ...ops import piecewise as pw
 from ...ops import shape as sh
 from ...ops.reduction import reduce_max
 from ...ops.trigonometric import sin
 from ..handles import constant_like, dtype_of, from_nested, operand, plain
+from ..memory import as_seen
 from .dispatch import FUNCTIONS, implements
 
 
@@ -26,6 +28,18 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return pw.where(
         condition if dtype_of(condition).kind == "b" else pw.not_equal(condition, 0), operand(x), operand(y)
     )
+
+
+@implements(np.real)
+def real(val: Any) -> Any:
+    """`np.real`: a view."""
+    return val.real
+
+
+@implements(np.imag)
+def imag(val: Any) -> Any:
+    """`np.imag`: a view, of a complex array."""
+    return val.imag
 
 
 @implements(np.clip)
@@ -65,7 +79,7 @@ def fill(a: Any, value: Any) -> None:
 
 def _filled(function: Any) -> Callable[..., Any]:
     def version(a: Any, *args: Any, **options: Any) -> Any:
-        return constant_like(a, function(np.empty(np.shape(a), dtype_of(a)), *args, **options))
+        return constant_like(a, function(settled(as_seen(a)), *args, **options))
 
     version.__doc__ = f"`np.{function.__name__}`: a traced array to write into."
     return implements(function)(version)
