@@ -10,12 +10,13 @@ import numpy as np
 from ..errors import TraceError
 from ..ir.graph import Bundle
 from ..ir.op import Op
+from ..ir.recording import Handle
 from ..ops import Composite, Elementwise
 from ..ops import indexing as ix
 from ..ops import linalg as la
 from ..ops import shape as sh
 from ..ops.broadcasting import reshape
-from ..ops.structured import Structured
+from ..ops.structured import Structured, picked
 from .batching import BY_KIND, RULES, bottom, spread, vmap
 from .checkpointing import checkpoint
 
@@ -51,10 +52,14 @@ def body(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n
 
 def one_by_one(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
     """Any operation: for one example after another."""
+    if n == 0:
+        raise TraceError(f"{op.name} over a batch of no examples: the shape of its result is not known", "give one")
     results = [op(*(v[k] if e else v for v, e in zip(values, each, strict=True)), **params) for k in range(n)]
-    if isinstance(results[0], tuple):
-        return Bundle(sh.stack(*r, axis=-1 - np.ndim(r[0])) for r in zip(*results, strict=True))
-    return sh.stack(*results, axis=-1 - np.ndim(results[0]))
+    found = bottom(results[0])
+    if not isinstance(found, tuple):
+        return sh.stack(*results, axis=-1 - np.ndim(found))
+    several = [picked(r, len(found)) if isinstance(r, Handle) else r for r in results]
+    return Bundle(sh.stack(*r, axis=-1 - np.ndim(r[0])) for r in zip(*several, strict=True))
 
 
 def _mapped(f: Callable[..., Any], values: list[Any], each: list[bool]) -> Any:

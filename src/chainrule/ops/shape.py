@@ -132,7 +132,7 @@ def _cast_text(args: list[Any], node: Any) -> str:
 
 cast = Linear(
     "cast",
-    lambda x, dtype: np.asarray(x).astype(dtype)[()],
+    lambda x, dtype: x.astype(dtype) if isinstance(x, np.ndarray) else np.asarray(x).astype(dtype)[()],
     (lambda ct, x, dtype: ct,),  # the rule for linear operations brings it back to the dtype of x
     text=_cast_text,
     latex="{0}",

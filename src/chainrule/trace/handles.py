@@ -91,7 +91,7 @@ def _complex(a: Any, b: Any) -> Any:
             "cannot write into the real or imaginary part where the imaginary part is not finite",
             "build the complex array anew: z = a + 1j * b",
         )
-    return record(ar.add, (a, record(ar.multiply, (1j, b))))
+    return record(ar.add, (a, record(ar.multiply, (b, 1j))))
 
 
 def written(view: View, new: Any) -> Any:

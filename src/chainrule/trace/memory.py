@@ -32,7 +32,9 @@ def as_seen(x: Handle) -> Any:
         return value
     if not all(value.shape[:batches]):
         return np.empty(x.shape, x.dtype)
-    first = (0,) * batches
+    first: tuple[Any, ...] = (0,) * batches
+    if x._view is not None:  # an array even without axes, as scalars are never views
+        first = (*first, Ellipsis)
     return Deferred(Spec.of(x), lambda: value.settle()[first]) if type(value) is Deferred else value[first]
 
 
