@@ -18,6 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.ir import deferred
 
 from .harness import AGREED, Wrong, refused
 
@@ -451,8 +452,8 @@ def _judged(case: Case) -> str:
     alike(args, before, "arguments under vjp", case.single)
     chosen = zlib.crc32(case.source.encode())
     _derivatives(case, f, out, pull)
-    for mode, part in ((_jitted, 2), (_batched, 3), (_plain, 2)):
-        if chosen // 7 % part == 0:
+    for k, (mode, part) in enumerate(((_jitted, 3), (_large, 6), (_batched, 4), (_nested, 9), (_plain, 3))):
+        if chosen // (7 + 2 * k) % part == 0:
             try:
                 mode(case, f, expected, given)
             except cr.ChainruleError:
@@ -510,6 +511,43 @@ def _jitted(case: Case, f: Any, expected: Any, after: list[Any]) -> None:
     args = arguments(case)
     alike(g(*args), expected, "jit, called again", case.single)
     alike(args, after, "arguments after jit, called again", case.single)
+
+
+def _large(case: Case, f: Any, expected: Any, after: list[Any]) -> None:
+    """Compiled as for arrays so large that their values are not computed while tracing."""
+    before, deferred.LARGE = deferred.LARGE, 2
+    try:
+        _jitted(case, f, expected, after)
+    finally:
+        deferred.LARGE = before
+
+
+def _nested(case: Case, f: Any, expected: Any, after: list[Any]) -> None:
+    """Gradients of a batch: of every example, and of their sum, against one example after another."""
+    if case.y.same or any(a.dtype != "float64" for a in (case.x, case.y, case.w, case.b)) or "j *" in case.source:
+        return
+
+    def value(x: Any, y: Any, p: Any, s: Any) -> Any:
+        total = 0.0
+        for k, out in enumerate(leaves(f(x, y, p, s))):
+            if out.dtype.kind == "f":
+                total = total + np.sum(out * np.cos(np.arange(np.size(out)) * 1.7 + k).reshape(np.shape(out)))
+        return total
+
+    examples = [
+        arguments(case, [0.01 * k * numbers(30, np.shape(a), "float64") for a in leaves(arguments(case))[:4]])
+        for k in range(3)
+    ]
+    batch = rebuilt(examples[0], iter([np.stack(parts) for parts in zip(*map(leaves, examples), strict=True)]))
+    each = np.stack([cr.grad(value)(*e) for e in examples])
+    alike(cr.vmap(cr.grad(value))(*batch), each, "gradients of a batch", case.single)
+    alike(cr.grad(lambda x: np.sum(cr.vmap(value)(x, *batch[1:])))(batch[0]), each, "gradient of a batch", case.single)
+    alike(
+        cr.jit(cr.grad(value), backend="numpy")(*_mapped(lambda v: v.copy(), examples[0])),
+        each[0],
+        "compiled gradient",
+        case.single,
+    )
 
 
 def _batched(case: Case, f: Any, expected: Any, after: list[Any]) -> None:

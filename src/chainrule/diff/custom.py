@@ -17,6 +17,7 @@ from ..ops.custom import Custom, custom
 from ..ops.kinds import Elementwise, Linear
 from ..ops.structured import picked
 from ..trace.handles import dtype_of, kind_of, lowered
+from ..trace.memory import own
 from ..trace.tree import TreeDef, flatten, unflatten
 from .rules import JVP, WHOLE_VJP, fit, spread, zeros_of
 from .transforms import vjp
@@ -98,7 +99,7 @@ class Call:
         """The arguments of the function, with these leaves."""
         leaves = list(self.leaves)
         for place, x in zip(self.places, inputs, strict=True):
-            leaves[place] = x
+            leaves[place] = own(x)
         return unflatten(self.treedef, leaves)
 
     def run(self, inputs: Sequence[Any]) -> list[Any]:
@@ -110,7 +111,7 @@ class Call:
     def output(self, leaves: Any) -> Any:
         """The result, or its cotangent, as the tree that the function returns; zeros for None."""
         assert self.out_tree is not None
-        return unflatten(self.out_tree, [leaves] if self.single else list(leaves))
+        return unflatten(self.out_tree, [own(x) for x in ([leaves] if self.single else leaves)])
 
 
 class _WithRule:
@@ -130,7 +131,7 @@ class _WithRule:
             )
         leaves, treedef = flatten(args)
         if not any(isinstance(x, Handle) for x in leaves):
-            return self.function(*args)
+            return self.function(*unflatten(treedef, [own(x) for x in leaves]))
         places = [k for k, x in enumerate(leaves) if dtype_of(x).kind in "fc"]
         call = Call(self, [None if k in places else x for k, x in enumerate(leaves)], places, treedef)
         made = record(custom, tuple(leaves[k] for k in places), {"call": call})

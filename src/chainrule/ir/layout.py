@@ -5,7 +5,6 @@ Whether NumPy's `reshape` is a view or a copy depends on it, so the values in a 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=10_000)
+        return np.shares_memory(a, b, max_work=10_000)  # pyright: ignore[reportArgumentType]
     except (np.exceptions.TooHardError, OverflowError):
         return True
 
@@ -61,8 +60,3 @@ def root(x: Any) -> Any:
     while isinstance(x, np.ndarray) and x.base is not None:
         x = x.base
     return x
-
-
-def entries(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """The number of every entry, in an array of that shape."""
-    return np.arange(math.prod(shape)).reshape(shape)

@@ -212,8 +212,9 @@ class Array(Handle):
         if type(view) is Shared:
             raise TraceError(view.why, "pass a copy of one of them: x.copy()")
         if type(view) is View:
-            view.base.assign(written(view, new))
-            view.seen = view.base.node
+            base: Any = view.base
+            base.assign(written(view, new))
+            view.seen = base.node
         elif self._node.order < state.body:
             raise outside()
         elif self.rebinds_scalars and not self.shape and view is None:

@@ -76,9 +76,9 @@ def _inside(x: Any) -> list[Any]:
     if isinstance(x, MethodType):
         return [x.__func__, x.__self__]
     if isinstance(x, FunctionType):
-        if (x.__module__ or "").startswith(("numpy", "chainrule.")):
-            return []
         cells = [c.cell_contents for c in x.__closure__ or () if _filled(c)]
+        if (x.__module__ or "").startswith(("numpy", "chainrule.")):
+            return cells  # a wrapper of ours around the user's function
         return [*cells, *(x.__globals__[n] for n in _names(x.__code__) if n in x.__globals__)]
     if isinstance(x, (dict, list, tuple)):
         return [v for _, v in children(x) or ()] if len(x) < 1000 else []

@@ -24,19 +24,18 @@ from .tree import TreeDef, children, flatten, map_leaves, paths, unflatten
 Argnums = int | str | Sequence[int | str]
 
 
-def called(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The result of the user's function on traced values, with the error that NumPy hides brought to light."""
+def called(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], locked: str = "") -> Any:
+    """The result of the user's function on traced values, with the error that NumPy hides brought to light.
+
+    `locked` says why arguments are read-only, where they are.
+    """
     try:
         return f(*args, **kwargs)
     except ValueError as error:
         if isinstance(error.__cause__, TraceError):  # why a traced value cannot become a plain one
             raise error.__cause__ from None
-        if "read-only" in str(error) and not isinstance(error, ChainruleError):
-            raise TraceError(
-                "a write into an array that is read-only here: it shares memory with an argument that is differentiated, "
-                "or was so before",
-                "pass a copy: x.copy()",
-            ) from error
+        if locked and "read-only" in str(error) and not isinstance(error, ChainruleError):
+            raise TraceError(locked, "pass a copy of one of them: x.copy()") from error
         raise
 
 
@@ -184,7 +183,7 @@ def traced_call(
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(copied(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
-    rest_args, rest_kwargs = _apart(f, selection, flat, handles)
+    rest_args, rest_kwargs, locked = _apart(f, selection, flat, handles)
     nodes = [h.node for h in handles]
     for node, name in zip(nodes, written, strict=False):
         node.given_name = name
@@ -192,7 +191,7 @@ def traced_call(
     whole = Selection(rest_args, rest_kwargs, selection.where, selection.single)
     args, kwargs = whole.replaced([treedef.build(rest) for treedef in structure])
     with setting(depth=state.depth + 1, recording=True), users_warnings():
-        result = called(f, args, kwargs)
+        result = called(f, args, kwargs, locked)
     aux = None
     if has_aux:
         if not (isinstance(result, tuple) and len(result) == 2):
@@ -210,28 +209,27 @@ MANY = 1000  # so many leaves of other arguments are looked at
 
 def _apart(
     f: Callable[..., Any], selection: Selection, flat: list[Any], handles: list[Handle]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments, of which those that share memory with each other cannot be written into.
+) -> tuple[tuple[Any, ...], dict[str, Any], str]:
+    """The arguments, of which those that share memory with each other cannot be written into, and why.
 
     A write into one would change the other, which has a derivative of its own.
     """
     if not any(isinstance(x, (np.ndarray, Handle)) and np.shape(x) for x in flat):
-        return selection.args, selection.kwargs
+        return selection.args, selection.kwargs, ""
     taken = set(selection.where)
     others = {k: x for k, x in (*enumerate(selection.args), *selection.kwargs.items()) if k not in taken}
     plain_arrays: list[Any] = []
-    for x in others.values():
-        plain_arrays += [x] if isinstance(x, (np.ndarray, Handle)) else flatten(x)[0] if children(x) else []
-        if len(plain_arrays) > MANY:
-            break
+    named = list(zip(selection.where, selection.chosen, strict=True))
+    for w, x in others.items():
+        if len(plain_arrays) < MANY and (isinstance(x, (np.ndarray, Handle)) or children(x)):
+            plain_arrays += flatten(x)[0]
+            named.append((w, x))
     pairs = overlapping([*flat, *plain_arrays])
     if not pairs:
-        return selection.args, selection.kwargs
-    names = [
-        p for w, tree in zip(selection.where, selection.chosen, strict=True) for p in paths(tree, _argument_name(f, w))
-    ]
-    names += [p for w, tree in others.items() for p in paths(tree, _argument_name(f, w))]
+        return selection.args, selection.kwargs, ""
+    names = [p for w, tree in named for p in paths(tree, _argument_name(f, w))]
     locked: dict[int, Any] = {}
+    why = ""
     for j, k in pairs:
         why = f"{names[j]} and {names[k]} share memory, so that a write into one changes the other"
         for i in (j, k):
@@ -245,7 +243,7 @@ def _apart(
         return map_leaves(lambda x: locked.get(id(x), x), tree)
 
     args = tuple(a if k in taken else apart(a) for k, a in enumerate(selection.args))
-    return args, {k: a if k in taken else apart(a) for k, a in selection.kwargs.items()}
+    return args, {k: a if k in taken else apart(a) for k, a in selection.kwargs.items()}, why
 
 
 def _locked(x: Any, why: str) -> Any:

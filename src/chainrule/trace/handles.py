@@ -165,7 +165,7 @@ def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
             if (
                 kind == "b" and state.observed is not None and not state.level
             ):  # its shape is its value's: jit looks at it
-                found = np.nonzero(plain(a)) if np.ndim(a) else (plain(a),)
+                found = np.nonzero(plain(a)) if a.shape else (plain(a),)
                 parts += [ix.HERE] * len(found)
                 arrays += found
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from typing import Any
 
@@ -44,7 +45,7 @@ def _view(a: Any, op: Any, **params: Any) -> Any:
 def ravel(a: Any, order: str = "C") -> Any:
     """`np.ravel`: a view of an array that lies in C order, of others a copy."""
     if order == "C" and isinstance(a, Handle):
-        return view_of(a, bc.reshape, {"shape": (int(np.size(a)),)}, take=np.ravel)
+        return view_of(a, bc.reshape, {"shape": (math.prod(a.shape),)}, take=np.ravel)
     return reshape(a, (int(np.size(a)),), order=order)
 
 
