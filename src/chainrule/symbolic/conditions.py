@@ -81,7 +81,7 @@ def _simple(e: Any, what: str, normal: Normal) -> list[tuple[Any, str]]:
     o = opened(e)
     try:
         numerator, denominator = normal.fraction(o)
-        if normal.is_positive(numerator) and normal.is_positive(denominator):
+        if normal.is_positive(denominator) and normal.least_sign(numerator) >= (what != ">= 0"):
             return []
         if o.has(step, at_zero, sp.sin, sp.cos):
             return [(e, what)]

@@ -188,9 +188,7 @@ class Search:
         def all_of(evaluator: Evaluator) -> tuple[Any, Any, list[tuple[Any, str]]]:
             sides = evaluator.value(space.left), evaluator.value(space.right)
             conditions = [
-                (v, what)
-                for p, what in space.conditions
-                for v in evaluator.holds(p.expression, p.binders, lambda v: v)
+                (v, what) for p, what in space.conditions for v in evaluator.holds(p.expression, p.binders, lambda v: v)
             ]
             return *sides, conditions
 

@@ -63,7 +63,9 @@ def decide(left: Any, right: Any, assumptions: Assumptions, nonnegative: Sequenc
     decision = Decision()
     stack: list[_Open] = [(opened(left), opened(right), assumptions, ())]
     for p in nonnegative:
-        stack = [case for a, b, given, path in stack for case in _split(sp.expand(p), a, b, given, path, decision, (1, 0))]
+        stack = [
+            case for a, b, given, path in stack for case in _split(sp.expand(p), a, b, given, path, decision, (1, 0))
+        ]
     while stack:
         a, b, given, path = stack.pop()
         if len(decision.cases) + len(stack) > MOST_CASES:

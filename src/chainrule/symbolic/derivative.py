@@ -201,7 +201,10 @@ def gradient(
     entry = derivative(opened(f.entry(*fi), notes), by.entry(*bi), steps, kinks=here)
     if kinks is not None:
         entries = [Binder(i, ONE, d) for i, d in zip([*fi, *bi], [*f.dims, *by.dims], strict=True)]
-        kinks += [Pattern(k.expression, (*k.binders, *(b for b in entries if b.index in k.expression.free_symbols))) for k in here]
+        kinks += [
+            Pattern(k.expression, (*k.binders, *(b for b in entries if b.index in k.expression.free_symbols)))
+            for k in here
+        ]
     first, second = (bi, fi) if layout == "denominator" else (fi, bi)
     dims = by.dims + f.dims if layout == "denominator" else f.dims + by.dims
     return Tensor(dims, lambda *i: entry.xreplace(dict(zip([*first, *second], i, strict=True))))

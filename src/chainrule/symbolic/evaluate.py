@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -159,9 +160,11 @@ class Evaluator:
             if not limits:
                 return self.value(e.function)
             i, low, high = limits[-1]
-            return self.arithmetic.add(
-                [self._at(i, at, lambda: each(limits[:-1])) for at in self._places(low, high)]
-            )
+            if len(limits) == 1 and i not in e.function.free_symbols:
+                count = max(self.integer(high) - self.integer(low) + 1, 0)
+                number = self.arithmetic.number(sp.Integer(count))
+                return self.arithmetic.multiply([number, self.value(e.function)]) if count else number
+            return self.arithmetic.add([self._at(i, at, lambda: each(limits[:-1])) for at in self._places(low, high)])
 
         return each(e.limits)
 
@@ -187,7 +190,7 @@ class Evaluator:
             keys = list(self.drawn)
             counts = [len(self.world.outcomes[k[0] if isinstance(k, tuple) else k.name]) for k in keys]
             ways = (
-                [(k,) * len(keys) for k in range(max(counts, default=1))]
+                [(k,) * len(keys) for k in range(math.lcm(*counts))]
                 if self.world.same
                 else list(itertools.islice(itertools.product(*map(range, counts)), MOST_OUTCOMES + 1))
             )

@@ -17,7 +17,9 @@ def expectation_of(normal: Normal, u: Any) -> Any:
     """Linear in its argument; for a symmetric variable the mean with its mirror image is taken first."""
     e = opened(u)
     random = [s for s in varying(e) if s.is_Symbol and s.name in normal.given.random]
-    if len(random) == 1 and random[0].name in normal.given.symmetric:  # with others, which it may depend on, its sign is not free
+    if (
+        len(random) == 1 and random[0].name in normal.given.symmetric
+    ):  # with others, which it may depend on, its sign is not free
         e = _even_part(normal, e, random[0])
     terms, denominator = normal.monomials(normal.rational(e))
     if any(_random(normal, a) for a in denominator.free_symbols):
@@ -57,7 +59,9 @@ def _random(normal: Normal, a: Any) -> bool:
 def _even_part(normal: Normal, e: Any, a: Any) -> Any:
     """The mean of e(a) and e(-a), as a function of |a|: what holds for a > 0, where it holds at 0 as well."""
     even = (e + e.xreplace({a: -a})) / 2
-    inner = type(normal)(replace(normal.given, signs={**normal.given.signs, a: 1}, symmetric=frozenset(), random=frozenset()))
+    inner = type(normal)(
+        replace(normal.given, signs={**normal.given.signs, a: 1}, symmetric=frozenset(), random=frozenset())
+    )
     above = inner.canonical(even)
     poly = above.as_poly(a) if not inner.undetermined and not above.has(Expectation) else None
     if poly is None or poly.free_symbols_in_domain & {a}:

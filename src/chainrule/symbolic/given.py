@@ -112,7 +112,9 @@ class Given:
             return False
         names = {y.base for y in value.atoms(sp.Indexed)}
         rules = self.assumptions.rules
-        if any(x.base == r.base or r.base in names or x.base in {y.base for y in r.value.atoms(sp.Indexed)} for r in rules):
+        if any(
+            x.base == r.base or r.base in names or x.base in {y.base for y in r.value.atoms(sp.Indexed)} for r in rules
+        ):
             return False
         turned = isinstance(value, sp.Indexed) and value.base == x.base and set(value.indices) == set(x.indices)
         return turned or x.base not in names
@@ -152,7 +154,12 @@ class Given:
             return
         least = p - 1 if what == "> 0" else p
         symbols = least.free_symbols
-        if len(symbols) == 1 and least.coeff(n := next(iter(symbols))) == 1 and n not in ranges.binders and n.is_positive:
+        if (
+            len(symbols) == 1
+            and least.coeff(n := next(iter(symbols))) == 1
+            and n not in ranges.binders
+            and n.is_positive
+        ):
             ranges.least[n] = max(ranges.least.get(n, 1), int(n - least))
         else:
             ranges.facts.append(sp.expand(least))

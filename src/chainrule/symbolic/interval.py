@@ -182,7 +182,9 @@ class Intervals:
 
     def _rounded(self, x: Any, f: Callable[[Any], Any]) -> Any:
         if isinstance(x, Fraction):
-            return Fraction(int(x.numerator // x.denominator) if f is mpmath.floor else -int(-x.numerator // x.denominator))
+            return Fraction(
+                int(x.numerator // x.denominator) if f is mpmath.floor else -int(-x.numerator // x.denominator)
+            )
         if not abs(x.b) < 10**DIGITS:
             raise Undefined("rounding a large number")
         return iv.mpf([f(mp.mpf(x.a)), f(mp.mpf(x.b))])

@@ -6,7 +6,8 @@ polynomial is zero: that is what a proof rests on. The converse does not hold, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +17,7 @@ from .budget import MOST_TERMS, TooLarge
 from .derivative import Argument, Place
 from .expectations import expectation_of
 from .indices import Binder, fresh_index, is_named, same
-from .meaning import at_zero, opened, sign, step
+from .meaning import DEFINITIONS, at_zero, opened, sign, step
 from .sums import bound_index, depth_of, sum_of
 from .tensors import Expectation
 
@@ -101,9 +102,9 @@ class Normal:
 
     def is_positive(self, p: Any) -> bool:
         """Whether a polynomial in atoms is positive wherever it is defined: a sum of terms of which one is, and none is negative."""
-        return self._least_sign(p) == 1
+        return self.least_sign(p) == 1
 
-    def _least_sign(self, p: Any) -> int:
+    def least_sign(self, p: Any) -> int:
         """1 where a polynomial is known to be positive, 0 where to be not negative, -1 where nothing is known."""
         found = [self._sign_of_term(t) for t in sp.Add.make_args(sp.expand(p))]
         return -1 if min(found) < 0 else max(found)
@@ -116,7 +117,13 @@ class Normal:
         for f in factors:
             base, power = f.as_base_exp()
             here = self._sign_of_atom(base)
-            if here < 0 and power.is_Integer and power.is_even and self.kinds.get(base) != "complex" and base is not sp.I:
+            if (
+                here < 0
+                and power.is_Integer
+                and power.is_even
+                and self.kinds.get(base) != "complex"
+                and base is not sp.I
+            ):
                 here = 0
             if here < 0:
                 return -1
@@ -128,7 +135,7 @@ class Normal:
         if kind in ("exp", "pi", "positive"):
             return 1
         if kind == "root":
-            return max(self._least_sign(self.relations[a][1]), 0)
+            return max(self.least_sign(self.relations[a][1]), 0)
         if kind in ("sum", "range"):
             return self._sign_of_sum(meaning)
         if kind == "count":
@@ -148,7 +155,7 @@ class Normal:
         binders = [Binder(new[i], low.xreplace(new), high.xreplace(new)) for i, low, high in e.limits]
         for b in binders:
             self.ranges.bind(b)
-        found = self._least_sign(self.rational(e.function.xreplace(new)))
+        found = self.least_sign(self.rational(e.function.xreplace(new)))
         some = all(self.ranges.nonnegative(sp.expand(b.high - b.low)) for b in binders)
         return found if some else min(found, 0)
 
@@ -202,6 +209,10 @@ class Normal:
             return expectation_of(self, e.args[0])
         if isinstance(e, sp.Indexed):
             return self._variable(e)
+        if isinstance(e, sign):
+            return self._sign(e.args[0])
+        if e.func.__name__ in DEFINITIONS:  # as in what an atom stands for
+            return self.rational(opened(e))
         if isinstance(e, (AppliedUndef, sp.Function)):
             return self._function(e)
         raise Undecided(f"{e} has no normal form")
@@ -466,7 +477,19 @@ class Normal:
     def _sign_of(self, p: Any) -> Any:
         if self.is_positive(p):
             return sp.Integer(1)
+        signs = sorted(p.free_symbols, key=str)
+        if len(signs) <= 2 and all(self.kinds.get(a) == "sign" for a in signs):
+            return self._sign_of_signs(p, signs)
         return self._sign_atom(self.written(p))
+
+    def _sign_of_signs(self, p: Any, signs: Sequence[Any]) -> Any:
+        """The sign of a polynomial in signs, by its values where each of them is -1, 0 or 1."""
+        made: Any = sp.Integer(0)
+        for values in itertools.product((-1, 0, 1), repeat=len(signs)):
+            here = sp.sign(p.xreplace(dict(zip(signs, map(sp.Integer, values), strict=True))))
+            chosen = (1 - s**2 if v == 0 else (s**2 + v * s) / 2 for s, v in zip(signs, values, strict=True))
+            made += here * sp.Mul(*chosen)
+        return sp.expand(made)
 
     def _sign_atom(self, key: Any) -> Any:
         known = self.given.sign(key)
@@ -520,7 +543,9 @@ def spend(e: Any) -> None:
         more, high, _ = _estimate(p)
         terms, degree = max(terms, _multichoose(more, k)), max(degree, high * k)
     if terms > MOST_TERMS:
-        raise TooLarge(f"a polynomial with about {terms:,} terms" if terms < 10**9 else "a polynomial with very many terms")
+        raise TooLarge(
+            f"a polynomial with about {terms:,} terms" if terms < 10**9 else "a polynomial with very many terms"
+        )
     if degree > MOST_DEGREE:
         raise TooLarge(f"a polynomial of degree {degree:,}")
 

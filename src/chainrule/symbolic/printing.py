@@ -42,7 +42,9 @@ class _Text(_Ordered, StrPrinter):
         return f"1[{self._print(left)} == {self._print(right)}]"
 
     def _print_Sum(self, expr: Any) -> str:
-        ranges = ", ".join(f"{i}={self._print(low)}..{self._print(high)}".replace(" ", "") for i, low, high in reversed(expr.limits))
+        ranges = ", ".join(
+            f"{i}={self._print(low)}..{self._print(high)}".replace(" ", "") for i, low, high in reversed(expr.limits)
+        )
         return f"sum({ranges}, {self._print(expr.function)})"
 
     def _print_KroneckerDelta(self, expr: Any) -> str:

@@ -206,7 +206,9 @@ class _Proof:
         cases = len(decision.cases)
         self.tried.append(f"normal forms in {cases} case{'s' * (cases != 1)}: not equal in all")
         undecided = [c for c in decision.cases if c.outcome in ("undecided", "different")]
-        self.tried += [f"left open: {_assumed(c) or 'the only case'}{f' ({c.why})' * bool(c.why)}" for c in undecided[:4]]
+        self.tried += [
+            f"left open: {_assumed(c) or 'the only case'}{f' ({c.why})' * bool(c.why)}" for c in undecided[:4]
+        ]
         search = Search(self.space, depth=4)
         found = search.run(MANY) if not plain or not decision.equal else None
         if found is not None:

@@ -120,7 +120,9 @@ class Reader:
         values = [self.value(p) for _, p in parts]
         inverse = [kind == second for kind, _ in parts]
         if first == "add":
-            return tn.elementwise(lambda *u: sp.Add(*(-x if n else x for x, n in zip(u, inverse, strict=True))), *values)
+            return tn.elementwise(
+                lambda *u: sp.Add(*(-x if n else x for x, n in zip(u, inverse, strict=True))), *values
+            )
         for (_, at), v, n in zip(parts, values, inverse, strict=True):
             if n:
                 self._defined(v, "!= 0", at)
@@ -237,9 +239,7 @@ class Reader:
         if len(nodes) != x.rank:
             raise pointed(self.text, node.meta.start_pos, f"{len(nodes)} indices for {x}")
         places = [self._subscript(n) for n in nodes]
-        self.context.uses += [
-            Use(p, d, n.meta.start_pos) for p, d, n in zip(places, x.dims, nodes, strict=True)
-        ]
+        self.context.uses += [Use(p, d, n.meta.start_pos) for p, d, n in zip(places, x.dims, nodes, strict=True)]
         return x.entry(*places)
 
     def _random(self, name: str, node: Any) -> Tensor:
@@ -265,7 +265,9 @@ class Reader:
         _, target, body = node.children
         name = identifier(target.children[0])
         if self._integer(name) is not None and name not in self.context.dims:
-            raise pointed(self.text, target.meta.start_pos, f"{name} is a whole number, and nothing is differentiated by it")
+            raise pointed(
+                self.text, target.meta.start_pos, f"{name} is a whole number, and nothing is differentiated by it"
+            )
         if not any(
             isinstance(t, str) and identifier(t) == name for part in body.iter_subtrees() for t in part.children
         ) or (name in NUMBERS and name not in self.context.dims):

@@ -79,7 +79,9 @@ class _Sizes:
             if name in self.ends and not elsewhere:
                 context.sizes[name] = size(name)
         for name in {*self.subscripts} - context.sizes.keys():
-            context.free[name] = Binder(free_index(name), sp.Integer(1), sp.Integer(1))  # its ends are found by `settle`
+            context.free[name] = Binder(
+                free_index(name), sp.Integer(1), sp.Integer(1)
+            )  # its ends are found by `settle`
         self._resolve()
 
     def _walk(self, tree: Any) -> None:
