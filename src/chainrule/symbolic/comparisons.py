@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..trace.formula import pointed, syntax_tree
+from . import tensors as tn
 from .algebra import sp
 from .context import Context
 from .interval import certain, enclosure
@@ -27,11 +28,13 @@ def read_comparison(condition: str, context: Context) -> tuple[Any, str]:
     reader = Reader(condition, context)
     sides = [c for c in tree.children if hasattr(c, "children")]
     if rule == "equation":
-        return reader.value(sides[0]).scalar - reader.value(sides[1]).scalar, "= 0"
-    made = reader.comparison(sides[0])
-    if made is None or made[1] == "!= 0":
+        left, right = (reader.value(s) for s in sides)
+        made = tn.elementwise(lambda a, b: a - b, left, right), "= 0"
+    else:
+        made = reader.comparison(sides[0])
+    if made is None or made[1] == "!= 0" or made[0].rank:
         raise pointed(condition, len(condition), "this is no condition", 'write a comparison, as "a + b > 1"')
-    return made
+    return made[0].scalar, made[1]
 
 
 def peeled(e: Any, relation: str) -> tuple[Any, str]:

@@ -7,18 +7,22 @@ from dataclasses import replace
 from typing import Any
 
 from .algebra import Undecided, sp
-from .decide import Assumptions
+from .assumptions import Assumptions
+from .budget import TooLarge
+from .indices import Binder, Pattern
 from .meaning import at_zero, opened, step
 from .normal import Normal
-from .printing import text
-from .tensors import is_named
+from .printing import names_of, text
+
+Condition = tuple[Pattern, str]
 
 
 def conditions_of(
-    domain: Sequence[tuple[Any, str]],
+    domain: Sequence[Condition],
     assumptions: Assumptions,
-    kinks: Collection[Any],
-    given: Collection[tuple[Any, str]],
+    kinks: Sequence[Pattern],
+    given: Collection[Condition],
+    required: Sequence[Any],
 ) -> list[str]:
     """The conditions of meaning that are not implied by others, as text.
 
@@ -26,19 +30,48 @@ def conditions_of(
         domain: expressions as they were read, with "> 0", ">= 0" or "!= 0".
         kinks: where a derivative does not exist.
         given: what was assumed, and need not be said.
+        required: what sizes must satisfy: >= 0.
     """
-    domain = [(e, what) for e, what in domain if is_named(e)]
-    named = {e.name for e, what in domain if e.is_Symbol and what == "> 0"}
-    normal = replace(assumptions, signs={}, positive=assumptions.positive | frozenset(named)).normal()
-    simple = [c for e, what in domain for c in _simple(e, what, normal)]
-    above = {sp.expand(p) for p, what in [*simple, *given] if what == "> 0"}
+    named = {p.expression.name for p, what in domain if p.expression.is_Symbol and what == "> 0"}
+    ranges = assumptions.ranges.copy()
+    for p, _ in domain:
+        for b in p.binders:
+            ranges.bind(b)
+    normal = Normal(replace(assumptions, signs={}, positive=assumptions.positive | named, ranges=ranges))
+    simple = [(Pattern(c, p.binders), w) for p, what in domain for c, w in _simple(p.expression, what, normal)]
+    above = {sp.expand(p.expression) for p, what in [*simple, *given] if what == "> 0"}
+    assumed = {said(p, what) for p, what in given}
     kept: list[str] = []
     for p, what in simple:
-        implied = what != "> 0" and bool({sp.expand(p), sp.expand(-p) if what == "!= 0" else p} & above)
-        said = f"{text(p)} {what}"
-        if not implied and (p, what) not in given and said not in kept:
-            kept.append(said)
-    return [*kept, *(f"{text(k)} != 0 (a kink)" for k in kinks if f"{text(k)} != 0" not in kept)]
+        e = p.expression
+        implied = what != "> 0" and bool({sp.expand(e), sp.expand(-e) if what == "!= 0" else e} & above)
+        condition = said(p, what)
+        if not implied and condition not in assumed and condition not in kept:
+            kept.append(condition)
+    for e in required:
+        kept.append(f"{text(e.as_coeff_Add()[1])} >= {-e.as_coeff_Add()[0]}")
+    for k in kinks:
+        condition = said(_oriented(k), "!= 0")
+        if condition not in kept and condition not in assumed and f"{condition} (a kink)" not in kept:
+            kept.append(f"{condition} (a kink)")
+    return kept
+
+
+def _oriented(k: Pattern) -> Pattern:
+    return Pattern(-k.expression, k.binders) if k.expression.could_extract_minus_sign() else k
+
+
+def said(p: Pattern, what: str) -> str:
+    """A condition in words; where it speaks of entries, for which of them: `f[i] != 0 for i=1..n`."""
+    names = names_of(p.expression, [b.index for b in p.binders])
+    used = [b for b in p.binders if b.index in p.expression.free_symbols]
+    ends = ", ".join(_range(b, names) for b in used)
+    return f"{text(p.expression.xreplace(names))} {what}" + (f" for {ends}" if ends else "")
+
+
+def _range(b: Binder, names: dict[Any, Any]) -> str:
+    low, high = (text(e.xreplace(names)) for e in (b.low, b.high))
+    return f"{names.get(b.index, b.index)}={low}..{high}"
 
 
 def _simple(e: Any, what: str, normal: Normal) -> list[tuple[Any, str]]:
@@ -48,7 +81,7 @@ def _simple(e: Any, what: str, normal: Normal) -> list[tuple[Any, str]]:
     o = opened(e)
     try:
         numerator, denominator = normal.fraction(o)
-        if normal.is_positive(numerator) and normal.is_positive(denominator):
+        if normal.is_positive(denominator) and normal.least_sign(numerator) >= (what != ">= 0"):
             return []
         if o.has(step, at_zero, sp.sin, sp.cos):
             return [(e, what)]
@@ -58,5 +91,5 @@ def _simple(e: Any, what: str, normal: Normal) -> list[tuple[Any, str]]:
             ]
             return [(normal.written(p), what) for p in factors]
         return [(normal.written(sp.factor(numerator / denominator)), what)]
-    except Undecided:
+    except (Undecided, TooLarge):
         return [(e, what)]

@@ -1,9 +1,9 @@
-"""What the names of a statement mean: the sizes of variables, declared or inferred from how they are indexed."""
+"""What the names of a statement mean: variables with their sizes, indices with their ranges, and what must hold."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +11,11 @@ from ..errors import InputError
 from ..trace.formula import identifier, pointed
 from .algebra import sp
 from .derivative import Steps
+from .indices import Binder, Pattern, Ranges, size
 from .tensors import Tensor
 
 RANDOM = ("E", "Var")
+_TERM = re.compile(r"\s*([+\-−]?)\s*(?:(\d+)\s*\*\s*)?(\w+'*)\s*")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class Derived:
     steps: Steps
 
 
+@dataclass(frozen=True)
+class Use:
+    """An index expression on an axis of some size, and where it stands in the text."""
+
+    index: Any
+    size: Any
+    at: int
+
+
 @dataclass
 class Context:
     """What the names of a statement mean.
@@ -38,9 +49,15 @@ class Context:
         variables: every variable that occurs, in order.
         notes: the definitions that were used.
         derived: each derivative that was taken.
-        ranges: the size of each named index.
-        subscripts: the names that are used as indices.
-        domain: what must hold for the text to have a meaning, as it was read.
+        sizes: the symbolic sizes, by name.
+        free: the indices that the statement leaves free, by name; it is meant for every value of them.
+        binders: the ranges of indices of sums for which none is written, by the place and the name.
+        ranges: what is known of sizes and indices.
+        domain: what must hold for the text to have a meaning, as it was read: > 0, >= 0 or != 0.
+        kinks: where a derivative that is taken does not exist.
+        required: what sizes must satisfy for the text to have a meaning: >= 0.
+        uses: every place that is indexed.
+        arity: the number of arguments of each unknown function.
     """
 
     dims: dict[str, tuple[Any, ...]]
@@ -49,9 +66,36 @@ class Context:
     variables: dict[str, Tensor] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     derived: list[Derived] = field(default_factory=list[Derived])
-    ranges: dict[str, Any] = field(default_factory=dict)
-    subscripts: set[str] = field(default_factory=set)
-    domain: list[tuple[Any, str]] = field(default_factory=list[tuple[Any, str]])
+    sizes: dict[str, Any] = field(default_factory=dict)
+    free: dict[str, Binder] = field(default_factory=dict[str, Binder])
+    binders: dict[tuple[int, str], tuple[Any, Any]] = field(default_factory=dict[tuple[int, str], tuple[Any, Any]])
+    ranges: Ranges = field(default_factory=Ranges)
+    domain: list[tuple[Pattern, str]] = field(default_factory=list[tuple[Pattern, str]])
+    kinks: list[Pattern] = field(default_factory=list[Pattern])
+    required: list[Any] = field(default_factory=list)
+    uses: list[Use] = field(default_factory=list[Use])
+    arity: dict[str, int] = field(default_factory=dict[str, int])
+
+    def integer(self, name: str) -> Any:
+        """The size or the free index of that name; None where it is neither."""
+        return self.free[name].index if name in self.free else self.sizes.get(name)
+
+    def require(self, e: Any) -> bool:
+        """Ask that an integer expression is >= 0: known, or noted as a condition on one size; False where it cannot be."""
+        if self.ranges.nonnegative(e):
+            return True
+        e = -self.ranges.highest(-e)
+        symbols = e.free_symbols
+        if len(symbols) != 1:
+            return False
+        n = symbols.pop()
+        if e.coeff(n) != 1:
+            return False
+        self.ranges.least[n] = max(self.ranges.least.get(n, 1), int(n - e))
+        self.ranges.forget()
+        if e not in self.required:
+            self.required.append(e)
+        return True
 
 
 def dimensions(shapes: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
@@ -59,82 +103,78 @@ def dimensions(shapes: Mapping[str, Any]) -> dict[str, tuple[Any, ...]]:
     found: dict[str, tuple[Any, ...]] = {}
     for name, shape in shapes.items():
         parts: Sequence[Any] = (
-            re.split(r"[\s,x×]+", shape.strip())
+            [p for p in re.split(r"[\s,x×]+", shape.strip()) if p]
             if isinstance(shape, str)
-            else (shape,)
-            if isinstance(shape, int)
             else tuple(shape)
+            if isinstance(shape, (tuple, list))
+            else (shape,)
         )
-        found[name] = tuple(_dimension(name, p) for p in parts if p != "")
+        found[name] = tuple(_dimension(name, p) for p in parts)
     return found
 
 
 def _dimension(name: str, d: Any) -> Any:
-    if isinstance(d, int) or (isinstance(d, str) and d.isdigit()):
-        return sp.Integer(int(d))
+    if isinstance(d, str) and d.isascii() and d.isdigit():
+        d = int(d)
+    if isinstance(d, int) and not isinstance(d, bool) and 1 <= d < 10**9:
+        return sp.Integer(d)
     if isinstance(d, str) and d.isidentifier():
-        return sp.Symbol(d, integer=True, positive=True)
-    raise InputError(f"{d!r} is no dimension of {name}", 'write a name or a number, as W="n, 3"', where="")
+        return size(d)
+    raise InputError(
+        f"{d!r} is no dimension of {name}", 'write a name or a number that is at least 1, as W="n, 3"', where=""
+    )
 
 
-def infer(tree: Any, text: str, context: Context) -> None:
-    """Dimensions of variables that are indexed: axes and indices that meet are of one size."""
-    leader: dict[Any, Any] = {}
+# ---- integers in the text: indices in brackets, and the ends of ranges --------------------------------------------------
 
-    def find(a: Any) -> Any:
-        while a in leader:
-            a = leader[a]
-        return a
 
-    def unite(a: Any, b: Any) -> None:
-        a, b = find(a), find(b)
-        if a != b:
-            leader[a] = b
+def linear(node: Any, text: str, integer: Callable[[str, Any], Any]) -> Any:
+    """An index as it stands in brackets: a name, a number, or a sum of these.
 
-    axes: dict[str, int] = {}
-    size: dict[Any, Any] = {}
-    for node in tree.iter_subtrees_topdown():
-        if node.data == "range":
-            high = str(node.children[1]).partition("..")[2].strip()
-            size[("index", identifier(node.children[0]))] = _dimension("the sum", high)
-        random = (
-            node.data == "getitem" and node.children[0].data == "name" and str(node.children[0].children[0]) in RANDOM
-        )
-        if node.data in ("getitem", "target") and not random:
-            parts = [c.children[0] if c.data == "subscript" else c for c in node.children[1:] if c is not None]
-            context.subscripts |= {identifier(c.children[0]) for c in parts if c.data == "name"}
-        indexed = None
-        if node.data == "getitem" and node.children[0].data == "name":
-            indexed = identifier(node.children[0].children[0]), [c.children[0] for c in node.children[1:]], node
-        elif node.data == "target" and node.children[1] is not None:
-            indexed = identifier(node.children[0]), [c for c in node.children[1:] if c is not None], node
-        if indexed is None or indexed[0] in RANDOM:
-            continue
-        name, subscripts, at = indexed
-        if axes.setdefault(name, len(subscripts)) != len(subscripts):
+    Args:
+        integer: what a name stands for, with the node for the place.
+    """
+    kind = node.data
+    if kind == "name":
+        return integer(identifier(node.children[0]), node)
+    if kind == "number":
+        word = str(node.children[0])
+        if word.isascii() and word.isdigit():
+            return sp.Integer(word)
+    parts = [c for c in node.children if hasattr(c, "children")]
+    if kind in ("add", "subtract", "negative", "positive") or (
+        kind == "multiply" and any(p.data == "number" for p in parts)
+    ):
+        values = [linear(p, text, integer) for p in parts]
+        return sp.expand(_LINEAR[kind](*values))
+    raise pointed(
+        text, node.meta.start_pos, "an index is a name or a number, or a sum of these", "write x[i], x[2], x[i + 1]"
+    )
+
+
+_LINEAR: dict[str, Callable[..., Any]] = {
+    "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "negative": lambda a: -a, "positive": lambda a: a,
+    "multiply": lambda a, b: a * b,
+}  # fmt: skip
+
+
+def ends(token: Any, text: str, integer: Callable[[str, Any], Any]) -> tuple[Any, Any]:
+    """The two ends of a range such as 1..n or i + 1..n - 1."""
+    low, _, high = str(token).partition("..")
+    return _end(low, token, text, integer), _end(high, token, text, integer)
+
+
+def _end(part: str, token: Any, text: str, integer: Callable[[str, Any], Any]) -> Any:
+    part = re.sub(r"^\s*\(|\)\s*$", "", part)
+    made, at = sp.Integer(0), 0
+    while at < len(part):
+        term = _TERM.match(part, at)
+        word = term[3] if term else ""
+        if not term or (at and not term[1]) or (word[0].isdigit() and not (word.isascii() and word.isdigit())):
             raise pointed(
-                text, at.meta.start_pos, f"{name} has {axes[name]} indices in one place and {len(subscripts)} here"
+                text, token.start_pos, f"{part.strip()!r} is no end of a range", "write i=1..n, i=2..n-1 or i=1..5"
             )
-        for k, s in enumerate(subscripts):
-            if s.data == "name":
-                unite(("index", identifier(s.children[0])), ("axis", name, k))
-    known = {find(k): v for k, v in size.items()}
-    for name, dims in context.dims.items():
-        for k, d in enumerate(dims):
-            known.setdefault(find(("axis", name, k)), d)
-    taken = {str(d) for d in known.values()}
-    spare = [n for n in ("K", "n", "m", "p", "q") if n not in taken]
-    for name, count in axes.items():
-        if name in context.dims:
-            if len(context.dims[name]) != count:
-                raise InputError(
-                    f"{name} was declared with {len(context.dims[name])} dimensions, and has {count} indices in {text!r}",
-                    where="",
-                )
-            continue
-        for k in range(count):
-            root = find(("axis", name, k))
-            if root not in known:
-                known[root] = _dimension(name, spare.pop(0) if spare else f"n{len(known)}")
-        context.dims[name] = tuple(known[find(("axis", name, k))] for k in range(count))
-    context.ranges = {key[1]: known[find(key)] for key in {*leader, *size} if key[0] == "index" and find(key) in known}
+        value = sp.Integer(word) if word.isdigit() else integer(identifier(word), token)
+        made += (-1 if term[1] in ("-", "−") and term[1] else 1) * int(term[2] or 1) * value
+        at = term.end()
+    return made

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .algebra import AppliedUndef, sp
+from .indices import Binder, Pattern, fresh_index
 from .meaning import DEFINITIONS, at_zero, opened, step
-from .tensors import Expectation, Tensor, fresh_index, total
+from .tensors import ONE, Expectation, Tensor, total
 
 # The elementary functions and their derivatives; everything else is opened into them first.
 ELEMENTARY: dict[str, Callable[[Any], Any]] = {
@@ -33,15 +34,21 @@ Steps = dict[Any, tuple[str, Any]]  # what was differentiated -> the rule, and t
 
 
 def derivative(
-    expression: Any, by: Any, steps: Steps | None = None, by_name: Mapping[str, Callable[[Any, int], Any]] = NONE
+    expression: Any,
+    by: Any,
+    steps: Steps | None = None,
+    by_name: Mapping[str, Callable[[Any, int], Any]] = NONE,
+    kinks: list[Pattern] | None = None,
 ) -> Any:
     """The derivative of an opened expression by a symbol or an indexed variable.
 
     Args:
         steps: where every application of a rule is collected, inner ones first.
         by_name: functions that need not be opened: name -> (the applied function, k) -> its partial by argument k.
+        kinks: where the expressions are collected at whose zeros the derivative does not exist.
     """
     base = by.base if isinstance(by, sp.Indexed) else None
+    around: list[Binder] = []  # the indices of the sums that surround what is being differentiated
 
     def d(e: Any) -> Any:
         if e == by:
@@ -67,15 +74,20 @@ def derivative(
             made = sp.Add(*(sp.Mul(*e.args[:k], s, *e.args[k + 1 :]) for k, s in enumerate(slopes)))
             return rule if sum(s != 0 for s in slopes) > 1 else "", made
         if isinstance(e, sp.Sum):
-            return "the derivative of a sum is the sum of the derivatives", _sums(d(e.function), e.limits)
+            around.extend(Binder(*limit) for limit in e.limits)
+            made = d(e.function)
+            del around[len(around) - len(e.limits) :]
+            return "the derivative of a sum is the sum of the derivatives", _sums(made, e.limits)
         if isinstance(e, sp.exp):
             return "the derivative of exp(u) is exp(u) du", e * d(e.args[0])
         if isinstance(e, sp.Pow):
             u, n = e.args
-            if n.is_number:
+            if n.is_number or d(n) == 0:
                 return "the power rule", n * u ** (n - 1) * d(u)
             return "u^v = exp(v log u)", e * d(n * sp.log(u))
         if isinstance(e, (step, at_zero)):
+            if kinks is not None and (moves := d(e.args[0])) != 0:
+                kinks.append(_kink(e.args[0], moves, around))
             return "an indicator is constant on both sides of its jump", sp.Integer(0)
         if isinstance(e, Expectation):
             return "", Expectation(d(e.args[0]))
@@ -101,9 +113,21 @@ def derivative(
 
 
 def _sums(body: Any, limits: Sequence[Any]) -> Any:
-    for i, _, high in reversed(limits):
-        body = total(body, i, high)
+    for i, low, high in limits:
+        body = total(body, i, low, high)
     return body
+
+
+def _kink(u: Any, slope: Any, around: Sequence[Binder]) -> Pattern:
+    """The zeros of u as a pattern; only of the entry that moves, where the slope is zero for all others."""
+    binders = [b for b in around if b.index in u.free_symbols]
+    for b in list(binders):
+        deltas = [k for k in slope.atoms(sp.KroneckerDelta) if b.index in k.args]
+        place = deltas[0].args[deltas[0].args[0] == b.index] if len(deltas) == 1 else None
+        if place is not None and b.index not in place.free_symbols and slope.xreplace({deltas[0]: ONE * 0}) == 0:
+            u = u.xreplace({b.index: place})
+            binders = [o.replaced({b.index: place}) for o in binders if o is not b]
+    return Pattern(u, tuple(b for b in binders if b.index in u.free_symbols))
 
 
 class Argument(sp.Function):
@@ -112,34 +136,60 @@ class Argument(sp.Function):
     nargs = 3
 
 
+class Place(sp.Function):
+    """The entry of a vector argument by which an unknown function was differentiated."""
+
+    nargs = 1
+
+
 def _unknown(e: Any, d: Callable[[Any], Any]) -> Any:
     """The chain rule through a function that is known by its name only."""
     parts: list[Any] = []
-    for k, a in enumerate(e.args):
+    for k, a in enumerate(arguments_of(e)):
         if isinstance(a, Argument):
             entry, index, size = a.args
             j = fresh_index()
-            inner = d(entry.subs(index, j))
-            if inner != 0:
-                parts.append(total(sp.Function(f"{e.func.__name__}'", real=True)(*e.args, j) * inner, j, size))
-        else:
-            inner = d(a)
-            if inner != 0:
-                parts.append(partial(e, k) * inner)
+            inner = d(entry.xreplace({index: j}))
+            parts.append(total(partial(e, k, j) * inner, j, ONE, size))
+        elif (inner := d(a)) != 0:
+            parts.append(partial(e, k) * inner)
     return sp.Add(*parts)
 
 
-def partial(e: Any, k: int) -> Any:
-    """The partial derivative of an unknown function by its argument k: g'(x), or f_1(y, z) and f_12(y, z)."""
-    name = e.func.__name__
-    if len(e.args) == 1:
-        return sp.Function(f"{name}'", real=True)(*e.args)
+def arguments_of(e: Any) -> list[Any]:
+    """The arguments of an unknown function, without the entries by which it was differentiated."""
+    return [a for a in e.args if not isinstance(a, Place)]
+
+
+def partial(e: Any, k: int, place: Any = None) -> Any:
+    """The partial derivative of an unknown function by its argument k: g'(x), or f_1(y, z) and f_12(y, z).
+
+    Args:
+        place: the entry, where the argument is a vector.
+    """
+    arguments, name = arguments_of(e), e.func.__name__
+    places = [p for p in e.args if isinstance(p, Place)]
+    if len(arguments) == 1:
+        return named_partial(f"{name}'", arguments, [*places, *([] if place is None else [Place(place)])])
     base, _, positions = name.partition("_")
-    return sp.Function(f"{base}_{''.join(sorted(positions + str(k + 1)))}", real=True)(*e.args)
+    vectors = iter(places)
+    by = [(p, next(vectors) if isinstance(arguments[int(p) - 1], Argument) else None) for p in positions]
+    by = sorted([*by, (str(k + 1), None if place is None else Place(place))], key=lambda pair: pair[0])
+    return named_partial(f"{base}_{''.join(p for p, _ in by)}", arguments, [v for _, v in by if v is not None])
+
+
+def named_partial(name: str, arguments: Sequence[Any], places: Sequence[Any] = ()) -> Any:
+    """An unknown function, or a partial derivative of one."""
+    return sp.Function(name, real=True)(*arguments, *places)
 
 
 def gradient(
-    f: Tensor, by: Tensor, layout: str, steps: Steps | None = None, notes: dict[str, Any] | None = None
+    f: Tensor,
+    by: Tensor,
+    layout: str,
+    steps: Steps | None = None,
+    notes: dict[str, Any] | None = None,
+    kinks: list[Pattern] | None = None,
 ) -> Tensor:
     """The derivative of each entry of f by each entry of a variable.
 
@@ -147,7 +197,14 @@ def gradient(
     they come last. The gradient of a number has the shape of the variable in both.
     """
     fi, bi = f.indices(), by.indices()
-    entry = derivative(opened(f.entry(*fi), notes), by.entry(*bi), steps)
+    here: list[Pattern] = []
+    entry = derivative(opened(f.entry(*fi), notes), by.entry(*bi), steps, kinks=here)
+    if kinks is not None:
+        entries = [Binder(i, ONE, d) for i, d in zip([*fi, *bi], [*f.dims, *by.dims], strict=True)]
+        kinks += [
+            Pattern(k.expression, (*k.binders, *(b for b in entries if b.index in k.expression.free_symbols)))
+            for k in here
+        ]
     first, second = (bi, fi) if layout == "denominator" else (fi, bi)
     dims = by.dims + f.dims if layout == "denominator" else f.dims + by.dims
-    return Tensor(dims, lambda *i: entry.subs(dict(zip([*first, *second], i, strict=True)), simultaneous=True))
+    return Tensor(dims, lambda *i: entry.xreplace(dict(zip([*first, *second], i, strict=True))))

@@ -17,7 +17,8 @@ from .comparisons import holds, peeled, read_comparison
 from .declared import OPERATIONS, declared_partial
 from .derivative import derivative
 from .document import Document, Line, formula, heading, quoted, words
-from .interval import Undefined, certain, enclosure
+from .evaluate import Undefined
+from .interval import certain, enclosure
 from .linear import Contradiction, contradiction, rows_of, solve
 from .meaning import in_floats, opened
 from .printing import latex, text

@@ -14,10 +14,12 @@ from ..trace.formula import parse, pointed, syntax_tree
 from ..trace.names import user_name
 from .algebra import sp
 from .context import Context
-from .counterexample import Counterexample, find_counterexample, suspects
-from .decide import Assumptions, decide, kinks_of
+from .assumptions import Assumptions
+from .counterexample import Counterexample, find_counterexample
+from .decide import decide, kinks_of
 from .document import Document, Line, formula, heading, words
-from .interval import Undefined, enclosure
+from .evaluate import Undefined
+from .interval import enclosure
 from .printing import latex, text
 from .reading import GRAMMAR, Reader
 from .scalars import Scalars, tidy
@@ -150,12 +152,13 @@ class Known:
     def compare(self, claimed: Any, right: Any) -> tuple[bool | None, Counterexample | None, bool]:
         """Whether two expressions are equal, a counterexample if not, and whether that was decided exactly."""
         a, b = self.whole(claimed), self.whole(right)
-        if not agree(a, b):
-            return False, find_counterexample(b, a, given=[(k, "!= 0") for k in self.kinks]), True
-        decision = decide(a, b, Assumptions(kinks=self.kinks))
-        if decision.equal:
+        kinks = [(k.expression, "!= 0") for k in self.kinks]
+        found = find_counterexample(b, a, kinks)
+        if found is not None:
+            return False, found, True
+        if decide(a, b, Assumptions(kinks=self.kinks)).equal:
             return True, None, True
-        found = find_counterexample(b, a, given=[(k, "!= 0") for k in self.kinks])
+        found = find_counterexample(b, a, kinks, depth=4)
         return (False, found, True) if found is not None else (None, None, False)
 
 
@@ -165,7 +168,7 @@ def agree(a: Any, b: Any) -> bool:
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     drawn = [{s: sp.Rational(rng.randint(-30, 30), rng.randint(3, 13)) for s in symbols} for _ in range(4 * POINTS)]
     seen = 0
-    for at in [*suspects(a, b, symbols), *drawn]:
+    for at in drawn:
         try:
             x, y = enclosure(a, at), enclosure(b, at)
         except Undefined:

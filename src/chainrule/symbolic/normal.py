@@ -6,50 +6,53 @@ polynomial is zero: that is what a proof rests on. The converse does not hold, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from .algebra import AppliedUndef, Undecided, sp
-from .derivative import Argument
+from .assumptions import Assumptions
+from .budget import MOST_TERMS, TooLarge
+from .derivative import Argument, Place
 from .expectations import expectation_of
-from .meaning import at_zero, opened, sign, step
-from .sums import sum_of
+from .indices import Binder, fresh_index, is_named, same
+from .meaning import DEFINITIONS, at_zero, opened, sign, step
+from .sums import bound_index, depth_of, sum_of
 from .tensors import Expectation
 
 ODD = ("asin", "atan", "erf")
+MOST_PARTS = 60  # into which an exponent is divided
+MOST_DEGREE = 200
+FACTORED = 10**4  # prime factors of numbers up to this one are found
 
 
 class _Again(Exception):
-    """A finer generator is needed: an exponent turned out to be a fraction of those seen before."""
+    """A finer generator is needed: an exponent turned out to be a fraction of those seen before, or a sum to have another range."""
 
 
 class Normal:
     """Brings expressions to normal forms.
 
     Args:
-        signs: polynomials whose sign is assumed: 1, 0 or -1.
-        positive: names of variables that are positive.
-        unequal: pairs of indices that are assumed to differ.
-        even: names of random variables whose distribution is symmetric about 0; `random` are all of them.
+        given: what is taken for granted.
 
     Attributes:
         conditions: what must hold for the expressions to be defined, as polynomials and a word: "> 0", ">= 0", "!= 0".
         undetermined: polynomials whose sign the normal form would need to know.
-        pairs: pairs of free indices that may be equal or not.
+        pairs: pairs of free index expressions that may be equal or not.
+        empty: numbers of terms of sums of which it is not known whether they are >= 0.
     """
 
-    def __init__(
-        self,
-        signs: Mapping[Any, int] | None = None,
-        positive: frozenset[str] = frozenset(),
-        unequal: frozenset[Any] = frozenset(),
-        random: frozenset[str] = frozenset(),
-        even: frozenset[str] = frozenset(),
-    ) -> None:
-        self.signs, self.positive_names, self.unequal = dict(signs or {}), positive, unequal
-        self.random, self.even = random, even
+    again = _Again
+
+    def __init__(self, given: Assumptions | None = None) -> None:
+        self.given = given or Assumptions()
+        self.ranges = self.given.ranges
         self.parts: dict[Any, int] = {}  # exponent -> into how many equal parts its generator divides it
         self.roots: dict[Any, int] = {}
+        self.beginnings: dict[Any, list[Any]] = {}  # terms of sums -> from where their sums are counted
+        self.ends: dict[Any, list[Any]] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -62,15 +65,16 @@ class Normal:
         self.conditions: dict[tuple[Any, str], None] = {}
         self.undetermined: dict[Any, None] = {}
         self.pairs: dict[Any, None] = {}
+        self.empty: dict[Any, None] = {}
 
     # ---- the interface ---------------------------------------------------------------------------------------
 
     def fraction(self, expression: Any) -> tuple[Any, Any]:
         """Numerator and denominator, coprime, in atoms."""
-        for _ in range(20):
+        e = opened(expression)
+        for _ in range(40):
             try:
-                e = opened(expression)
-                return sp.fraction(self.reduced(self.rational(e)))
+                return self.parts_of(self.rational(e))
             except _Again:
                 self._clear()
         raise Undecided("its exponents have no common measure")
@@ -79,13 +83,13 @@ class Normal:
         """Whether a numerator is zero, given which polynomials are."""
         if numerator == 0:
             return True
-        zeros = [self.fraction_of(p)[0] for p, s in self.signs.items() if s == 0]
+        zeros = [self.fraction_of(p)[0] for p, s in self.given.signs.items() if s == 0]
         gens = sorted({a for p in (numerator, *zeros) for a in p.free_symbols}, key=str)
         return bool(zeros) and bool(gens) and sp.reduced(numerator, zeros, *gens)[1] == 0
 
     def fraction_of(self, expression: Any) -> tuple[Any, Any]:
         """Numerator and denominator in the atoms that there are already."""
-        return sp.fraction(self.reduced(self.rational(opened(expression))))
+        return self.parts_of(self.rational(opened(expression)))
 
     def canonical(self, expression: Any) -> Any:
         """The normal form, written out again in exponentials, logarithms and sums."""
@@ -97,32 +101,72 @@ class Normal:
         return e.xreplace(self.meaning)
 
     def is_positive(self, p: Any) -> bool:
-        """Whether a polynomial in atoms is positive wherever it is defined: a sum of positive terms."""
-        strict = False
-        for term in sp.Add.make_args(sp.expand(p)):
-            c, factors = term.as_coeff_mul()
-            if not (c.is_Rational and c > 0):
-                return False
-            positive = True
-            for f in factors:
-                base, power = f.as_base_exp()
-                if self._positive_atom(base):
-                    continue
-                if (not power.is_even and self.kinds.get(base) != "root") or self.kinds.get(base) == "complex":
-                    return False
-                positive = False
-            strict = strict or positive
-        return strict
+        """Whether a polynomial in atoms is positive wherever it is defined: a sum of terms of which one is, and none is negative."""
+        return self.least_sign(p) == 1
 
-    def _positive_atom(self, a: Any) -> bool:
-        kind = self.kinds.get(a)
-        if kind in ("exp", "pi"):
-            return True
+    def least_sign(self, p: Any) -> int:
+        """1 where a polynomial is known to be positive, 0 where to be not negative, -1 where nothing is known."""
+        found = [self._sign_of_term(t) for t in sp.Add.make_args(sp.expand(p))]
+        return -1 if min(found) < 0 else max(found)
+
+    def _sign_of_term(self, term: Any) -> int:
+        c, factors = term.as_coeff_mul()
+        if not (c.is_Rational and c >= 0):
+            return -1
+        least = int(bool(c > 0))
+        for f in factors:
+            base, power = f.as_base_exp()
+            here = self._sign_of_atom(base)
+            if (
+                here < 0
+                and power.is_Integer
+                and power.is_even
+                and self.kinds.get(base) != "complex"
+                and base is not sp.I
+            ):
+                here = 0
+            if here < 0:
+                return -1
+            least = min(least, here)
+        return least
+
+    def _sign_of_atom(self, a: Any) -> int:
+        kind, meaning = self.kinds.get(a), self.meaning.get(a)
+        if kind in ("exp", "pi", "positive"):
+            return 1
         if kind == "root":
-            return self.is_positive(self.relations[a][1])
-        if kind == "sum":
-            return self.is_positive(self.rational(self.meaning[a].function))
-        return bool(a.is_positive) or getattr(a, "name", "") in self.positive_names or self.signs.get(a) == 1
+            return max(self.least_sign(self.relations[a][1]), 0)
+        if kind in ("sum", "range"):
+            return self._sign_of_sum(meaning)
+        if kind == "count":
+            return 0
+        if kind == "variable" and meaning.base.label.name in self.given.positive:
+            return 1
+        if kind in (None, "variable"):
+            known = self.given.sign(self.written(a))
+            if known is not None:
+                return known if known >= 0 else -1
+        if kind is None and a.is_integer:
+            return 1 if self.ranges.nonnegative(a - 1) else 0 if self.ranges.nonnegative(a) else -1
+        return 1 if a.is_positive or (a.is_Symbol and a.name in self.given.positive and kind is None) else -1
+
+    def _sign_of_sum(self, e: Any) -> int:
+        new = {i: fresh_index() for i, _, _ in e.limits}
+        binders = [Binder(new[i], low.xreplace(new), high.xreplace(new)) for i, low, high in e.limits]
+        for b in binders:
+            self.ranges.bind(b)
+        found = self.least_sign(self.rational(e.function.xreplace(new)))
+        some = all(self.ranges.nonnegative(sp.expand(b.high - b.low)) for b in binders)
+        return found if some else min(found, 0)
+
+    @contextmanager
+    def formally(self) -> Iterator[None]:
+        """What is read here need not be defined: it may stand for nothing at all."""
+        before = dict(self.conditions)
+        try:
+            yield
+        finally:
+            self.conditions = before
 
     # ---- fractions -------------------------------------------------------------------------------------------
 
@@ -139,6 +183,8 @@ class Normal:
             return e
         if e.is_Add or e.is_Mul:
             return e.func(*map(self.rational, e.args))
+        if e is sp.zoo or e is sp.nan or e is sp.oo or e is -sp.oo:
+            raise Undecided("a part of it has no value")
         if e is sp.pi:
             return self.atom("pi", e, e)
         if e is sp.E:
@@ -162,28 +208,47 @@ class Normal:
         if isinstance(e, Expectation):
             return expectation_of(self, e.args[0])
         if isinstance(e, sp.Indexed):
-            return self.atom("variable", e, e)
+            return self._variable(e)
+        if isinstance(e, sign):
+            return self._sign(e.args[0])
+        if e.func.__name__ in DEFINITIONS:  # as in what an atom stands for
+            return self.rational(opened(e))
         if isinstance(e, (AppliedUndef, sp.Function)):
             return self._function(e)
         raise Undecided(f"{e} has no normal form")
 
+    def parts_of(self, e: Any) -> tuple[Any, Any]:
+        """Numerator and denominator, coprime, with the relations of roots and signs applied."""
+        top, bottom = sp.Integer(1), sp.Integer(1)
+        spend(e)
+        if not any(p.exp.is_Integer and p.exp < 0 for p in e.atoms(sp.Pow)):
+            top = self._relate(e)
+            return top, bottom
+        numerator, denominator = sp.fraction(sp.together(e))
+        bottom = self._relate(denominator)
+        if bottom == 0:
+            raise Undecided("a division by zero")
+        top = self._relate(numerator)
+        return (top, bottom) if bottom.is_Rational and bottom == 1 else sp.fraction(sp.cancel(top / bottom))
+
     def reduced(self, e: Any) -> Any:
         """Cancelled, with the relations of roots and signs applied."""
-        numerator, denominator = sp.fraction(sp.together(e))
-        return sp.cancel(self._relate(numerator) / self._relate(denominator))
+        top, bottom = self.parts_of(e)
+        return top / bottom
 
     def _relate(self, p: Any) -> Any:
         """A polynomial reduced by the relations: r^k = value."""
         p = sp.expand(p)
         for _ in range(50):
-            used = [a for a in self.relations if p.has(a)]
+            free = p.free_symbols
+            used = [a for a in self.relations if a in free]
             before = p
             for a in used:
                 power, value = self.relations[a]
                 terms: list[Any] = []
                 for (k,), c in sp.Poly(p, a).terms():
                     q, r = divmod(int(k), power)
-                    if power == 3 and k > 2:  # a sign: s^3 = s
+                    if power == 3 and k > 2 and value == a:  # a sign: s^3 = s
                         q, r = 0, 2 - k % 2
                     terms.append(c * a**r * value**q)
                 p = sp.expand(sp.Add(*terms))
@@ -202,16 +267,21 @@ class Normal:
             self.atoms[k], self.meaning[s], self.kinds[s] = s, meaning, kind
         return self.atoms[k]
 
+    def _variable(self, e: Any) -> Any:
+        """An entry of a vector or matrix: an atom, or what a given equation says that it is."""
+        for r in self.given.rules:
+            if r.base == e.base:
+                made = r.applied(e)
+                if not isinstance(made, sp.Indexed):
+                    return self.rational(made)
+                if made.base != e.base:
+                    return self._variable(made)
+                e = min(e, made, key=lambda x: [sp.default_sort_key(i) for i in x.indices])  # A[i, j] = A[j, i]
+        return self.atom("variable", e, e)
+
     def _function(self, e: Any) -> Any:
         """A function without a definition: an atom for each argument, up to equality of the arguments."""
-        arguments: list[Any] = []
-        for a in e.args:
-            if isinstance(a, Argument):
-                arguments.append(Argument(self.written(self.inner(a.args[0])), *a.args[1:]))
-            elif a.is_Symbol or a.is_Integer:
-                arguments.append(a)
-            else:
-                arguments.append(self.written(self.inner(a)))
+        arguments = [a if a.is_Symbol or a.is_Integer else self._argument(a) for a in e.args]
         if e.func.__name__ in ODD and arguments[0].could_extract_minus_sign():
             return -self._function(e.func(-arguments[0], evaluate=False))
         made = e.func(*arguments)
@@ -221,14 +291,25 @@ class Normal:
             self.need(1 - self.inner(arguments[0]) ** 2, ">= 0")
         return self.atom("function", made, made)
 
+    def _argument(self, a: Any) -> Any:
+        """An argument in normal form; a vector with its index named in the one way."""
+        if not isinstance(a, Argument):
+            return a.func(*map(self._argument, a.args)) if isinstance(a, Place) else self.written(self.inner(a))
+        entry, index, size = a.args
+        new = fresh_index()
+        self.ranges.bind(Binder(new, sp.Integer(1), size))
+        made = self.written(self.inner(entry.xreplace({index: new})))
+        bound = bound_index(1 + depth_of(made), 0)
+        return Argument(made.xreplace({new: bound}), bound, size)
+
     # ---- exponentials, logarithms, powers --------------------------------------------------------------------
 
     def _exp(self, exponent: Any) -> Any:
         """A product of generators, one for each term of the exponent."""
-        numerator, denominator = sp.fraction(self.inner(exponent))
+        numerator, denominator = self.parts_of(self.rational(exponent))
         made: Any = sp.Integer(1)
         for t in sp.Add.make_args(sp.expand(numerator)):
-            made *= self._exp_term(sp.cancel(t / denominator))
+            made *= self._exp_term(t if denominator == 1 else sp.cancel(t / denominator))
         return made
 
     def _exp_term(self, term: Any) -> Any:
@@ -243,14 +324,22 @@ class Normal:
         written = self.written(rest)
         parts = self.parts.get(written, 1)
         if (c * parts).q != 1:
-            self.parts[written] = int(sp.ilcm(parts, c.q))
-            raise _Again
+            self._divide(self.parts, written, parts, c)
         meaning = sp.exp(written / parts)
         g = self.atom("complex" if imaginary else "exp", rest, meaning)
         if written == sp.I * sp.pi:
             self.relations[g] = (parts, sp.Integer(-1))
         self.exponents[g] = (rest, parts)
+        if abs(c * parts) > MOST_DEGREE:
+            raise TooLarge(f"a power above {MOST_DEGREE}")
         return g ** (c * parts)
+
+    def _divide(self, table: dict[Any, int], written: Any, parts: int, power: Any) -> None:
+        """Begin again with a generator that divides an exponent into more parts."""
+        table[written] = int(sp.ilcm(parts, power.q))
+        if table[written] > MOST_PARTS:
+            raise TooLarge(f"an exponent with a denominator above {MOST_PARTS}")
+        raise _Again
 
     def _logged(self, a: Any) -> Any:
         """The polynomial whose logarithm an atom is."""
@@ -258,7 +347,7 @@ class Normal:
 
     def _factors(self, e: Any) -> tuple[Any, list[tuple[Any, int]]]:
         """A number and irreducible polynomials with their powers; each has a positive leading coefficient."""
-        numerator, denominator = sp.fraction(self.inner(e))
+        numerator, denominator = self.parts_of(self.rational(e))
         if numerator == 0:
             return sp.Integer(0), []
         if numerator.has(sp.I) or denominator.has(sp.I):
@@ -266,7 +355,7 @@ class Normal:
         number: Any = sp.Integer(1)
         found: list[tuple[Any, int]] = []
         for part, side in ((numerator, 1), (denominator, -1)):
-            c, factors = sp.factor_list(part)
+            c, factors = self.factors_of(part)
             number *= c**side
             for p, k in factors:
                 if p.could_extract_minus_sign():
@@ -274,11 +363,22 @@ class Normal:
                 found.append((p, side * k))
         return number, found
 
+    def factors_of(self, p: Any) -> tuple[Any, list[tuple[Any, int]]]:
+        """A number and the irreducible factors of a polynomial, with their powers."""
+        if p.is_Rational:
+            return p, []
+        if p.is_Symbol:
+            return sp.Integer(1), [(p, 1)]
+        key = ("factors", p)
+        if key not in self.cache:
+            self.cache[key] = sp.factor_list(p)
+        return self.cache[key]
+
     def need(self, e: Any, what: str) -> None:
         """Record a condition, in atoms, unless it always holds."""
-        numerator, denominator = sp.fraction(self.reduced(e))
+        numerator, denominator = self.parts_of(e)
         if what == "!= 0":
-            for p, _ in sp.factor_list(numerator)[1]:
+            for p, _ in self.factors_of(numerator)[1]:
                 if not self.is_positive(p):
                     self.conditions[(p, what)] = None
         elif not (self.is_positive(numerator) and self.is_positive(denominator)):
@@ -288,7 +388,7 @@ class Normal:
         number, factors = self._factors(u)
         self.need(self.rational(u), "> 0")
         made: Any = sp.Integer(0)
-        for prime, k in sp.factorrat(sp.Abs(number)).items():
+        for prime, k in sp.factorrat(sp.Abs(number), limit=FACTORED).items():
             made += k * self.atom("log", sp.Integer(prime), sp.log(prime)) if prime != 1 else 0
         for p, k in factors:
             if self.kinds.get(p) == "exp":
@@ -308,14 +408,34 @@ class Normal:
             if n < 0:
                 self.need(base, "!= 0")
             return base**n
+        if n.is_integer:
+            return self._whole_power(u, n)
         if not n.is_Rational:
             return self._exp(n * sp.log(u))
         number, factors = self._factors(u)
         if number == 0:
             return sp.Integer(0)
         self.need(self.rational(u), ">= 0" if n > 0 else "> 0")
-        primes = [(sp.Integer(p), k) for p, k in sp.factorrat(sp.Abs(number)).items() if p != 1]
+        primes = [(sp.Integer(p), k) for p, k in sp.factorrat(sp.Abs(number), limit=FACTORED).items() if p != 1]
         return self._powers([*primes, *factors], n)
+
+    def _whole_power(self, u: Any, n: Any) -> Any:
+        """A power with a symbolic whole exponent: of any base, so it is no exponential; x^(n + 2) is x^2 x^n where n >= 0."""
+        base = self.inner(u)
+        if self.is_positive(base):
+            return self._exp(n * sp.log(u))
+        n = sp.expand(n)
+        if not self.ranges.nonnegative(n):
+            self.need(base, "!= 0")
+            return self._power_atom(base, n)
+        constant, rest = n.as_coeff_Add()
+        if constant > 0 and self.ranges.nonnegative(rest):
+            return base**constant * self._power_atom(base, rest)
+        return self._power_atom(base, n)
+
+    def _power_atom(self, base: Any, n: Any) -> Any:
+        made = sp.Pow(self.written(base), n)
+        return self.atom("power", made, made) if isinstance(made, sp.Pow) and made.exp == n else self.rational(made)
 
     def _powers(self, factors: list[tuple[Any, int]], n: Any) -> Any:
         """The product of |p|^(k n), with one root for each p."""
@@ -329,8 +449,7 @@ class Normal:
             written = self.written(p)
             parts = self.roots.get(written, 1)
             if (power * parts).q != 1:
-                self.roots[written] = int(sp.ilcm(parts, power.q))
-                raise _Again
+                self._divide(self.roots, written, parts, power)
             size = p if p.is_Rational or self.is_positive(p) else p * self._sign_of(p)
             if parts == 1:
                 made *= size ** int(power) if int(power) % 2 else p ** int(power)
@@ -358,11 +477,24 @@ class Normal:
     def _sign_of(self, p: Any) -> Any:
         if self.is_positive(p):
             return sp.Integer(1)
+        signs = sorted(p.free_symbols, key=str)
+        if len(signs) <= 2 and all(self.kinds.get(a) == "sign" for a in signs):
+            return self._sign_of_signs(p, signs)
         return self._sign_atom(self.written(p))
 
+    def _sign_of_signs(self, p: Any, signs: Sequence[Any]) -> Any:
+        """The sign of a polynomial in signs, by its values where each of them is -1, 0 or 1."""
+        made: Any = sp.Integer(0)
+        for values in itertools.product((-1, 0, 1), repeat=len(signs)):
+            here = sp.sign(p.xreplace(dict(zip(signs, map(sp.Integer, values), strict=True))))
+            chosen = (1 - s**2 if v == 0 else (s**2 + v * s) / 2 for s, v in zip(signs, values, strict=True))
+            made += here * sp.Mul(*chosen)
+        return sp.expand(made)
+
     def _sign_atom(self, key: Any) -> Any:
-        if key in self.signs:
-            return sp.Integer(self.signs[key])
+        known = self.given.sign(key)
+        if known is not None:
+            return sp.Integer(known)
         s = self.atom("sign", key, sign(key))
         self.relations[s] = (3, s)
         self.undetermined[key] = None
@@ -371,21 +503,22 @@ class Normal:
     # ---- sums and expectations -------------------------------------------------------------------------------
 
     def _delta(self, e: Any) -> Any:
-        i, j = sorted(e.args, key=str)
-        if i == j:
-            return sp.Integer(1)
-        if frozenset((i, j)) in self.unequal or (i.is_Integer and j.is_Integer):
+        made = same(*e.args)
+        if made.is_Integer:
+            return made
+        i, j = made.args
+        apart = any(self.ranges.nonnegative(sp.expand(d - 1)) for d in (i - j, j - i))
+        if apart or frozenset((i, j)) in self.given.unequal:
             return sp.Integer(0)
-        made = sp.KroneckerDelta(i, j)
         a = self.atom("delta", made, made)
         self.relations[a] = (2, a)
-        if not any(str(k).startswith("_") for k in (i, j)):
+        if is_named(made):
             self.pairs[(i, j)] = None
         return a
 
     def monomials(self, e: Any) -> tuple[list[tuple[Any, dict[Any, int]]], Any]:
         """The terms of the numerator, each a number and powers of atoms, and the denominator."""
-        numerator, denominator = sp.fraction(self.reduced(e))
+        numerator, denominator = self.parts_of(e)
         terms: list[tuple[Any, dict[Any, int]]] = []
         for t in sp.Add.make_args(sp.expand(numerator)):
             c, factors = t.as_coeff_mul()
@@ -398,3 +531,61 @@ class Normal:
                     powers[base] = powers.get(base, 0) + int(k)
             terms.append((c, powers))
         return terms, denominator
+
+
+# ---- sizes -------------------------------------------------------------------------------------------------------------
+
+
+def spend(e: Any) -> None:
+    """Refuse an expression that would be too long when it is written out, before it is."""
+    terms, degree, below = _estimate(e)
+    for p, k in below.items():
+        more, high, _ = _estimate(p)
+        terms, degree = max(terms, _multichoose(more, k)), max(degree, high * k)
+    if terms > MOST_TERMS:
+        raise TooLarge(
+            f"a polynomial with about {terms:,} terms" if terms < 10**9 else "a polynomial with very many terms"
+        )
+    if degree > MOST_DEGREE:
+        raise TooLarge(f"a polynomial of degree {degree:,}")
+
+
+def _estimate(e: Any) -> tuple[int, int, dict[Any, int]]:
+    """Bounds on the number of terms and on the degree of the numerator, and the powers in the denominator."""
+    if e.is_Add:
+        parts = [_estimate(a) for a in e.args]
+        below: dict[Any, int] = {}
+        for _, _, b in parts:
+            below |= {p: max(k, below.get(p, 0)) for p, k in b.items()}
+        terms, degree = 0, 0
+        for t, g, b in parts:
+            for p, k in below.items():
+                more, high, _ = _estimate(p)
+                t, g = t * _multichoose(more, k - b.get(p, 0)), g + high * (k - b.get(p, 0))
+            terms, degree = terms + t, max(degree, g)
+        return min(terms, 10**12), degree, below
+    if e.is_Mul:
+        terms, degree, below = 1, 0, dict[Any, int]()
+        for t, g, b in map(_estimate, e.args):
+            terms, degree = min(terms * t, 10**12), degree + g
+            below |= {p: k + below.get(p, 0) for p, k in b.items()}
+        return terms, degree, below
+    if e.is_Pow and e.exp.is_Integer:
+        n = abs(int(e.exp))
+        if e.exp < 0:
+            return 1, 0, {e.base: n}
+        t, g, b = _estimate(e.base)
+        return _multichoose(t, n), g * n, {p: k * n for p, k in b.items()}
+    return 1, 0 if e.is_number else 1, {}
+
+
+def _multichoose(terms: int, n: int) -> int:
+    """The number of terms of the n-th power of a sum."""
+    if terms <= 1:
+        return terms
+    made = 1
+    for k in range(1, min(n, terms - 1) + 1):
+        made = made * (n + terms - k) // k
+        if made > 10**12:
+            return 10**12
+    return made

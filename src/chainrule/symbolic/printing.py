@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from ..compile.latex import symbol
 from .algebra import LatexPrinter, Printer, StrPrinter, sp
-from .derivative import Argument
+from .derivative import Argument, Place
 
 
 def _sides(u: Any) -> tuple[Any, Any]:
@@ -17,7 +19,11 @@ def _sides(u: Any) -> tuple[Any, Any]:
 
 
 class _Ordered(Printer):
-    """Sums begin with what is added, and end with what is subtracted."""
+    """Sums begin with what is added, and end with what is subtracted; a vector is written with a dot for its index."""
+
+    def _entry(self, argument: Any) -> str:
+        entry, index, _ = argument.args
+        return self._print(entry.xreplace({index: sp.Symbol("·", integer=True)}))
 
     def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
         return sorted(super()._as_ordered_terms(expr, order), key=lambda t: t.could_extract_minus_sign())
@@ -36,7 +42,9 @@ class _Text(_Ordered, StrPrinter):
         return f"1[{self._print(left)} == {self._print(right)}]"
 
     def _print_Sum(self, expr: Any) -> str:
-        ranges = ", ".join(f"{i}=1..{high}" for i, _, high in expr.limits)
+        ranges = ", ".join(
+            f"{i}={self._print(low)}..{self._print(high)}".replace(" ", "") for i, low, high in reversed(expr.limits)
+        )
         return f"sum({ranges}, {self._print(expr.function)})"
 
     def _print_KroneckerDelta(self, expr: Any) -> str:
@@ -49,11 +57,13 @@ class _Text(_Ordered, StrPrinter):
         return f"E[{self._print(expr.args[0])}]"
 
     def _print_Argument(self, expr: Any) -> str:
-        return self._print(expr.args[0])
+        return self._entry(expr)
 
     def _print_Function(self, expr: Any) -> str:
-        if expr.func.__name__.endswith("'") and isinstance(expr.args[0], Argument):
-            return f"{expr.func.__name__}({self._print(expr.args[0])})[{self._print(expr.args[-1])}]"
+        places = [a for a in expr.args if isinstance(a, Place)]
+        if places:
+            inside = ", ".join(self._print(a) for a in expr.args if not isinstance(a, Place))
+            return f"{expr.func.__name__}({inside})[{', '.join(self._print(p.args[0]) for p in places)}]"
         return super()._print_Function(expr)
 
     def _print_Abs(self, expr: Any) -> str:
@@ -80,7 +90,7 @@ class _Latex(_Ordered, LatexPrinter):
         return rf"\mathbb{{1}}[{self._print(left)} = {self._print(right)}]"
 
     def _print_Argument(self, expr: Any) -> str:
-        return self._print(expr.args[0])
+        return self._entry(expr)
 
     def _print_Expectation(self, expr: Any, exp: Any = None) -> str:
         text = rf"\mathbb{{E}}\left[{self._print(expr.args[0])}\right]"
@@ -88,8 +98,10 @@ class _Latex(_Ordered, LatexPrinter):
 
     def _print_Function(self, expr: Any, exp: Any = None) -> str:
         name = expr.func.__name__
-        if name.endswith("'") and isinstance(expr.args[0], Argument):
-            return rf"{name}\left({self._print(expr.args[0])}\right)_{{{self._print(expr.args[-1])}}}"
+        places = ", ".join(self._print(a.args[0]) for a in expr.args if isinstance(a, Place))
+        if places:
+            inside = ", ".join(self._print(a) for a in expr.args if not isinstance(a, Place))
+            return rf"{name}\left({inside}\right)_{{{places}}}"
         body = ", ".join(self._print(a) for a in expr.args)
         if name == "sigma":
             head = r"\sigma"
@@ -102,13 +114,23 @@ class _Latex(_Ordered, LatexPrinter):
         return rf"{head}{power}\left({body}\right)"
 
 
+def names_of(expression: Any, bound: Sequence[Any] = ()) -> dict[Any, Any]:
+    """For each bound index the name that it is shown by: its own where that is free, or else i, j, k, and so on.
+
+    Args:
+        bound: indices that are bound by something around the expression.
+    """
+    inside = [i for s in expression.atoms(sp.Sum) for i, _, _ in s.limits]
+    indices = sorted({i for i in [*bound, *inside] if isinstance(i, sp.Dummy)}, key=lambda i: i.dummy_index)
+    taken = {s.name for s in expression.free_symbols if s.is_Symbol and not isinstance(s, sp.Dummy)}
+    letters = (c for c in itertools.chain("ijklmnpqrstuvw", (f"i{k}" for k in range(1, 999))) if c not in taken)
+    return {i: sp.Symbol(next(letters), integer=True) for i in indices}
+
+
 def readable(expression: Any) -> Any:
     """The expression with its bound indices called i, j, k, and so on."""
-    bound = {i for s in expression.atoms(sp.Sum) for i, _, _ in s.limits if i.name.startswith("_")}
-    taken = {s.name for s in expression.free_symbols}
-    letters = (c for c in "ijklmnpqrstuvw" if c not in taken)
-    names = {i: sp.Symbol(next(letters), integer=True, positive=True) for i in sorted(bound, key=lambda i: i.name)}
-    return expression.xreplace(names)
+    names = names_of(expression) if expression.has(sp.Sum) else {}
+    return expression.xreplace(names) if names else expression
 
 
 def text(expression: Any) -> str:

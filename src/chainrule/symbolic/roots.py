@@ -7,7 +7,8 @@ from typing import Any
 
 from .algebra import iv, mp, sp
 from .derivative import derivative
-from .interval import Undefined, enclosure, middle
+from .evaluate import Undefined
+from .interval import enclosure, middle
 from .meaning import opened
 
 RADIUS = 20  # the box reaches 10^-RADIUS to each side

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .algebra import sp
-
-_numbers = itertools.count(1)
-
-
-def fresh_index() -> Any:
-    """An index that stands nowhere else."""
-    return sp.Symbol(f"_{next(_numbers)}", integer=True, positive=True)
+from .indices import fresh_index
 
 
-def is_named(expression: Any) -> bool:
-    """Whether every free index in an expression has a name that the reader knows."""
-    return not any(s.name.startswith("_") for s in expression.free_symbols)
+ONE = sp.Integer(1)
 
 
 class Expectation(sp.Function):
@@ -27,9 +18,12 @@ class Expectation(sp.Function):
     nargs = 1
 
 
-def total(body: Any, index: Any, size: Any) -> Any:
-    """The sum of an expression over an index from 1 to size."""
-    return sp.Sum(body, (index, 1, size)) if body != 0 else body
+def total(body: Any, index: Any, low: Any, high: Any) -> Any:
+    """The sum of an expression over an index from `low` to `high`; 0 where there is nothing between them."""
+    beyond = low - high
+    if body == 0 or (beyond.is_Integer and beyond > 0):
+        return sp.Integer(0)
+    return sp.Sum(body, (index, low, high))
 
 
 class Tensor:
@@ -63,7 +57,7 @@ def variable(name: str, dims: Sequence[Any]) -> Tensor:
     """A variable with its dimensions; a number is a symbol, anything else is indexed."""
     if not dims:
         return number(sp.Symbol(name, real=True))
-    base = sp.IndexedBase(name, shape=tuple(dims), real=True)
+    base = sp.IndexedBase(name, real=True)
     return Tensor(dims, lambda *i: base[i])
 
 
@@ -98,7 +92,7 @@ def reduce_sum(x: Tensor) -> Tensor:
     i = x.indices()
     e = x.entry(*i)
     for j, d in zip(reversed(i), reversed(x.dims), strict=True):
-        e = total(e, j, d)
+        e = total(e, j, ONE, d)
     return number(e)
 
 
@@ -119,7 +113,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
     def entry(*i: Any) -> Any:
         k = fresh_index()
-        return total(a.entry(*i[: a.rank - 1], k) * b.entry(k, *i[a.rank - 1 :]), k, a.dims[-1])
+        return total(a.entry(*i[: a.rank - 1], k) * b.entry(k, *i[a.rank - 1 :]), k, ONE, a.dims[-1])
 
     return Tensor(a.dims[:-1] + b.dims[1:], entry)
 
@@ -132,7 +126,7 @@ def outer(a: Tensor, b: Tensor) -> Tensor:
 def _row(x: Tensor, i: Sequence[Any], f: Callable[[Any], Any]) -> Any:
     """The sum of f over the last axis."""
     k = fresh_index()
-    return total(f(x.entry(*i[:-1], k)), k, x.dims[-1])
+    return total(f(x.entry(*i[:-1], k)), k, ONE, x.dims[-1])
 
 
 def _vector(x: Tensor, name: str) -> None:
@@ -168,7 +162,7 @@ def trace(x: Tensor) -> Tensor:
     if x.rank != 2 or x.dims[0] != x.dims[1]:
         raise Misfit(f"a trace needs a square matrix, and was given {x}")
     i = fresh_index()
-    return number(total(x.entry(i, i), i, x.dims[0]))
+    return number(total(x.entry(i, i), i, ONE, x.dims[0]))
 
 
 STRUCTURAL: dict[str, Callable[..., Tensor]] = {

@@ -1,0 +1,94 @@
+"""Budgets: work that ends at its deadline, wherever it is, and sizes that are refused before they are tried.
+
+The deadline reaches into long calls of SymPy: a watching thread raises an exception in the thread that works. It does not
+reach into one operation on huge numbers, so those are bounded beforehand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..errors import InputError
+
+DEFAULT = 10.0  # seconds
+AGAIN = 0.5  # seconds until a deadline is told again, for code that swallows every exception
+MOST_TERMS = 3_000  # of a polynomial that is written out
+MOST_DIGITS = 2_000  # of a number
+MOST_WRITTEN = 24  # terms of a sum that are written one by one
+MOST_NODES = 20_000  # of an expression
+
+T = TypeVar("T")
+
+
+class TimeUp(BaseException):
+    """The deadline of a budget has passed; no handler of ordinary exceptions stops it."""
+
+
+class TooLarge(Exception):
+    """Something is larger than what is tried; the message says what."""
+
+
+def checked_budget(seconds: Any) -> float:
+    """A budget in seconds as a number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise InputError(f"a budget is a positive number of seconds, not {seconds!r}", "write budget=10", where="")
+    return float(seconds)
+
+
+def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T]) -> T:
+    """What `work` returns; `otherwise` with the reason where it does not end in time, nests too deeply or is too large.
+
+    Budgets may be inside one another, and in any thread.
+    """
+    watch = _Watch(threading.get_ident(), seconds)
+    try:
+        try:
+            return work()
+        finally:
+            watch.stop()
+    except TimeUp as late:
+        watch.stop()
+        if type(late) is not watch.late:
+            raise
+        why = f"the time was over: {seconds:g} s (budget=)"
+    except RecursionError:
+        why = "it is nested too deeply"
+    except (TooLarge, MemoryError) as error:
+        why = str(error) or "it needs too much memory"
+    return otherwise(why)
+
+
+class _Watch:
+    """Raises an exception of its own kind in a thread when the time is over, until it is stopped."""
+
+    def __init__(self, thread: int, seconds: float) -> None:
+        self.thread, self.seconds = thread, seconds
+        self.late = type("TimeUp", (TimeUp,), {})
+        self.lock, self.ended, self.told = threading.Lock(), threading.Event(), False
+        if math.isfinite(seconds) and seconds < threading.TIMEOUT_MAX:
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        wait = self.seconds
+        while not self.ended.wait(wait):
+            with self.lock:
+                if not self.ended.is_set():
+                    self.told, wait = True, AGAIN
+                    _raise_in(self.thread, self.late)
+
+    def stop(self) -> None:
+        """Nothing is raised after this; what was raised and has not arrived is taken back."""
+        with self.lock:
+            self.ended.set()
+        if self.told:
+            _raise_in(self.thread, None)
+
+
+def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(exception) if exception else None
+    )
