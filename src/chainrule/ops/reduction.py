@@ -7,19 +7,24 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import stop_gradient
-from .broadcasting import AXES, Axes, axes_text, count, expand, kept, reduction_text, reshape, sum
+from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, reduction_text, reshape, sum
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
 from .piecewise import equal, isfinite, where
-from .shape import concatenate
+from .shape import cast, concatenate
 
 ALONG = ((((2, 3),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2, -1)}), (((4,),), {"axis": (-1,)}))
 
 
+def _inexact(x: Any) -> Any:
+    """Integers and truth values as doubles, in which NumPy averages them."""
+    return cast(x, dtype=np.dtype(float)) if dtype_of(x).kind in "iub" else x
+
+
 mean = Composite(
     "mean",
-    lambda x, axis, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / count(x, axis),
+    lambda x, axis, keepdims=False: sum(_inexact(x), axis=axis, keepdims=keepdims) / count(x, axis),
     value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
     pullback=lambda i, ct, y, x, axis, keepdims=False: expand(ct / count(x, axis), x, axis, keepdims),
     text=reduction_text("mean"),
