@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
-from test_operations import OPS, points
+from test_operations import OPS
 
 from chainrule.compile.native.c99 import c_source
 from chainrule.compile.native.engine import llvm
@@ -23,7 +23,16 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 FLOATS = ("float16", "float32", "float64")
 DTYPES = ("bool", *INTEGERS, *FLOATS, "complex64", "complex128")
 EXACT = ("floor", "ceil", "rint", "trunc", "sign", "abs", "negative", "add", "subtract", "multiply", "divide", "remainder", "floor_divide")  # fmt: skip
-ZEROS = ("maximum", "minimum", "fmax", "fmin", "relu", "clip", "reduce_max", "reduce_min")  # which zero is larger: NumPy does not say
+ZEROS = (
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "relu",
+    "clip",
+    "reduce_max",
+    "reduce_min",
+)  # which zero is larger: NumPy does not say
 
 
 def edges(dtype):
@@ -172,7 +181,9 @@ def structured(op):
     for k, (shapes, params) in enumerate(op.examples or [([(2, 3)] * (op.inputs or 1), {})]):
         for dtype in DTYPES:
             for number in range(2):
-                inputs = [s if isinstance(s, np.ndarray) else filled(s, dtype, 2 * j + number) for j, s in enumerate(shapes)]
+                inputs = [
+                    s if isinstance(s, np.ndarray) else filled(s, dtype, 2 * j + number) for j, s in enumerate(shapes)
+                ]
                 if any(np.asarray(s).dtype == bool for s in shapes if isinstance(s, np.ndarray)):
                     continue  # a shape that depends on values
                 with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -186,7 +197,20 @@ def structured(op):
 
 
 STRUCTURED = [op for op in OPS if not isinstance(op, Elementwise)]
-INEXACT = ("mean", "var", "std", "matmul", "einsum", "affine", "softmax", "log_softmax", "logsumexp", "gelu", "silu", "class_entropy")
+INEXACT = (
+    "mean",
+    "var",
+    "std",
+    "matmul",
+    "einsum",
+    "affine",
+    "softmax",
+    "log_softmax",
+    "logsumexp",
+    "gelu",
+    "silu",
+    "class_entropy",
+)
 
 
 @pytest.mark.parametrize("op", STRUCTURED, ids=lambda op: op.name)

@@ -18,6 +18,7 @@ from .index import Affine, count
 from .plan import Planner
 from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
 
+
 class Names(dict[int, str]):
     """What buffers are called; one that nobody named is known by its number."""
 

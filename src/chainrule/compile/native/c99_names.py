@@ -16,7 +16,9 @@ _KEYWORDS = """
 """
 RESERVED = {
     *_KEYWORDS.split(),
-    *re.findall(r"[a-z_]\w*", " ".join((*TYPES.values(), *HELPERS, *FLOATS.values(), *INTEGERS.values(), *BOOLEANS.values()))),
+    *re.findall(
+        r"[a-z_]\w*", " ".join((*TYPES.values(), *HELPERS, *FLOATS.values(), *INTEGERS.values(), *BOOLEANS.values()))
+    ),
     *(f"{w}f" for w in re.findall(r"([a-z]\w*)\{f\}", " ".join(FLOATS.values()))),
 } - {"f", "t", "u"}
 

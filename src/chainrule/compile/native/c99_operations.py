@@ -39,7 +39,7 @@ FLOATS: dict[str, str] = {
     "deg2rad": "{0} * 0.017453292519943295{f}", "rad2deg": "{0} * 57.29577951308232{f}",
     "floor_divide": "floor_divide{f}({0}, {1})", "remainder": "floor_remainder{f}({0}, {1})",
 }  # fmt: skip
-FLOATS |= {  # functions of math.h
+_UNARY = {  # functions of math.h
     name: f"{function}{{f}}({{0}})"
     for name, function in {
         "exp": "exp", "expm1": "expm1", "exp2": "exp2", "log": "log", "log1p": "log1p", "log2": "log2", "log10": "log10",
@@ -49,12 +49,13 @@ FLOATS |= {  # functions of math.h
         "erf": "erf", "erfc": "erfc", "gammaln": "lgamma",
     }.items()
 }  # fmt: skip
-FLOATS |= {
+_BINARY = {
     name: f"{function}{{f}}({{0}}, {{1}})"
     for name, function in {
         "power": "pow", "arctan2": "atan2", "hypot": "hypot", "copysign": "copysign", "fmax": "fmax", "fmin": "fmin",
     }.items()
 }  # fmt: skip
+FLOATS.update(_UNARY | _BINARY)
 INTEGERS: dict[str, str] = {
     "add": "({t})(({u}){0} + ({u}){1})", "subtract": "({t})(({u}){0} - ({u}){1})", "multiply": "({t})(({u}){0} * ({u}){1})",
     "negative": "({t})(0 - ({u}){0})", "square": "({t})(({u}){0} * ({u}){0})", "abs": "({0} < 0 ? ({t})(0 - ({u}){0}) : {0})",

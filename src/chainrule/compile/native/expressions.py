@@ -67,7 +67,11 @@ class Builder:
     def constant(self, value: Any, dtype: str) -> Expr:
         """A number in a dtype."""
         try:
-            number = np.asarray(value).astype(dtype).item() if np.dtype(dtype).kind == "f" else np.dtype(dtype).type(value).item()
+            number = (
+                np.asarray(value).astype(dtype).item()
+                if np.dtype(dtype).kind == "f"
+                else np.dtype(dtype).type(value).item()
+            )
         except OverflowError:
             raise Unsupported(f"{value} as {dtype}") from None
         return self._shared("const", dtype, data=number, key=repr(number))

@@ -86,7 +86,9 @@ def _truncated(c: Code, x: Value, want: str) -> Value:
     bound = 2.0 ** (63 if wide == "i64" else 31)
     below = c.emit(f"fcmp olt {x.type} {x.name}, {c.constant(bound, x.type).name}", "i1")
     least = -bound if wide == "i64" or x.type == "float" else -bound - 1
-    above = c.emit(f"fcmp {'oge' if least == -bound else 'ogt'} {x.type} {x.name}, {c.constant(least, x.type).name}", "i1")
+    above = c.emit(
+        f"fcmp {'oge' if least == -bound else 'ogt'} {x.type} {x.name}, {c.constant(least, x.type).name}", "i1"
+    )
     inside = c.emit(f"and i1 {below.name}, {above.name}", "i1")
     safe = c.select(inside, x, 0.0)
     whole = c.select(inside, c.emit(f"fptosi {x.type} {safe.name} to {wide}", wide), c.constant(-int(bound), wide))
