@@ -38,6 +38,12 @@ def _share(x: Any, y: Any, axis: Axes, keepdims: bool) -> Any:
     return hit / sum(hit, axis=axis, keepdims=len(axis) < np.ndim(x))
 
 
+def _extreme_text(name: str) -> Any:
+    """The largest of truth values is whether any holds."""
+    plain, truth = reduction_text(name), reduction_text({"max": "any", "min": "all"}[name])
+    return lambda args, node: (truth if dtype_of(node.value).kind == "b" else plain)(args, node)
+
+
 def _extreme(name: str, function: Any) -> Composite:
     def value(x: Any, axis: Axes, keepdims: bool = False) -> Any:
         return function(x, axis=axis, keepdims=keepdims)
@@ -57,7 +63,7 @@ def _extreme(name: str, function: Any) -> Composite:
         body,
         value=value,
         pullback=pullback,
-        text=reduction_text(name.removeprefix("reduce_")),
+        text=_extreme_text(name.removeprefix("reduce_")),
         examples=AXES,
         latex=rf"\{name.removeprefix('reduce_')} {{0}}",
         doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",
@@ -236,12 +242,23 @@ log_softmax = Composite(
     prelude="from scipy import special\n",
     doc="log(softmax(x)) along axes, accurate for any x.",
 )
+
+
+def _axis_text(node: Any, usual: int | None) -> str:
+    axis = node.params.get("axis", usual)
+    return "" if axis == usual else f", axis={axis}"
+
+
+def _place_text(name: str) -> Any:
+    return lambda args, node: f"np.{name}({args[0]}{_axis_text(node, None)})"
+
+
 argmax = Linear(
     "argmax",
     lambda x, axis=None: np.argmax(x, axis=axis),
     (None,),
     numpy=(),
-    text="np.argmax({0})",
+    text=_place_text("argmax"),
     examples=((((2, 3),), {}),),
     doc="The index of the largest entry: an integer, so nothing flows.",
 )
@@ -250,7 +267,7 @@ argmin = Linear(
     lambda x, axis=None: np.argmin(x, axis=axis),
     (None,),
     numpy=(),
-    text="np.argmin({0})",
+    text=_place_text("argmin"),
     examples=((((2, 3),), {}),),
     doc="The index of the smallest entry: an integer, so nothing flows.",
 )
@@ -258,7 +275,7 @@ argsort = Linear(
     "argsort",
     lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
     (None,),
-    text="np.argsort({0}, kind='stable')",
+    text=lambda args, node: f"np.argsort({args[0]}{_axis_text(node, -1)}, kind='stable')",
     examples=((((3,),), {}),),
     doc="The order that sorts: integers, so nothing flows.",
 )

@@ -268,6 +268,11 @@ def _results(buffers: Sequence[Buffer], outputs: Sequence[str], names: Names) ->
     for b, n in zip(buffers, outputs, strict=False):
         if b.role == "temporary" and b.number not in names:
             names[b.number] = n
+        elif b.role == "constant" and b.bytes and np.all(b.data == (first := np.ravel(b.data)[0])):
+            entry = number(first, b.dtype.name)
+            size = count(b.shape)
+            at = "" if size == 1 else f"for (size_t at = 0; at < {size}; at++) "
+            copies.append(f"    {at}{n}[{'0' if size == 1 else 'at'}] = {entry};")
         elif b.bytes:
             copies.append(f"    memcpy({n}, {names[b.number]}, {b.bytes});")
     return copies
