@@ -48,7 +48,10 @@ class Language:
         number: how a number is written.
         array: how a constant array is written.
         boxed: whether numbers are objects that `+=` changes for all who hold them.
-        full, zeros, copy: how one writes an array full of a number, one of zeros, and a copy.
+        ones, zeros, copy: how one writes an array like another, of ones and of zeros, and a copy.
+        same, count: whether two arrays are equal, and how many entries of a mask hold.
+        exact: whether an array is not floating point.
+        shape: the shape of what may be a number.
     """
 
     def __init__(
@@ -58,13 +61,18 @@ class Language:
         number: Callable[[Any], Text],
         infix: bool = True,
         array: Callable[[Any], str] | None = None,
-        full: str = "np.full({0}, {1})",
-        zeros: str = "np.zeros({0})",
+        ones: str = "np.ones_like({0})",
+        zeros: str = "np.zeros_like({0})",
         copy: str = ".copy()",
+        same: str = "np.array_equal({0}, {1})",
+        count: str = "np.count_nonzero({0})",
+        exact: str = '{0}.dtype.kind != "f"',
+        shape: str = "np.shape({0})",
         boxed: bool = False,
     ) -> None:
         self.name, self.template, self.number, self.infix = name, template, number, infix
-        self.array, self.full, self.zeros, self.copy = array or array_text, full, zeros, copy
+        self.array, self.ones, self.zeros, self.copy = array or array_text, ones, zeros, copy
+        self.same, self.count, self.exact, self.shape = same, count, exact, shape
         self.boxed = boxed
 
 

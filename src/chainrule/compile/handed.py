@@ -14,7 +14,7 @@ from ..ir.graph import Graph
 from ..ir.node import Node, Spec
 from ..ops.loops import Loop, split, split_while
 from .expression import Language, expression
-from .languages import JAX_HELPERS, JAX_LANGUAGE, TORCH_HELPERS, TORCH_LANGUAGE
+from .languages import JAX_HELPERS, JAX_LANGUAGE, TORCH_HANDED, TORCH_HELPERS
 
 BACKENDS = ("native", "numpy", "jax", "torch")
 
@@ -166,7 +166,7 @@ def _torch(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
         return torch.tensor(np.array(x))
 
     def write(g: Graph) -> Any:
-        return _written(g, TORCH_LANGUAGE, namespace, loop, put)
+        return _written(g, TORCH_HANDED, namespace, loop, put)
 
     run = write(graph)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.node import Spec
 from ..ir.op import Op
+from ..ops.broadcasting import shape_text
 from ..ops.indexing import index_text
 from .expression import NUMPY, Language, Text, array_text, python_number
 
@@ -28,6 +30,20 @@ def _reduced(function: str, always: bool = False) -> Template:
     def text(args: list[Any], node: Any) -> str:
         dims = _dims(node) or (f", dim={tuple(node.params['axis'])}" if always and node.params["axis"] else "")
         return f"torch.{function}({args[0]}{dims})"
+
+    return text
+
+
+def _extreme(name: str) -> Template:
+    """The largest or smallest entry; of truth values whether any or all hold."""
+    number, truth = _reduced(f"a{name}"), _reduced({"max": "any", "min": "all"}[name])
+    return lambda args, node: (truth if Spec.of(node.value).dtype.kind == "b" else number)(args, node)  # type: ignore[operator]
+
+
+def _place(name: str) -> Template:
+    def text(args: list[Any], node: Any) -> str:
+        axis = node.params.get("axis")
+        return f"torch.{name}({args[0]}{'' if axis is None else f', dim={axis}'})"
 
     return text
 
@@ -98,14 +114,14 @@ TORCH: dict[str, Template] = {
     "stop_gradient": "{0.atom}.detach()",
     "alias": "{0}",
     "positive": "{0}",
-    "reshape": lambda args, node: f"torch.reshape({args[0]}, {tuple(node.params['shape'])})",
-    "broadcast_to": lambda args, node: f"torch.broadcast_to(torch.as_tensor({args[0]}), {tuple(node.params['shape'])})",
+    "reshape": lambda args, node: f"torch.reshape({args[0]}, {shape_text(node.params['shape'])})",
+    "broadcast_to": lambda args, node: f"torch.broadcast_to(torch.as_tensor({args[0]}), {shape_text(node.params['shape'])})",
     "transpose": _torch_transpose,
     "cast": lambda args, node: f"torch.as_tensor({args[0]}).to({_dtype(node)})",
     "sum": _reduced("sum"),
     "mean": _reduced("mean"),
-    "reduce_max": _reduced("amax"),
-    "reduce_min": _reduced("amin"),
+    "reduce_max": _extreme("max"),
+    "reduce_min": _extreme("min"),
     "prod": _product_of_axes,
     "var": _moment("var"),
     "std": _moment("std"),
@@ -120,7 +136,7 @@ TORCH: dict[str, Template] = {
     "einsum": lambda args, node: f"torch.einsum({node.params['subscripts']!r}, {', '.join(args)})",
     "getitem": lambda args, node: _torch_getitem(args, node),
     "scatter": lambda args, node: (
-        f"index_add(torch.zeros({tuple(node.params['shape'])}, dtype={args[0].atom}.dtype), "
+        f"index_add(torch.zeros({shape_text(node.params['shape'])}, dtype={args[0].atom}.dtype), "
         f"{index_tuple(node.params['index'], args[1:])}, {args[0]})"
     ),
     "index_set": lambda args, node: f"index_set({args[0]}, {index_tuple(node.params['index'], args[2:])}, {args[1]})",
@@ -133,8 +149,8 @@ TORCH: dict[str, Template] = {
     "tril": lambda args, node: f"torch.tril({args[0]}, {node.params.get('k', 0)})",
     "triu": lambda args, node: f"torch.triu({args[0]}, {node.params.get('k', 0)})",
     "cumsum": lambda args, node: f"torch.cumsum({args[0]}, dim={node.params['axis']})",
-    "argmax": lambda args, node: f"torch.argmax({args[0]}, dim={node.params.get('axis')})",
-    "argmin": lambda args, node: f"torch.argmin({args[0]}, dim={node.params.get('axis')})",
+    "argmax": _place("argmax"),
+    "argmin": _place("argmin"),
     "argsort": lambda args, node: f"torch.argsort({args[0]}, dim={node.params.get('axis', -1)}, stable=True)",
     "clip": lambda args, node: f"torch.minimum(torch.maximum({args[0]}, torch.as_tensor({args[1]})), torch.as_tensor({args[2]}))",
     "windows": lambda args, node: f"windows({args[0]}, {node.params['size']}, {node.params['stride']}, {node.params['dilation']})",
@@ -147,7 +163,7 @@ TORCH_HELPERS = """
 def places(x, index):
     import numpy as np
 
-    index = tuple(k.numpy() if torch.is_tensor(k) else k for k in index)
+    index = tuple(k.cpu().numpy() if torch.is_tensor(k) else k for k in index)
     return torch.as_tensor(np.asarray(np.arange(x.numel()).reshape(x.shape)[index]).copy())
 
 
@@ -248,10 +264,35 @@ def _torch_getitem(args: list[Any], node: Any) -> str:
     return f"{args[0].atom}[{index_text(index, args[1:])}]"
 
 
+OF_MODEL = "OF_MODEL"  # stands for a tensor of the program, whose dtype and device its constants take
+
+
 def _torch_array(x: Any) -> str:
-    text = array_text(x).replace("np.array(", "torch.tensor(").replace("np.full(", "torch.full(")
-    dtype = np.asarray(x).dtype.name
-    return text if "dtype=" in text else f"{text[:-1]}, dtype=torch.{dtype})"
+    """A constant array: floats in the dtype of the model, so that a program in single precision stays one."""
+    array = np.asarray(x)
+    text = array_text(array.astype(float) if array.dtype.kind == "f" else array)
+    text = (
+        text.replace("np.array(", f"{OF_MODEL}.new_tensor(")
+        .replace("np.full(", f"{OF_MODEL}.new_full(")
+        .partition(", dtype=")[0]
+    )
+    text = text.removesuffix(")")
+    return f"{text})" if array.dtype.kind == "f" else f"{text}, dtype=torch.{array.dtype.name})"
+
+
+def _of_model(node: Any) -> str:
+    """The dtype of a cast: doubles are the dtype of the model."""
+    dtype = Spec.of(node.value).dtype
+    return f"{OF_MODEL}.dtype" if dtype.name == "float64" else f"torch.{dtype.name}"
+
+
+PRINTED: dict[str, Template] = {
+    "indicator": lambda args, node: f"{args[0].atom}.to({_of_model(node)})",
+    "cast": lambda args, node: f"torch.as_tensor({args[0]}).to({_of_model(node)})",
+    "scatter": lambda args, node: (
+        f"index_add({OF_MODEL}.new_zeros({shape_text(node.params['shape'])}), {index_tuple(node.params['index'], args[1:])}, {args[0]})"
+    ),
+}
 
 
 def _torch_number(x: Any) -> Text:
@@ -261,14 +302,19 @@ def _torch_number(x: Any) -> Text:
 
 TORCH_LANGUAGE = Language(
     "torch",
-    lambda op: None if op.infix is not None and op.name not in TORCH else TORCH.get(op.name),
+    lambda op: PRINTED.get(op.name) or TORCH.get(op.name),
     _torch_number,
     array=_torch_array,
-    full="torch.full({0}, {1})",
-    zeros="torch.zeros({0})",
+    ones="torch.ones_like({0})",
+    zeros="torch.zeros_like({0})",
     copy=".clone()",
+    same="torch.equal({0}, {1})",
+    count="torch.count_nonzero({0})",
+    exact="not {0}.is_floating_point()",
+    shape="{0}.shape",
     boxed=True,
 )
+TORCH_HANDED = Language("torch", lambda op: TORCH.get(op.name), _torch_number)
 
 JAX: dict[str, Template] = {
     "sigmoid": "jax.nn.sigmoid({0})",
@@ -280,13 +326,11 @@ JAX: dict[str, Template] = {
     "stop_gradient": "jax.lax.stop_gradient({0})",
     "cast": lambda args, node: f"jnp.asarray({args[0]}).astype({np.dtype(node.params['dtype']).name!r})",
     "scatter": lambda args, node: (
-        f"jnp.zeros({tuple(node.params['shape'])}, jnp.asarray({args[0]}).dtype).at[{index_tuple(node.params['index'], args[1:])}].add({args[0]})"
+        f"jnp.zeros({shape_text(node.params['shape'])}, jnp.asarray({args[0]}).dtype).at[{index_tuple(node.params['index'], args[1:])}].add({args[0]})"
     ),
     "index_set": lambda args, node: f"{args[0].atom}.at[{index_tuple(node.params['index'], args[2:])}].set({args[1]})",
     "index_add": lambda args, node: f"{args[0].atom}.at[{index_tuple(node.params['index'], args[2:])}].add({args[1]})",
     "affine": lambda args, node: f"{args[0].tight} @ {args[1].atom}.T" + (f" + {args[2]}" if len(args) > 2 else ""),
-    "argmax": lambda args, node: f"jnp.argmax({args[0]}, axis={node.params.get('axis')})",
-    "argmin": lambda args, node: f"jnp.argmin({args[0]}, axis={node.params.get('axis')})",
     "argsort": lambda args, node: f"jnp.argsort({args[0]}, axis={node.params.get('axis', -1)}, stable=True)",
     "windows": TORCH["windows"],
     "windows_sum": TORCH["windows_sum"],
@@ -341,4 +385,14 @@ def _to_jax(text: str) -> str:
     return text.replace("special.", "jax.scipy.special.").replace("np.", "jnp.")
 
 
-JAX_LANGUAGE = Language("jax", _jax_template, python_number, array=lambda x: _to_jax(array_text(x)))
+JAX_LANGUAGE = Language(
+    "jax",
+    _jax_template,
+    python_number,
+    array=lambda x: _to_jax(array_text(x)),
+    ones="jnp.ones_like({0})",
+    zeros="jnp.zeros_like({0})",
+    same="jnp.array_equal({0}, {1})",
+    count="jnp.count_nonzero({0})",
+    shape="jnp.shape({0})",
+)

@@ -9,13 +9,15 @@ import numpy as np
 
 from ..ir.node import Node, reachable
 from ..ir.op import constant
+from ..ir.simplify import value_of
 from ..ir.staged import Line, LoopLine, Staged
+from ..ops.broadcasting import ShapeOf, broadcast_to
 from ..ops.loops import Loop
 from ..ops.structured import pick
-from .expression import NUMPY, SCALAR, Language, Text, expression, write
+from .checks import Checks, Row, inlined
+from .expression import NUMPY, PRODUCT, SCALAR, Language, Text, expression, write
 
 MAX_LITERAL = 16  # entries; a larger constant array becomes a parameter of the program
-Row = tuple[str, int]  # a statement, and the number of the stage that it makes or undoes
 
 
 class Lines:
@@ -35,10 +37,12 @@ class Lines:
         self.constants = constants
         self.temporaries: list[str] = []
         self.language = language or self._language()
+        for n in inlined(staged):
+            del self.names[n]
 
     def _language(self) -> Language:
         """Plain Python over floats when every value is a single double and every operation has such a form."""
-        nodes = list(self.s.live_stages)
+        nodes = [*self.s.live_stages, *self.s.asked]
         for line in self.s.lines:
             if isinstance(line, LoopLine):
                 return NUMPY
@@ -83,14 +87,18 @@ class Lines:
     # ---- forward -------------------------------------------------------------------------------------------
 
     def forward(self) -> list[Row]:
-        """One statement for each stage; a loop gives all its results in one."""
+        """One statement for each stage, a loop gives all its results in one; each check as soon as its value is there."""
         rows: list[Row] = []
-        for n in self.s.live_stages:
+        numbers = {n: k for k, n in enumerate(self.s.stages, 1)}
+        checks = Checks(self)
+        own = [n for n in self.s.asked if n in self.names]
+        for n in sorted([*self.s.live_stages, *own], key=lambda n: n.order):
+            rows += checks.before(n.order)
             if isinstance(n.op, Loop):
-                rows.append((f"{self._results(n)} = {self.loop_name(n)}({self._arguments(n)})", self.s.number(n)))
+                rows.append((f"{self._results(n)} = {self.loop_name(n)}({self._arguments(n)})", numbers[n]))
             elif n.op is not pick:
-                rows.append((f"{self.names[n]} = {self.text(n, expression)}", self.s.number(n)))
-        return rows
+                rows.append((f"{self.names[n]} = {self.text(n, expression)}", numbers.get(n, 0)))
+        return [*rows, *checks.before()]
 
     def loop_name(self, n: Node) -> str:
         """The name of the function that runs a loop."""
@@ -123,13 +131,13 @@ class Lines:
             rows += self._loop(line, first) if isinstance(line, LoopLine) else self._line(line, first, accumulated)
         for v in self.s.wrt:
             if v not in first:
-                zero = "0.0" if v.shape == () else self.language.zeros.format(v.shape)
+                zero = "0.0" if v.shape == () else self.language.zeros.format(self.names[v])
                 rows.append((f"{self.s.gradient_names[v]} = {zero}", 0))
         return rows
 
     def _line(self, line: Line, first: set[Node], accumulated: set[Node]) -> Iterator[Row]:
         """A contribution: values it uses more than once get a line of their own."""
-        e = line.expression
+        e = self._like(line.target, line.expression)
         inner = self._inner(e)
         uses: dict[Node, int] = {}
         for n in inner:
@@ -142,14 +150,30 @@ class Lines:
                 self.names[n] = name
         yield self._assignment(line.target, e, self.text(e), first, accumulated), line.undoes
 
+    def _like(self, target: Node, e: Any) -> Any:
+        """An expression that makes the shape of its target: the shape is written as the target's, whatever it is."""
+        if isinstance(e, np.ndarray) and e.shape == target.shape and e.size and np.all(e == e.flat[0]):
+            return e.flat[0]
+        if type(e) is not Node or e in self.names or e.params.get("shape") != target.shape or not target.shape:
+            return e
+        if e.op is broadcast_to and np.ndim(value_of(e.inputs[0])) == 0:
+            return e.inputs[0]
+        shape = ShapeOf.named(target.shape, f"{self.names[target]}.shape")
+        return Node(e.op, e.inputs, {**e.params, "shape": shape}, e.value)
+
     def _assignment(self, target: Node, e: Any, text: Text, first: set[Node], accumulated: set[Node]) -> str:
         name = self.s.gradient_names[target]
         if target in first:
             return f"{name} = {name} + {text}" if target in self.s.seeds else f"{name} += {text}"
         first.add(target)
         shape = target.shape
-        if shape != () and np.shape(e.value if type(e) is Node else e) != shape:
-            text = Text(self.language.full.format(shape, text))
+        if shape != () and np.shape(value_of(e)) != shape:
+            ones = self.language.ones.format(self.names[target])
+            text = (
+                Text(ones)
+                if type(e) is not Node and np.all(e == 1)
+                else Text(f"{text.within(PRODUCT)} * {ones}", PRODUCT)
+            )
         elif (shape != () or self.language.boxed) and target in accumulated and self._shared(e):
             text = Text(f"{text.atom}{self.language.copy}")
         return f"{name} = {text}"
@@ -188,6 +212,7 @@ class Lines:
     def nodes(self) -> Iterator[Node]:
         """All nodes that are written, those of loop bodies not included."""
         yield from self.s.stages
+        yield from self.s.asked
         for line in self.s.lines:
             for e in line.cotangents if isinstance(line, LoopLine) else [line.expression]:
                 yield from reachable([e] if type(e) is Node else [])

@@ -29,6 +29,8 @@ def opened(graph: Graph) -> Graph:
 def _copied(n: Node, changed: dict[Node, Any]) -> Any:
     inputs = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
     op = n.op
+    if op is variable:  # of a transform inside, which ended before: what it stood for
+        return n.value
     if isinstance(op, Composite) and op.name not in WHOLE:
         return _body(n, inputs)
     if op.name == "call":
@@ -45,7 +47,12 @@ def _copied(n: Node, changed: dict[Node, Any]) -> Any:
             params = {**params, "test": next(graphs), "body": next(graphs)}
         else:
             params = {**params, "branches": tuple(graphs)}
-    made = Node(op, inputs, params, n.value, n.code, n.lasti)
+    return _kept(n, inputs, params)
+
+
+def _kept(n: Node, inputs: tuple[Any, ...], params: dict[str, Any] | None = None) -> Node:
+    """The same operation on what its inputs became."""
+    made = Node(n.op, inputs, n.params if params is None else params, n.value, n.code, n.lasti)
     made.given_name = n.given_name
     return made
 
@@ -70,6 +77,8 @@ def _body(n: Node, inputs: tuple[Any, ...]) -> Any:
         result: Any = n.op.body(*handles, **n.params)  # type: ignore[misc]
     if not isinstance(result, Handle):
         return result
+    if result.dtype != n.dtype:  # integers, which the operation itself takes in another precision than its parts do
+        return _kept(n, inputs)
     inner = Graph(list(leaves), [result.node])
     changed: dict[Node, Any] = dict(leaves)
     for m in inner.nodes:

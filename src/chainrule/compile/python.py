@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..errors import InputError
 from ..ir.node import Node
 from ..ir.staged import Staged
-from .expression import SCALAR
+from .checks import header
+from .expression import SCALAR, Language
+from .languages import JAX_HELPERS, JAX_LANGUAGE
 from .lines import Lines, Row
 from .loops import helpers
 
@@ -41,12 +44,20 @@ class Program(str):
         return lambda *args, **kwargs: made(*args, **{**self.constants, **kwargs})
 
 
-def program(staged: Staged) -> Program:
-    """Write a staged program: `def f_grad(...)` returning the value and the gradients."""
+def program(staged: Staged, language: Language | None = None, free: Sequence[int] = ()) -> Program:
+    """Write a staged program: `def f_grad(...)` returning the value and the gradients.
+
+    Args:
+        language: `jax`; plain Python over floats or NumPy when left out.
+        free: the positions of the inputs whose first axis may have any length.
+
+    Raises:
+        InputError: an operation has no form in the language.
+    """
     constants: dict[str, Any] = {}
-    lines = Lines(staged, constants)
+    lines = Lines(staged, constants, language)
     rows, back = lines.forward(), lines.backward()
-    width = min(72, max((len(t) for t, _ in (*rows, *back)), default=0))
+    width = min(72, max((len(t) for t, number in (*rows, *back) if number), default=0))
 
     def shown(row: Row) -> str:
         text, number = row
@@ -54,6 +65,7 @@ def program(staged: Staged) -> Program:
 
     gradients = ", ".join(staged.gradient_names[v] for v in staged.wrt)
     body = [
+        *map(shown, header(lines, [*staged.inputs, *staged.seeds.values()], free)),
         "    # forward",
         *map(shown, rows),
         "    # backward",
@@ -61,6 +73,8 @@ def program(staged: Staged) -> Program:
         f"    return {lines.names[staged.output]}, {f'({gradients})' if len(staged.wrt) > 1 else gradients}",
     ]
     loops = list(helpers(lines))
+    if loops and lines.language is JAX_LANGUAGE:
+        raise InputError("a program with loops is not written for jax", "use jit(f, backend='jax')", where="")
     parameters = [lines.names[v] for v in staged.inputs]
     if staged.seed is not None:
         parameters.append(lines.names[staged.seed])
@@ -74,6 +88,8 @@ def program(staged: Staged) -> Program:
 def _preamble(lines: Lines, body: list[str], loops: list[str]) -> list[str]:
     """Imports and helpers that the text needs."""
     text = "\n".join([*body, *loops])
+    if lines.language is JAX_LANGUAGE:
+        return _jax_preamble(text)
     helpers: list[str] = []
     imports: set[str] = set()
     scalar = lines.language is SCALAR
@@ -96,6 +112,19 @@ def _preamble(lines: Lines, body: list[str], loops: list[str]) -> list[str]:
     found = sorted(imports, key=lambda i: (i.startswith("from"), i))
     for h in (*helpers, *loops):
         found += ["", "", *h.rstrip().splitlines()]
+    return [*found, "", ""] if found else found
+
+
+def _jax_preamble(text: str) -> list[str]:
+    used: list[str] = []
+    for h in reversed(JAX_HELPERS.strip().split("\n\n\n")):  # a helper may need one that stands before it
+        if f"{h[4:].split('(')[0]}(" in "\n".join([text, *used]):
+            used.insert(0, h)
+    everything = "\n".join([text, *used])
+    imports = ["import itertools", ""] if "itertools." in everything else []
+    imports += ["import jax"] if "jax." in everything else []
+    imports += ["import jax.numpy as jnp"] if "jnp." in everything else []
+    found = [*imports, *(line for h in used for line in ("", "", *h.splitlines()))]
     return [*found, "", ""] if found else found
 
 

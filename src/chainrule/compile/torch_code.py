@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ..errors import InputError
 from ..ir.staged import LoopLine, Staged
 from ..ops.loops import Loop
-from .languages import TORCH_HELPERS, TORCH_LANGUAGE
+from .checks import header
+from .languages import OF_MODEL, TORCH_HELPERS, TORCH_LANGUAGE
 from .lines import Lines
 from .python import Program
 
 
-def torch_program(staged: Staged) -> Program:
+def torch_program(staged: Staged, free: Sequence[int] = ()) -> Program:
     """Write a staged program as a class with `forward` and `backward`.
+
+    Args:
+        free: the positions of the inputs whose first axis may have any length.
 
     Raises:
         InputError: an operation has no form in torch, or the program has loops.
@@ -30,16 +35,18 @@ def torch_program(staged: Staged) -> Program:
             where="",
         )
     output = lines.names[staged.output]
-    width = min(72, max((len(t) for t, _ in (*rows, *back)), default=0))
+    seed = lines.names[staged.seed] if staged.seed is not None else staged.gradient_names[staged.output]
+    inputs = [lines.names[v] for v in staged.inputs]
+    rows = [(t.replace(OF_MODEL, inputs[0]), number) for t, number in rows]
+    back = [(t.replace(OF_MODEL, seed), number) for t, number in back]
+    width = min(72, max((len(t) for t, number in (*rows, *back) if number), default=0))
 
     def shown(text: str, number: int) -> str:
         return f"        {text:<{width}}  # ({number})" if number else f"        {text}"
 
-    inputs = [lines.names[v] for v in staged.inputs]
     known = [*inputs, *(lines.names[n] for n in staged.live_stages)]
     body = "\n".join(t for t, _ in back)
     saved = [n for n in dict.fromkeys(known) if re.search(rf"\b{re.escape(n)}\b", body)]
-    seed = lines.names[staged.seed] if staged.seed is not None else f"d{output}"
     wanted = {lines.names[v]: staged.gradient_names[v] for v in staged.wrt}
     scaled = staged.seed is None
     results = ", ".join(
@@ -52,11 +59,12 @@ def torch_program(staged: Staged) -> Program:
             f"class {name}(torch.autograd.Function):",
             "    @staticmethod",
             f"    def forward(ctx, {', '.join(inputs)}):",
-            *(shown(*r) for r in rows),
+            *(shown(*r) for r in (*header(lines, staged.inputs, free), *rows)),
             *([f"        ctx.save_for_backward({', '.join(saved)})"] if saved else []),
             f"        return {output}",
             "",
             "    @staticmethod",
+            "    @torch.autograd.function.once_differentiable",
             f"    def backward(ctx, {seed}):",
             *([unpack] if saved else []),
             *(shown(*r) for r in back),
@@ -67,7 +75,13 @@ def torch_program(staged: Staged) -> Program:
     for h in reversed(TORCH_HELPERS.strip().split("\n\n\n")):  # a helper may need one that stands before it
         if f"{h.strip()[4:].split('(')[0]}(" in text + "\n".join(helpers):
             helpers.insert(0, h.strip())
-    head = ["import torch", "", "", *(line for h in helpers for line in (*h.splitlines(), "", ""))]
+    head = [
+        *(["import itertools", ""] if any("itertools." in h for h in helpers) else []),
+        "import torch",
+        "",
+        "",
+        *(line for h in helpers for line in (*h.splitlines(), "", "")),
+    ]
     made = Program("\n".join([*head, text]) + "\n")
     made.constants, made.functions, made.name = {}, staged.functions, name
     return made

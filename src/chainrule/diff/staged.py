@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import functools
+import keyword
+import math
 import operator
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, ShapeError
+from ..ir.deferred import settled
 from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import REGISTRY, constant, variable
-from ..ir.recording import Handle, record, remember_calls, setting, state
+from ..ir.recording import Handle, Questions, record, remember_calls, setting, state
 from ..ir.simplify import simplified
-from ..ir.staged import Line, LoopLine, Staged
+from ..ir.staged import Check, Line, LoopLine, Staged
 from ..ops import by_name, loops
 from ..ops.custom import custom
 from ..ops.loops import Loop
 from ..ops.structured import Structured, pick
 from ..trace.array import Array
+from ..trace.asked import Asked
 from ..trace.calls import called, check_differentiable, name_of, parameters
 from ..trace.formula import Formula, parse
 from ..trace.handles import dtype_of, plain
@@ -49,12 +54,17 @@ def trace_graph(
     *,
     abstract: str | None = None,
     hook: Callable[..., None] = remember_calls,
+    asked: Questions | None = None,
 ) -> tuple[Graph, dict[Node, str], str]:
     """Record one call of `f` with every floating-point leaf as a variable.
+
+    Args:
+        asked: where what Python asks of traced values is noted; the nodes that depend on an input are further outputs.
 
     Returns:
         the graph, the names of its inputs, and the name of the function.
     """
+    kind: type[Array] = Array if asked is None else Asked
     tree = (tuple(args), dict(kwargs))
     leaves, treedef = flatten(tree)
     names = list(parameters(f))
@@ -69,25 +79,39 @@ def trace_graph(
         node = Node(variable, (), NO_PARAMS, np.asarray(plain(x))[()])
         node.given_name = leaf_name(label)
         inputs[node] = node.given_name
-        handles.append(Array(node))
+        handles.append(kind(node))
     if not inputs:
         for name, a in [*zip(names, args, strict=False), *kwargs.items()]:
             check_differentiable(a, name)
         raise InputError(f"{name_of(f)} was given nothing to differentiate", "give it floats, for instance x=2.0")
     new_args, new_kwargs = unflatten(treedef, handles)
-    with setting(depth=state.depth + 1, recording=True, hook=hook, abstract=abstract):
+    reading = {} if asked is None else {"observed": asked, "array": Asked}
+    with setting(depth=state.depth + 1, recording=True, hook=hook, abstract=abstract, **reading):
         result = called(f, new_args, new_kwargs)
-    if not isinstance(result, Handle):
+    if not isinstance(result, Handle) or result.node.op is constant:
+        if isinstance(result, Handle):
+            result = result.node.value
         if flatten(result)[0] and not isinstance(result, (int, float, np.ndarray, np.generic)):
             raise InputError(f"{name_of(f)} returned a {type(result).__name__}", "return one number or array")
         raise InputError(
             f"the result of {name_of(f)} does not depend on its floating-point inputs", "then every derivative is zero"
         )
-    graph = Graph(list(inputs), [result.node])
+    graph = Graph(list(inputs), [result.node, *_asked_of(asked or {}, inputs)])
+    for n in graph.nodes if asked is not None else ():
+        n.value = Bundle(map(settled, n.value)) if isinstance(n.value, Bundle) else settled(n.value)
     if isinstance(f, Formula):  # its nodes were made by no line of the user's
         for n in graph.nodes:
             n.code = None
     return graph, inputs, name_of(f)
+
+
+def _asked_of(asked: Mapping[Node, str], inputs: Collection[Node]) -> list[Node]:
+    """The nodes of which something was asked that depends on an input."""
+    known = set(inputs)
+    for n in reachable(asked, min(n.order for n in inputs)):
+        if any(type(i) is Node and i in known for i in n.inputs):
+            known.add(n)
+    return [n for n in asked if n in known]
 
 
 def opened(graph: Graph, names: Collection[str]) -> Graph:
@@ -134,8 +158,8 @@ def opened(graph: Graph, names: Collection[str]) -> Graph:
         kept.update(inner)
         return Bundle(results)
 
-    out = graph.walk([Array(n) for n in graph.inputs], step)[0]
-    result = Graph(graph.inputs, [out.node])
+    outs = graph.walk([Array(n) for n in graph.inputs], step)
+    result = Graph(graph.inputs, [o.node for o in outs])
     for n in result.nodes:
         if n not in kept:  # made by the body of an operation: no line of the user's
             n.code = None
@@ -160,10 +184,39 @@ def stage(
     no_point = not args and not given
     if no_point:
         given = samples(f)
-    graph, inputs, name = trace_graph(f, args, given, abstract="" if no_point else None)
+    asked = Questions()
+    graph, inputs, name = trace_graph(f, args, given, abstract="" if no_point else None, asked=asked)
+    checks = _checks(asked, graph, isinstance(f, Formula))
+    notes = _notes(f, args, given, asked)
     with setting(depth=state.depth + 1, recording=True):
         graph = opened(graph, (open,) if isinstance(open, str) else open)
-    return _derived(graph, inputs, name, wrt)
+    for c, n in zip(checks, graph.outputs[1:], strict=True):
+        c.node = n
+    made = _derived(graph, inputs, name, wrt)
+    made.checks, made.notes, made.sizes = checks, notes, asked.sizes
+    return made
+
+
+def _checks(asked: Questions, graph: Graph, formula: bool) -> list[Check]:
+    """What Python saw of every value that it asked for."""
+    seen: dict[str, Callable[[Any], Any]] = {"truth": bool, "value": lambda v: v, "count": np.count_nonzero}
+    return [
+        Check(n, asked[n], seen[asked[n]](n.value), "" if formula else asked.places.get(n, ""))
+        for n in graph.outputs[1:]
+    ]
+
+
+def _notes(f: Any, args: Sequence[Any], kwargs: Mapping[str, Any], asked: Questions) -> list[str]:
+    """What the program holds as it was given: arguments that are no floats, and random numbers."""
+    names = list(parameters(f))
+    given = [(names[k] if k < len(names) else f"x{k}", a) for k, a in enumerate(args)] + list(kwargs.items())
+    found = [
+        f"{path} = {np.array2string(np.asarray(x), separator=', ', threshold=8).replace(chr(10), ' ')}"
+        for name, a in given
+        for x, path in zip(flatten(a)[0], paths(a, name), strict=True)
+        if dtype_of(x).kind != "f"
+    ]
+    return found + (["random numbers as they were drawn"] if "drawn" in asked.values() else [])
 
 
 def samples(f: Callable[..., Any]) -> dict[str, Any]:
@@ -181,6 +234,7 @@ def samples(f: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _derived(graph: Graph, inputs: dict[Node, str], name: str, wrt: Sequence[str] | str | None) -> Staged:
+    """The staged program of a graph whose further outputs are what was asked for."""
     output: Node = graph.outputs[0]
     if dtype_of(output.value).kind != "f":
         raise ShapeError(
@@ -188,32 +242,57 @@ def _derived(graph: Graph, inputs: dict[Node, str], name: str, wrt: Sequence[str
             "return a floating-point value",
         )
     seeds = {} if output.shape == () else {output: _seed(output)}
-    return _staged(graph, inputs, name, _chosen(inputs, wrt), seeds)
+    first = Graph(graph.inputs, [output])
+    return _staged(first, inputs, name, _chosen(inputs, wrt), seeds, graph.outputs[1:])
 
 
 def _seed(output: Node) -> Node:
     return Node(variable, (), NO_PARAMS, np.ones(output.shape, output.dtype)[()])
 
 
-def _staged(graph: Graph, inputs: dict[Node, str], name: str, wrt: list[Node], seeds: dict[Node, Node]) -> Staged:
+def _staged(
+    graph: Graph,
+    inputs: dict[Node, str],
+    name: str,
+    wrt: list[Node],
+    seeds: dict[Node, Node],
+    asked: Sequence[Node] = (),
+) -> Staged:
+    whole = [n for n in Graph(graph.inputs, [*graph.outputs, *asked]).nodes if n.op is not constant]
     stages = [n for n in graph.nodes if n.op is not constant]
-    functions = {n.params["call"].name: n.params["call"].owner.function for n in stages if n.op is custom}
+    extra = [n for n in whole if n not in {*stages}]
+    if any(isinstance(n.op, Loop) for n in extra):  # loops are functions of the program, whoever needs them
+        stages, extra = whole, []
+    functions = {n.params["call"].name: n.params["call"].owner.function for n in whole if n.op is custom}
     output = graph.outputs[0] if len(graph.outputs) == 1 and type(graph.outputs[0]) is Node else None
-    names = names_for(
-        stages, inputs, output, name if name.isidentifier() else "f", ("np", "math", "special", "exp", *functions)
-    )
-    taken = set(names.values())
+    reserved = {*called_names(len(REGISTRY)), *functions}
+    names = names_for([*stages, *extra], inputs, output, name if name.isidentifier() else "f", reserved)
+    taken = {*reserved, *names.values(), *keyword.kwlist}
     gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}
     s = Staged(
         name, list(inputs), wrt, stages, list(graph.outputs), [], names, gradient_names, {}, {}, seeds, functions
     )
+    s.asked = extra
     with setting(depth=state.depth + 1, recording=True):
         for n in stages:
             if isinstance(n.op, Loop):
                 s.bodies[n] = [_body(g, values) for g, values in loops.examples(n)]
         _backward(s)
-    _drop_dead(s)
+    _drop_dead(s, asked)
     return s
+
+
+@functools.cache
+def called_names(count: int) -> frozenset[str]:
+    """What printed programs call by a bare name, as the so many declared operations say: no variable may have such a name."""
+    del count  # only the key: operations may be declared later
+    texts = [
+        t for op in REGISTRY.values() for t in (op.text, op.scalar, op.prelude, op.scalar_prelude) if isinstance(t, str)
+    ]
+    words = re.findall(r"(?<![.\w])([a-z_]\w*)\(", "\n".join(texts))
+    functions = [op.name for op in REGISTRY.values() if hasattr(math, op.name)]
+    modules = ("np", "math", "special", "torch", "jax", "jnp", "itertools", "ctx")
+    return frozenset({*words, *functions, *modules, "places", "take", "class_entropy"})
 
 
 def _body(graph: Graph, values: Sequence[Any]) -> Staged:
@@ -273,6 +352,8 @@ def _backward(s: Staged) -> None:
                 parts.setdefault(target, []).append(c)
     for v in s.wrt:
         if v in parts:
+            if v in s.outputs and v not in s.seeds:  # the function gives back its argument
+                s.lines.append(Line(v, parts[v][0], 0, False))
             _complete(s, v, parts[v])
         else:
             s.gradients[v] = zeros_of(v.value)
@@ -351,11 +432,11 @@ def _simple(c: Any, s: Staged) -> Any:
     return simplified(nodes, c.node)
 
 
-def _drop_dead(s: Staged) -> None:
-    """Keep the backward lines that a wanted gradient needs, and the forward stages that they or the result need."""
+def _drop_dead(s: Staged, asked: Sequence[Node]) -> None:
+    """Keep the backward lines that a wanted gradient needs, and the forward stages that they, the result or a check need."""
     owner = {v: n for n, v in s.cotangents.items()}
     needed_gradients = set(s.wrt)
-    needed_values = {o for o in s.outputs if type(o) is Node}
+    needed_values = {o for o in (*s.outputs, *asked) if type(o) is Node}
     kept: list[Line | LoopLine] = []
 
     def need(expression: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LIBRARY, ChainruleError, ShapeError
+from ..errors import LIBRARY, ChainruleError, ShapeError, caller, place
 from .deferred import Deferred, deferred, settled
 from .node import NO_PARAMS, Node
 from .op import REGISTRY, Op, constant
@@ -45,6 +45,31 @@ class State(threading.local):
 
 
 state = State()
+
+
+class Questions(dict[Node, str]):
+    """What Python asks of traced values while a program is traced that is to be read, and at which lines of the user's.
+
+    Beside "truth" and "value", "count": how many entries of a mask hold, on which the shape of what it takes depends. `sizes` tells
+    whether the user's code asked for the length of an axis, so that another length could be another program.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[Node, str] = {}
+        self.sizes = False
+
+    def __setitem__(self, node: Node, kind: str) -> None:
+        frame = caller()
+        if frame is not None:
+            self.places.setdefault(node, place(frame.f_code.co_filename, frame.f_lineno))
+        super().__setitem__(node, kind)
+
+    def setdefault(self, node: Node, default: str = "") -> str:
+        """What was asked of a node already, or now."""
+        if node not in self:
+            self[node] = default
+        return self[node]
 
 
 @contextmanager

@@ -37,6 +37,23 @@ class LoopLine:
 
 
 @dataclass
+class Check:
+    """What Python saw of a value while the program was traced: it took this way because of it.
+
+    Attributes:
+        node: the value.
+        kind: "truth", "value" or "count" (of the entries of a mask that hold).
+        seen: what was seen.
+        place: the line of the user's code that asked.
+    """
+
+    node: Node
+    kind: str
+    seen: Any
+    place: str
+
+
+@dataclass
 class Staged:
     """A computation and its gradient, stage by stage.
 
@@ -53,7 +70,11 @@ class Staged:
         seeds: result -> the variable that stands for its cotangent; a scalar function has none, its cotangent is 1.
         functions: the user's functions with rules of their own that the program calls, by name.
         bodies: loop stage -> the staged programs of its graphs.
-        live_stages: the stages that the result or a wanted gradient needs.
+        live_stages: the stages that the result, a wanted gradient or a check needs.
+        checks: the conditions under which the program is right, in the order in which they were asked.
+        asked: the nodes that nothing but a check needs, in order.
+        notes: what else the program holds as it was when it was traced.
+        sizes: whether the user's code asked for the length of an axis.
     """
 
     name: str
@@ -70,6 +91,10 @@ class Staged:
     functions: dict[str, Any] = field(default_factory=dict)
     bodies: dict[Node, list[Staged]] = field(default_factory=dict)
     live_stages: list[Node] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    asked: list[Node] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    sizes: bool = False
 
     @property
     def output(self) -> Node:

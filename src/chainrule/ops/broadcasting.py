@@ -47,14 +47,28 @@ def reduction_text(name: str) -> Any:
     return text
 
 
-def _tuple(shape: tuple[int, ...]) -> str:
-    return repr(tuple(int(n) for n in shape))
+class ShapeOf(tuple[int, ...]):
+    """A shape that is written as that of a value: `x.shape`."""
+
+    text = ""
+
+    @classmethod
+    def named(cls, shape: tuple[int, ...], text: str) -> ShapeOf:
+        """The shape, and how it is written."""
+        made = cls(shape)
+        made.text = text
+        return made
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as code writes it."""
+    return shape.text if isinstance(shape, ShapeOf) else repr(tuple(int(n) for n in shape))
 
 
 def _broadcast_text(args: list[Any], node: Any) -> str:
     if np.ndim(node.value) and type(node.inputs[0]) is not type(node):
-        return f"np.full({_tuple(node.params['shape'])}, {args[0]})"
-    return f"np.broadcast_to({args[0]}, {_tuple(node.params['shape'])})"
+        return f"np.full({shape_text(node.params['shape'])}, {args[0]})"
+    return f"np.broadcast_to({args[0]}, {shape_text(node.params['shape'])})"
 
 
 def expand(y: Any, x: Any, axis: Axes, keepdims: bool = True) -> Any:
@@ -98,7 +112,7 @@ reshape = Linear(
     "reshape",
     lambda x, shape: np.reshape(x, shape),
     (lambda ct, x, shape: reshape(ct, shape=np.shape(x)),),
-    text=lambda args, node: f"np.reshape({args[0]}, {_tuple(node.params['shape'])})",
+    text=lambda args, node: f"np.reshape({args[0]}, {shape_text(node.params['shape'])})",
     latex="{0}",
     view=True,
     examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .broadcasting import dtype_of, reshape, sum_to
+from .broadcasting import dtype_of, reshape, shape_text, sum_to
 from .kinds import Linear
 from .piecewise import equal
 
@@ -121,7 +121,9 @@ scatter = Linear(
     _scatter,
     lambda i, ct, v, *arrays, index, shape: sum_to(getitem(ct, *arrays, index=index), np.shape(v)),
     inputs=1,
-    text=lambda args, node: f"scatter({args[0]}, {as_written(node.params['index'], args[1:])}, {node.params['shape']})",
+    text=lambda args, node: (
+        f"scatter({args[0]}, {as_written(node.params['index'], args[1:])}, {shape_text(node.params['shape'])})"
+    ),
     prelude="""\
 def scatter(v, index, shape):
     out = np.zeros(shape, np.asarray(v).dtype)

@@ -7,19 +7,24 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import stop_gradient
-from .broadcasting import AXES, Axes, axes_text, count, expand, kept, reduction_text, reshape, sum
+from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, reduction_text, reshape, sum
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
 from .piecewise import equal, isfinite, where
-from .shape import concatenate
+from .shape import cast, concatenate
 
 ALONG = ((((2, 3),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2, -1)}), (((4,),), {"axis": (-1,)}))
 
 
+def _inexact(x: Any) -> Any:
+    """Integers and truth values as doubles, in which NumPy averages them."""
+    return cast(x, dtype=np.dtype(float)) if dtype_of(x).kind in "iub" else x
+
+
 mean = Composite(
     "mean",
-    lambda x, axis, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / count(x, axis),
+    lambda x, axis, keepdims=False: sum(_inexact(x), axis=axis, keepdims=keepdims) / count(x, axis),
     value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
     pullback=lambda i, ct, y, x, axis, keepdims=False: expand(ct / count(x, axis), x, axis, keepdims),
     text=reduction_text("mean"),
@@ -31,6 +36,12 @@ mean = Composite(
 def _share(x: Any, y: Any, axis: Axes, keepdims: bool) -> Any:
     hit = equal(x, kept(y, x, axis, keepdims))
     return hit / sum(hit, axis=axis, keepdims=len(axis) < np.ndim(x))
+
+
+def _extreme_text(name: str) -> Any:
+    """The largest of truth values is whether any holds."""
+    plain, truth = reduction_text(name), reduction_text({"max": "any", "min": "all"}[name])
+    return lambda args, node: (truth if dtype_of(node.value).kind == "b" else plain)(args, node)
 
 
 def _extreme(name: str, function: Any) -> Composite:
@@ -52,7 +63,7 @@ def _extreme(name: str, function: Any) -> Composite:
         body,
         value=value,
         pullback=pullback,
-        text=reduction_text(name.removeprefix("reduce_")),
+        text=_extreme_text(name.removeprefix("reduce_")),
         examples=AXES,
         latex=rf"\{name.removeprefix('reduce_')} {{0}}",
         doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",
@@ -231,12 +242,23 @@ log_softmax = Composite(
     prelude="from scipy import special\n",
     doc="log(softmax(x)) along axes, accurate for any x.",
 )
+
+
+def _axis_text(node: Any, usual: int | None) -> str:
+    axis = node.params.get("axis", usual)
+    return "" if axis == usual else f", axis={axis}"
+
+
+def _place_text(name: str) -> Any:
+    return lambda args, node: f"np.{name}({args[0]}{_axis_text(node, None)})"
+
+
 argmax = Linear(
     "argmax",
     lambda x, axis=None: np.argmax(x, axis=axis),
     (None,),
     numpy=(),
-    text="np.argmax({0})",
+    text=_place_text("argmax"),
     examples=((((2, 3),), {}),),
     doc="The index of the largest entry: an integer, so nothing flows.",
 )
@@ -245,7 +267,7 @@ argmin = Linear(
     lambda x, axis=None: np.argmin(x, axis=axis),
     (None,),
     numpy=(),
-    text="np.argmin({0})",
+    text=_place_text("argmin"),
     examples=((((2, 3),), {}),),
     doc="The index of the smallest entry: an integer, so nothing flows.",
 )
@@ -253,7 +275,7 @@ argsort = Linear(
     "argsort",
     lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
     (None,),
-    text="np.argsort({0}, kind='stable')",
+    text=lambda args, node: f"np.argsort({args[0]}{_axis_text(node, -1)}, kind='stable')",
     examples=((((3,),), {}),),
     doc="The order that sorts: integers, so nothing flows.",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..compile.latex import latex
-from ..compile.python import Program, program
+from ..compile.python import Program
 from ..diff.staged import stage
-from ..diff.transforms import vjp
 from ..errors import InputError
-from ..ir.graph import Graph
 from ..symbolic.document import page
 from ..trace.formula import Formula, parse
 from .drawing import Drawing
 from .paths import Paths
+from .programs import written
 from .sizes import Sizes
 from .table import Table
 from .words import Sensitivity
@@ -75,7 +73,14 @@ def code(
 ) -> Program:
     """The staged program of a function or a formula; see `explain` for the arguments.
 
-    `lang` is "python", "torch" (a `torch.autograd.Function`) or "c" (a self-contained C99 file with value and gradient).
+    A program begins with what it was printed for: it checks the shapes of arrays, and every condition that the function asked of
+    its values (a branch, an integer made of one, a mask), and raises a `ValueError` where another program would be right. What the
+    function closed over, and arguments that are no floats, are constants of it.
+
+    Args:
+        lang: "python" (plain Python over floats where that is possible, NumPy otherwise), "torch" (a `torch.autograd.Function`),
+            "jax", or "c" (a self-contained C99 file; where there is something to check, its function returns 0, or the number of
+            the condition that does not hold, with NaN in every result).
 
     >>> print(code("x*y + x"))
     def f_grad(x, y):
@@ -140,58 +145,19 @@ class Explanation:
         self.at_a_point = bool(args or given)
         with np.errstate(all="ignore"):  # what is not finite is shown, and said below
             self.staged = stage(f, args, given, wrt=wrt, open=open, shapes=shapes)
+        self._point = (args, given)
+        self._again = lambda a, k: stage(f, a, k, wrt=wrt, open=open, shapes=shapes)
+        self._programs: dict[str, Program] = {}
         self.source = f if isinstance(f, str) else getattr(f, "text", None) or _source(f)
         self.value = _plain(self.staged.output.value)
         s = self.staged
         self.gradients = {s.names[v]: _plain(np.broadcast_to(s.gradients[v], v.shape)) for v in s.wrt}
 
     def code(self, lang: str = "python") -> Program:
-        """The staged program: runnable Python, a `torch.autograd.Function` (`lang="torch"`), or a C file (`lang="c"`)."""
-        if lang == "python":
-            return program(self.staged)
-        if lang == "torch":
-            from ..compile.torch_code import torch_program
-
-            return torch_program(self.staged)
-        if lang == "c":
-            return self._c()
-        raise InputError(f"there is no language {lang!r}", "choose python, torch or c", where="")
-
-    def _c(self) -> Program:
-        """The value and the gradients as a C function of pointers."""
-        from ..compile.native.c99 import c_source
-        from ..compile.tracing import traced
-
-        s = self.staged
-        forward = Graph(s.inputs, [s.output])
-        wanted = [s.inputs.index(v) for v in s.wrt]
-
-        def both(xs: list[Any]) -> Any:
-            def f(*some: Any) -> Any:
-                given = list(xs)
-                for k, x in zip(wanted, some, strict=True):
-                    given[k] = x
-                return forward.replay(given[: len(s.inputs)])[0]
-
-            value, pullback = vjp(f, *(xs[k] for k in wanted))
-            seed = xs[len(s.inputs)] if s.seed is not None else np.ones((), s.output.dtype)[()]
-            return [value, *pullback(seed)]
-
-        inputs = [s.names[v] for v in s.inputs]
-        values = [v.value for v in s.inputs]
-        if s.seed is not None:
-            inputs.append(s.gradient_names[s.output])
-            values.append(np.ones(s.output.shape, s.output.dtype))
-        t = traced(both, both, values)
-        name = re.sub(r"[^0-9a-zA-Z_]", "_", s.name).strip("_") or "f"
-        outputs = [s.names[s.output], *(s.gradient_names[v] for v in s.wrt)]
-        outputs = [o if o not in inputs else f"{o}_" for o in outputs]
-        text = c_source(
-            t.graph, f"{name}_grad", inputs, outputs, f"{name}: its value and its gradient, written by chainrule"
-        )
-        made = Program(text)
-        made.constants, made.functions, made.name = {}, {}, f"{name}_grad"
-        return made
+        """The staged program: see `chainrule.code` for the languages."""
+        if lang not in self._programs:
+            self._programs[lang] = written(self.staged, lang, *self._point, self._again)
+        return self._programs[lang]
 
     def latex(self) -> str:
         """The forward stages as aligned equations in LaTeX."""

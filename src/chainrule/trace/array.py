@@ -58,6 +58,17 @@ def _inplace(op: Op | Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def known_here(what: str) -> None:
+    """Raise where values stand for any: in the body of a loop, or where no point was given."""
+    if state.abstract is not None:
+        raise TraceError(
+            state.abstract or what,
+            "use chainrule.cond, or np.where"
+            if state.abstract
+            else "give the point at which to trace, for instance x=2.0, or --at x=2.0",
+        )
+
+
 class Array(Handle):
     """A traced array or scalar.
 
@@ -94,13 +105,7 @@ class Array(Handle):
         return format(settled(self.node.value), spec)
 
     def __bool__(self) -> bool:
-        if state.abstract is not None:
-            raise TraceError(
-                state.abstract or "the branch taken here depends on a value, and no values were given",
-                "use chainrule.cond, or np.where"
-                if state.abstract
-                else "give the point at which to trace, for instance x=2.0, or --at x=2.0",
-            )
+        known_here("the branch taken here depends on a value, and no values were given")
         if state.observed is None or state.level:
             return bool(self.value)
         state.observed.setdefault(self.node, "truth")
@@ -159,9 +164,11 @@ class Array(Handle):
         raise lost("complex")
 
     def __int__(self) -> int:
+        known_here("an integer is made of a value here, and no values were given")
         return int(self.value)  # an integer has no derivative to lose
 
     def __index__(self) -> int:
+        known_here("an index is made of a value here, and no values were given")
         return operator.index(self.value)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:

@@ -13,7 +13,7 @@ from ..errors import TraceError, caller
 from ..ir.deferred import Deferred, settled
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant
-from ..ir.recording import Handle, View, record, state
+from ..ir.recording import Handle, Questions, View, record, state
 from ..ops import arithmetic as ar
 from ..ops import broadcasting as bc
 from ..ops import complex as cx
@@ -162,7 +162,14 @@ def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
                 raise TraceError(
                     "an index must be made of integers or booleans", "round and convert it: x[int(i)], or i.astype(int)"
                 )
-            if (
+            if kind == "b" and type(state.observed) is Questions and isinstance(a, Handle) and not state.level:
+                if state.abstract is not None:
+                    raise TraceError(
+                        "the shape of what a mask takes depends on its values, which are not known here",
+                        "use np.where(mask, x, 0)" if state.abstract else "give the point at which to trace",
+                    )
+                state.observed.setdefault(a.node, "count")
+            elif (
                 kind == "b" and state.observed is not None and not state.level
             ):  # its shape is its value's: jit looks at it
                 found = np.nonzero(plain(a)) if a.shape else (plain(a),)

@@ -7,6 +7,7 @@ import dis
 import functools
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable
 from types import CodeType
 
@@ -76,7 +77,7 @@ class Namer:
         self.taken = {*reserved, *keyword.kwlist, *dir(builtins)}
 
     def __call__(self, wanted: str) -> str:
-        base = re.sub(r"\W", "_", wanted) or "v"
+        base = re.sub(r"\W", "_", unicodedata.normalize("NFKC", wanted)) or "v"
         base = base if base.isidentifier() else f"v_{base}"
         name, k = base, 2
         stem = base[:-1] if base.endswith("1") and len(base) > 2 else base + ("_" if base[-1].isdigit() else "")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,67 +11,34 @@ import numpy as np
 from ...errors import InputError
 from ...ir.graph import Graph
 from ...ir.node import Spec
+from .c99_names import Namer
+from .c99_operations import HELPERS, TYPES, accumulated, number, operation
 from .expressions import Expr, Nest
 from .index import Affine, count
 from .plan import Planner
 from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
 
-TYPES = {
-    "float64": "double", "float32": "float", "int64": "int64_t", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t",
-    "uint8": "uint8_t", "bool": "bool",
-}  # fmt: skip
-INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "greater_equal": ">=", "less": "<",
-    "less_equal": "<=", "equal": "==", "not_equal": "!=", "logical_and": "&&", "logical_or": "||", "logical_xor": "!=",
-}  # fmt: skip
-CALLS = {  # functions of math.h; float32 has the same with an f
-    "exp": "exp", "expm1": "expm1", "log": "log", "log1p": "log1p", "tanh": "tanh", "sin": "sin", "cos": "cos", "tan": "tan",
-    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "sinh": "sinh", "cosh": "cosh", "arcsinh": "asinh",
-    "arccosh": "acosh", "arctanh": "atanh", "sqrt": "sqrt", "cbrt": "cbrt", "abs": "fabs", "floor": "floor", "ceil": "ceil",
-    "rint": "rint", "trunc": "trunc", "power": "pow", "hypot": "hypot", "erf": "erf", "erfc": "erfc", "gammaln": "lgamma",
-    "exp2": "exp2", "log2": "log2", "log10": "log10", "copysign": "copysign", "fmax": "fmax", "fmin": "fmin",
-}  # fmt: skip
-WRITTEN: dict[str, str] = {  # {0}, {1} are arguments; {f} is the suffix of math.h's functions
-    "negative": "-{0}",
-    "reciprocal": "1 / {0}",
-    "square": "{0} * {0}",
-    "relu": "({0} > 0 || {0} != {0} ? {0} : 0)",
-    "maximum": "({0} > {1} || {0} != {0} ? {0} : {1})",
-    "minimum": "({0} < {1} || {0} != {0} ? {0} : {1})",
-    "where": "({0} ? {1} : {2})",
-    "sign": "(({0} > 0) - ({0} < 0) + 0 * {0})",
-    "logical_not": "!{0}",
-    "isnan": "({0} != {0})",
-    "isinf": "(isinf({0}) != 0)",
-    "isfinite": "(isfinite({0}) != 0)",
-    "signbit": "(signbit({0}) != 0)",
-    "sigmoid": "({0} >= 0 ? 1 / (1 + exp{f}(-{0})) : exp{f}({0}) / (1 + exp{f}({0})))",
-    "softplus": "(fmax{f}({0}, 0) + log1p{f}(exp{f}(-fabs{f}({0}))))",
-    "log_sigmoid": "(fmin{f}({0}, 0) - log1p{f}(exp{f}(-fabs{f}({0}))))",
-    "logaddexp": "({0} == {1} ? {0} + log{f}(2) : fmax{f}({0}, {1}) + log1p{f}(exp{f}(-fabs{f}({0} - {1}))))",
-    "log_at_least": "fmax{f}(log{f}({0}), {1})",
-    "heaviside": "({0} > 0 ? 1 : {0} == 0 ? {1} : {0} < 0 ? 0 : {0})",
-    "rect": "(fabs{f}({0}) < 0.5 ? 1 : fabs{f}({0}) == 0.5 ? 0.5 : 0)",
-    "deg2rad": "{0} * 0.017453292519943295",
-    "rad2deg": "{0} * 57.29577951308232",
-    "floor_divide": "floor{f}({0} / {1})",
-    "remainder": "({0} - {1} * floor{f}({0} / {1}))",
-}
-
 
 class Names(dict[int, str]):
     """What buffers are called; one that nobody named is known by its number."""
 
+    def __init__(self, call: Namer, known: Iterable[tuple[int, str]]) -> None:
+        super().__init__(known)
+        self.call = call
+
     def __missing__(self, number: int) -> str:
-        self[number] = f"v{number}"
+        self[number] = self.call(f"v{number}")
         return self[number]
 
 
 class Writer:
     """Writes one function."""
 
-    def __init__(self, names: dict[int, str]) -> None:
-        self.names, self.lines, self.depth, self.fresh = names, [], 1, 0
+    def __init__(self, names: Names, call: Namer) -> None:
+        self.names, self.call, self.lines, self.depth = names, call, [], 1
+        self.sum, self.step, self.inner = call("sum"), call("step"), call("k")
+        self.counters = [call(c) for c in "ijlmnop"]
+        self.batch = [call(c) for c in "abcdefgh"]
 
     def line(self, text: str) -> None:
         """A line at the current depth."""
@@ -88,11 +54,14 @@ class Writer:
         self.depth -= 1
         self.line("}")
 
-    def loops(self, lengths: Sequence[int], letters: str = "ijklmnop") -> list[str]:
+    def loops(self, lengths: Sequence[int], letters: list[str] | None = None) -> list[str]:
         """Nested loops; their counters."""
+        letters = [self.counters[0], self.counters[1], self.inner, *self.counters[2:]] if letters is None else letters
         counters: list[str] = []
         for k, n in enumerate(lengths):
-            i = letters[k] if k < len(letters) else f"i{k}"
+            while k >= len(letters):
+                letters.append(self.call("i"))
+            i = letters[k]
             self.open(f"for (size_t {i} = 0; {i} < {n}; {i}++)")
             counters.append(i)
         return counters
@@ -107,9 +76,9 @@ class Writer:
 
     def fill(self, planner: Planner, s: FillStep) -> None:
         n = count(s.buffer.shape)
-        self.line(
-            f"for (size_t i = 0; i < {n}; i++) {self.names[s.buffer.number]}[i] = {number(s.value, s.buffer.dtype.name)};"
-        )
+        i, entry = self.counters[0], number(s.value, s.buffer.dtype.name)
+        if n:
+            self.line(f"for (size_t {i} = 0; {i} < {n}; {i}++) {self.names[s.buffer.number]}[{i}] = {entry};")
 
     def copy(self, planner: Planner, s: CopyStep) -> None:
         self.line(f"memcpy({self.names[s.target.number]}, {self.names[s.source.number]}, {s.source.bytes});")
@@ -128,14 +97,7 @@ class Writer:
             place = affine(address, counters)
             for p, length, stride in at:
                 place += f" + {stride} * wrapped({values[id(p)]}, {length})"
-            target, x = f"{self.names[b.number]}[{place}]", values[id(e)]
-            if mode == "store":
-                self.line(f"{target} = {x};")
-            elif mode in ("add", "mul"):
-                self.line(f"{target} {'+' if mode == 'add' else '*'}= {x};")
-            else:
-                sign = ">" if mode == "max" else "<"
-                self.line(f"if ({x} {sign} {target} || {x} != {x}) {target} = {x};")
+            self.line(accumulated(mode, b.dtype.name, f"{self.names[b.number]}[{place}]", values[id(e)]))
         for _ in counters:
             self.close()
 
@@ -166,13 +128,12 @@ class Writer:
                 f" + {s} * wrapped({a}, {n})" for a, (n, s) in zip(args, axes, strict=True)
             )
             return f"{self.names[b.number]}[{place}]"
-        self.fresh += 1
-        name = f"t{self.fresh}"
+        name = self.call("t")
         self.line(f"{TYPES[e.dtype]} {name} = {operation(e, args)};")
         return name
 
     def product(self, planner: Planner, s: ProductStep) -> None:
-        batch = self.loops(s.batch, "abcdefgh")
+        batch = self.loops(s.batch, self.batch)
         nb = len(s.batch)
         m, k, n = s.sizes
 
@@ -187,16 +148,20 @@ class Writer:
             return f"{self.names[v.buffer.number]}[{' + '.join([*([str(v.start)] if v.start else []), *terms]) or '0'}]"
 
         type = TYPES[s.c.buffer.dtype.name]
-        i, j = self.loops((m, n), "ij")
-        self.line(f"{type} sum = 0;")
-        self.line(f"for (size_t k = 0; k < {k}; k++) sum += {at(s.a, {0: i, 1: 'k'})} * {at(s.b, {0: 'k', 1: j})};")
-        self.line(f"{at(s.c, {0: i, 1: j})} = sum;")
+        if not s.c.buffer.dtype.name.startswith("float"):
+            raise Unsupported(f"a product of {s.c.buffer.dtype}")
+        i, j = self.loops((m, n))
+        t, total = self.inner, self.sum
+        self.line(f"{type} {total} = 0;")
+        terms = f"{at(s.a, {0: i, 1: t})} * {at(s.b, {0: t, 1: j})}"
+        self.line(f"for (size_t {t} = 0; {t} < {k}; {t}++) {total} += {terms};")
+        self.line(f"{at(s.c, {0: i, 1: j})} = {total};")
         for _ in (*batch, i, j):
             self.close()
 
     def scan(self, planner: Planner, s: ScanStep) -> None:
         if s.test is None:
-            self.open(f"for (size_t step = 0; step < {s.length}; step++)")
+            self.open(f"for (size_t {self.step} = 0; {self.step} < {s.length}; {self.step}++)")
         else:
             assert s.condition is not None
             self.open("for (;;)")
@@ -204,12 +169,12 @@ class Writer:
             self.line(f"if (!{self.names[s.condition.number]}[0]) break;")
         for row, whole in s.rows:
             self.line(
-                f"memcpy({self.names[row.number]}, (const char *){self.names[whole.number]} + step * {row.bytes}, {row.bytes});"
+                f"memcpy({self.names[row.number]}, (const char *){self.names[whole.number]} + {self.step} * {row.bytes}, {row.bytes});"
             )
         self.steps(s.body.planner, s.body.steps)
         for left, whole in s.stacked:
             self.line(
-                f"memcpy((char *){self.names[whole.number]} + step * {left.bytes}, {self.names[left.number]}, {left.bytes});"
+                f"memcpy((char *){self.names[whole.number]} + {self.step} * {left.bytes}, {self.names[left.number]}, {left.bytes});"
             )
         for to, fro in s.carry:
             if to is not fro:
@@ -225,98 +190,123 @@ def affine(a: Affine, counters: list[str]) -> str:
     return " + ".join(terms).replace("+ -", "- ")
 
 
-def number(x: Any, dtype: str) -> str:
-    """A number as C writes it."""
-    if dtype == "bool":
-        return "true" if x else "false"
-    if not dtype.startswith("float"):
-        return str(int(x))
-    x = float(np.float32(x)) if dtype == "float32" else float(x)
-    if math.isnan(x):
-        return "NAN"
-    if math.isinf(x):
-        return "INFINITY" if x > 0 else "-INFINITY"
-    text = repr(x) if dtype == "float64" else str(np.float32(x))
-    text = text if "." in text or "e" in text else text + ".0"
-    return (f"({text})" if x < 0 else text) + ("f" if dtype == "float32" else "")
-
-
-def operation(e: Expr, args: list[str]) -> str:
-    """An operation on its arguments."""
-    if e.kind == "cast":
-        return f"{args[0]} != 0" if e.dtype == "bool" else f"({TYPES[e.dtype]}){args[0]}"
-    if e.kind in INFIX:
-        return f"{args[0]} {INFIX[e.kind]} {args[1]}"
-    suffix = "f" if e.dtype == "float32" else ""
-    if e.kind in WRITTEN:
-        return WRITTEN[e.kind].format(*args, f=suffix)
-    if e.kind in CALLS and e.dtype.startswith("float"):
-        return f"{CALLS[e.kind]}{suffix}({', '.join(args)})"
-    raise Unsupported(f"{e.kind} of {e.dtype}")
-
-
-def c_source(graph: Graph, name: str, inputs: Sequence[str], outputs: Sequence[str], doc: str) -> str:
+def c_source(
+    graph: Graph, name: str, inputs: Sequence[str], outputs: Sequence[str], doc: str, conditions: Sequence[str] = ()
+) -> str:
     """A C file with the function `name`, which takes pointers to its inputs and to where its outputs go.
+
+    Args:
+        graph: gives the outputs, then a truth value for each condition.
+        inputs, outputs: what the parameters are to be called.
+        conditions: under which the program is right, in words. With them, or where an index is computed, the function returns
+            0, or which one does not hold, and then every result is NaN.
 
     Raises:
         InputError: an operation has no form in C.
     """
     pool: list[Buffer] = []
-    given: list[Buffer] = []
-    for i in graph.inputs:
-        spec = Spec.of(i.value)
-        b = Buffer("input", spec.shape, spec.dtype)
-        b.number = len(pool)
-        pool.append(b)
-        given.append(b)
+    given = [_input(i, pool) for i in graph.inputs]
+    call = Namer([name])
+    inputs, outputs = [call(n) for n in inputs], [call(n) for n in outputs]
     try:
         planner = Planner(graph, given, pool)
         plan = planner.plan()
-        names = Names((b.number, n) for b, n in zip(given, inputs, strict=True))
-        results: list[tuple[str, Buffer]] = []
-        copies: list[str] = []
-        for o, b, n in zip(graph.outputs, plan.outputs, outputs, strict=True):
-            if b.role == "temporary" and b.number not in names:
-                names[b.number] = n
-            else:
-                copies.append(f"    memcpy({n}, {{{b.number}}}, {b.bytes});")
-            results.append((n, b))
-            del o
-        writer = Writer(names)
+        names = Names(call, ((b.number, n) for b, n in zip(given, inputs, strict=True)))
+        copies = _results(plan.outputs, outputs, names)
+        tests = [names[b.number] for b in plan.outputs[len(outputs) :]]
+        writer = Writer(names, call)
         writer.steps(planner, plan.steps)
-        statics: list[str] = []
-        for b in pool:
-            if b.role == "constant" and b.number in names:
-                entries = ", ".join(number(v, b.dtype.name) for v in np.ravel(b.data))
-                size = max(count(b.shape), 1)
-                statics.append(f"static const {TYPES[b.dtype.name]} {names[b.number]}[{size}] = {{{entries}}};")
+        statics = [_constant(b, names[b.number]) for b in pool if b.role == "constant" and b.number in names]
     except Unsupported as error:
         raise InputError(
             f"this program cannot be written in C: {error}", "print it as Python, or compile it with jit", where=""
         ) from None
-    body = "\n".join(writer.lines)
-    used = [
-        b
+    body = "\n".join([*writer.lines, *copies])
+    memory = [
+        f"    static {_declared(b, names[b.number])};"
         for b in pool
-        if b.role == "temporary"
-        and names[b.number].startswith("v")
-        and names[b.number] not in outputs
-        and re.search(rf"\b{names[b.number]}\b", body)
+        if b.role == "temporary" and b.number in names and names[b.number] not in outputs
     ]
-    memory = [f"    static {TYPES[b.dtype.name]} {names[b.number]}[{max(count(b.shape), 1)}];" for b in used]
-    parameters = [
-        f"const {TYPES[b.dtype.name]} {n}[{max(count(b.shape), 1)}]" for b, n in zip(given, inputs, strict=True)
-    ]
-    parameters += [f"{TYPES[b.dtype.name]} {n}[{max(count(b.shape), 1)}]" for n, b in results]
-    copied = [re.sub(r"\{(\d+)\}", lambda m: names[int(m[1])], line) for line in copies]
-    helper = (
-        ["static size_t wrapped(int64_t i, int64_t n) { return (size_t)(i < 0 ? i + n : i); }", ""]
-        if "wrapped(" in body
-        else []
-    )
+    results = list(zip(plan.outputs, outputs, strict=False))
+    parameters = [f"const {_declared(b, n)}" for b, n in zip(given, inputs, strict=True)]
+    parameters += [_declared(b, n) for b, n in results]
+    returns = bool(conditions) or "wrapped(" in body
+    helpers = [h for f, h in HELPERS.items() if f"{f}(" in body]
     return "\n".join(
         [
-            f"/* {doc} */", "#include <math.h>", "#include <stdbool.h>", "#include <stddef.h>", "#include <stdint.h>", "#include <string.h>",
-            "", *statics, *([""] if statics else []), *helper, f"void {name}({', '.join(parameters)})", "{", *memory, body, *copied, "}", "",
+            f"/* {doc} */",
+            *_contract(conditions, "wrapped(" in body),
+            *(f"#include <{h}.h>" for h in ("math", "stdbool", "stddef", "stdint", "string")),
+            "",
+            *statics,
+            *([""] if statics else []),
+            *helpers,
+            f"{'int' if returns else 'void'} {name}({', '.join(parameters)})",
+            "{",
+            *memory,
+            *(f"    (void){n};" for n in (*inputs, *outputs) if not re.search(rf"\b{n}\b", body)),
+            *(["    misplaced = false;"] if "wrapped(" in body else []),
+            body,
+            *(_ending(tests, "wrapped(" in body, results) if returns else []),
+            "}",
+            "",
         ]
-    )  # fmt: skip
+    )
+
+
+def _input(n: Any, pool: list[Buffer]) -> Buffer:
+    spec = Spec.of(n.value)
+    made = Buffer("input", spec.shape, spec.dtype)
+    made.number = len(pool)
+    pool.append(made)
+    return made
+
+
+def _results(buffers: Sequence[Buffer], outputs: Sequence[str], names: Names) -> list[str]:
+    """The names of the results: memory is computed in place, what is an input, a constant or another result is copied."""
+    copies: list[str] = []
+    for b, n in zip(buffers, outputs, strict=False):
+        if b.role == "temporary" and b.number not in names:
+            names[b.number] = n
+        elif b.role == "constant" and b.bytes and np.all(b.data == (first := np.ravel(b.data)[0])):
+            entry = number(first, b.dtype.name)
+            size = count(b.shape)
+            at = "" if size == 1 else f"for (size_t at = 0; at < {size}; at++) "
+            copies.append(f"    {at}{n}[{'0' if size == 1 else 'at'}] = {entry};")
+        elif b.bytes:
+            copies.append(f"    memcpy({n}, {names[b.number]}, {b.bytes});")
+    return copies
+
+
+def _declared(b: Buffer, name: str) -> str:
+    return f"{TYPES[b.dtype.name]} {name}[{max(count(b.shape), 1)}]"
+
+
+def _constant(b: Buffer, name: str) -> str:
+    entries = ", ".join(number(v, b.dtype.name) for v in np.ravel(b.data))
+    return f"static const {_declared(b, name)} = {{{entries or 0}}};"
+
+
+def _contract(conditions: Sequence[str], indexed: bool) -> list[str]:
+    """What the function returns, as a comment."""
+    if not conditions and not indexed:
+        return []
+    cases = [f" * {k}: it was printed for {c}" for k, c in enumerate(conditions, 1)]
+    if indexed:
+        cases.append(" * -1: every index is within its axis")
+    head = "/* It returns 0, or the number of the condition that does not hold; then every result is NaN. Print it again there."
+    return [head, *(c.replace("*/", "* /") for c in cases), " */"]
+
+
+def _ending(tests: Sequence[str], indexed: bool, results: Sequence[tuple[Buffer, str]]) -> list[str]:
+    """The status, and NaN in every result where it is not 0."""
+    choice = "".join(f"!{t}[0] ? {k} : " for k, t in enumerate(tests, 1))
+    return [
+        f"    const int status = {'misplaced ? -1 : ' if indexed else ''}{choice}0;",
+        *(
+            f"    if (status) for (size_t at = 0; at < {count(b.shape)}; at++) {n}[at] = NAN;"
+            for b, n in results
+            if b.dtype.kind == "f" and b.bytes
+        ),
+        "    return status;",
+    ]

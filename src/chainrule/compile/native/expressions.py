@@ -11,6 +11,7 @@ from ...ir.node import Node, Spec
 from ...ir.optimize import uniform
 from .gather import gathered
 from .index import Affine, Index, broadcast, flat_index, moves, offset, source_index, strides_of
+from .steps import Unsupported
 
 if TYPE_CHECKING:
     from .plan import Planner
@@ -27,6 +28,11 @@ COST: dict[str, int] = {
     **dict.fromkeys(["softplus", "log_sigmoid", "logaddexp", "sin", "cos", "tan", "power", "cbrt", "hypot", "erf", "erfc"], 40),
     **dict.fromkeys(["arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "arctan2", "gammaln"], 40),
 }  # fmt: skip
+
+
+TRUTHS = ("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "signbit")
+COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+IN_STEPS = ("sigmoid", "softplus", "log_sigmoid", "log_at_least", "rect")  # NumPy's steps round integers on the way
 
 
 def known(n: Node) -> bool:
@@ -60,14 +66,15 @@ class Builder:
 
     def constant(self, value: Any, dtype: str) -> Expr:
         """A number in a dtype."""
-        return self._shared(
-            "const",
-            dtype,
-            data=np.dtype(dtype).type(value).item(),
-            key=repr(
-                (np.dtype(dtype).type(value).item(), np.signbit(float(value)) if np.dtype(dtype).kind == "f" else 0)
-            ),
-        )
+        try:
+            number = (
+                np.asarray(value).astype(dtype).item()
+                if np.dtype(dtype).kind == "f"
+                else np.dtype(dtype).type(value).item()
+            )
+        except OverflowError:
+            raise Unsupported(f"{value} as {dtype}") from None
+        return self._shared("const", dtype, data=number, key=repr(number))
 
     def load(self, b: Buffer, address: Affine) -> Expr:
         """The entry of a buffer at an address."""
@@ -162,9 +169,13 @@ class Builder:
         """The expression of an elementwise node on its arguments."""
         name = n.op.name
         specs = [Spec.of(v) for v in n.values]
+        if name in (*TRUTHS, *COMPARISONS) and dtype != "bool":
+            raise Unsupported(f"{name} that gives {dtype}")
+        if name in IN_STEPS and any(s.dtype.name != dtype for s in specs):
+            raise Unsupported(f"{name} of {specs[0].dtype}")
         if name in ("alias", "stop_gradient", "positive", "cast"):
             return self.cast(args[0], dtype)
-        if name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal"):
+        if name in COMPARISONS:
             together = _together(specs).name
             return self._shared(name, "bool", tuple(self.cast(a, together) for a in args))
         if name in ("isnan", "isinf", "isfinite", "signbit"):

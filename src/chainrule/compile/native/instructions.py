@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Callable
 
 import numpy as np
@@ -68,15 +69,30 @@ def cast(c: Code, x: Value, have: str, want: str) -> Value:
     if is_float(want):
         return c.emit(f"{'uitofp' if have in ('bool', 'uint8') else 'sitofp'} {a} {x.name} to {b}", b)
     if is_float(have):
-        return c.call(
-            f"llvm.fpto{'u' if want == 'uint8' else 's'}i.sat.{b}.{'f32' if have == 'float32' else 'f64'}", b, x
-        )
+        return _truncated(c, x, want)
     wide, narrow = np.dtype(want).itemsize, 0 if have == "bool" else np.dtype(have).itemsize
     if wide == narrow:
         return x
     if wide < narrow:
         return c.emit(f"trunc {a} {x.name} to {b}", b)
     return c.emit(f"{'zext' if have in ('bool', 'uint8') else 'sext'} {a} {x.name} to {b}", b)
+
+
+def _truncated(c: Code, x: Value, want: str) -> Value:
+    """A float without its fraction, as NumPy on this processor converts: what has no place becomes the least integer."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        raise Unsupported(f"a float as {want}")
+    wide = "i64" if want == "int64" else "i32"
+    bound = 2.0 ** (63 if wide == "i64" else 31)
+    below = c.emit(f"fcmp olt {x.type} {x.name}, {c.constant(bound, x.type).name}", "i1")
+    least = -bound if wide == "i64" or x.type == "float" else -bound - 1
+    above = c.emit(
+        f"fcmp {'oge' if least == -bound else 'ogt'} {x.type} {x.name}, {c.constant(least, x.type).name}", "i1"
+    )
+    inside = c.emit(f"and i1 {below.name}, {above.name}", "i1")
+    safe = c.select(inside, x, 0.0)
+    whole = c.select(inside, c.emit(f"fptosi {x.type} {safe.name} to {wide}", wide), c.constant(-int(bound), wide))
+    return whole if TYPES[want] == wide else c.emit(f"trunc {wide} {whole.name} to {TYPES[want]}", TYPES[want])
 
 
 def compare(c: Code, e: Expr, args: list[Value]) -> Value:
@@ -91,8 +107,8 @@ def compare(c: Code, e: Expr, args: list[Value]) -> Value:
 
 def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
     """Python's quotient rounded down, and remainder with the divisor's sign, of floats."""
-    m = libm(c, "fmod", e.dtype, a, b)
-    c.declared["fmod" + ("f" if e.dtype == "float32" else "")] += ""
+    whole = libm(c, "fmod", e.dtype, a, b)
+    m = whole
     differs = c.emit(f"xor i1 {(m < 0.0).name}, {(b < 0.0).name}", "i1")
     nonzero = c.emit(f"fcmp one {m.type} {m.name}, {c.constant(0.0, m.type).name}", "i1")
     fix = c.emit(f"and i1 {differs.name}, {nonzero.name}", "i1")
@@ -101,7 +117,9 @@ def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
         m + b,
         c.select(nonzero, m, c.select(m.equals(0.0), c.intrinsic("copysign", c.constant(0.0, m.type), b), m)),
     )
-    q = c.intrinsic("rint", (a - m) / b)
+    q = (a - whole) / b
+    q = c.intrinsic("rint", c.select(fix, q - 1.0, q))
+    q = c.select(q.equals(0.0), c.intrinsic("copysign", c.constant(0.0, m.type), a / b), q)
     return c.select(b.equals(0.0), a / b, q), m
 
 
@@ -181,7 +199,10 @@ def instruction(c: Code, e: Expr, args: list[Value]) -> Value:
 
 
 def _test(c: Code, e: Expr, x: Value) -> Value:
-    if not is_float(e.args[0].dtype):
+    dtype = e.args[0].dtype
+    if e.kind == "signbit" and dtype.startswith("int"):
+        return c.emit(f"icmp slt {x.type} {x.name}, 0", "i1")
+    if not is_float(dtype):
         return c.emit(f"icmp {'eq' if e.kind == 'isfinite' else 'ne'} i1 0, 0", "i1")
     if e.kind == "isnan":
         return c.emit(f"fcmp uno {x.type} {x.name}, {x.name}", "i1")

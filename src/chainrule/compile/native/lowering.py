@@ -204,7 +204,7 @@ class Lowering:
             if Spec.of(i.value).dtype != b.dtype or i.shape != b.shape:
                 raise Unsupported("a body of other dtypes than its inputs")
         inner = self.lowered(body, inputs)
-        left = inner.outputs
+        left = self._apart(inner, results[:carried])
         plan.steps.append(
             ScanStep(
                 inner,
@@ -214,6 +214,15 @@ class Lowering:
                 list(zip(left[carried:], results[carried:], strict=True)),
             )
         )
+
+    def _apart(self, body: Plan, carried: Sequence[Buffer]) -> list[Buffer]:
+        """What a body leaves: a carried value that goes to the place of another is copied first, as in `a, b = b, a + b`."""
+        left = list(body.outputs)
+        for k, b in enumerate(left):
+            if b in carried and (k >= len(carried) or b is not carried[k]):
+                left[k] = self._new("temporary", b.shape, b.dtype)
+                body.steps.append(CopyStep(b, left[k]))
+        return left
 
     def _while_loop(self, n: Node, plan: Plan) -> None:
         p = n.params
@@ -229,5 +238,5 @@ class Lowering:
         outside, inside = given[carried : carried + tested], given[carried + tested :]
         test = self.lowered(p["test"], [*results[:carried], *outside])
         body = self.lowered(p["body"], [*results[:carried], *inside])
-        carry = list(zip(results[:carried], body.outputs[:carried], strict=True))
+        carry = list(zip(results[:carried], self._apart(body, results[:carried]), strict=False))
         plan.steps.append(ScanStep(body, -1, carry, [], [], test, test.outputs[0]))

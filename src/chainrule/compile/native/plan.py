@@ -63,6 +63,9 @@ class Planner(Lowering):
     def plan(self) -> Plan:
         """The whole plan."""
         nodes = self.graph.nodes
+        for b in self.inputs:
+            if b.dtype.name not in DTYPES:
+                raise Unsupported(f"dtype {b.dtype}")
         for n in nodes:
             specs = n.value if isinstance(n.value, tuple) and not isinstance(n.value, Spec) else (n.value,)
             for v in (*specs, *n.values):

@@ -358,12 +358,9 @@ class Module(Products):
         for left, whole in s.stacked:
             place = f.integer(f"mul i64 {t}, {left.bytes}")
             self.copy(f, f.address(f"%p{whole.number}", place, "i8"), f"%p{left.number}", left.bytes)
-        carried = {b.number for b, _ in s.carry}
-        moved = [(to, fro) for to, fro in s.carry if to is not fro]
-        if any(fro.number in carried for _, fro in moved):
-            raise Unsupported("carried values that change places")
-        for to, fro in moved:
-            self.copy(f, f"%p{to.number}", f"%p{fro.number}", to.bytes)
+        for to, fro in s.carry:
+            if to is not fro:
+                self.copy(f, f"%p{to.number}", f"%p{fro.number}", to.bytes)
         if s.test is None:
             f.end_loop(t, head, leave, str(s.length))
         else:

@@ -128,12 +128,12 @@ class Plan:
 
 
 def identity(mode: str, dtype: np.dtype[Any]) -> float:
-    """What a reduction begins with."""
+    """What a reduction begins with; a whole number stays one, as a float does not hold the largest int64."""
     if mode in ("max", "min"):
         low = mode == "max"
         if dtype.kind == "f":
             return -np.inf if low else np.inf
         if dtype.kind == "b":
             return 0 if low else 1
-        return float(np.iinfo(dtype).min if low else np.iinfo(dtype).max)
-    return 1.0 if mode == "mul" else 0.0
+        return int(np.iinfo(dtype).min if low else np.iinfo(dtype).max)
+    return 1 if mode == "mul" else 0

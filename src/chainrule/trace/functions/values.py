@@ -12,7 +12,7 @@ from ...ir.deferred import settled
 from ...ir.recording import Handle, record, state
 from ...ops import piecewise as pw
 from ...ops import shape as sh
-from ...ops.reduction import reduce_max
+from ...ops.reduction import reduce_max, reduce_min
 from ...ops.trigonometric import sin
 from ..handles import constant_like, dtype_of, from_nested, operand, plain
 from ..memory import as_seen
@@ -172,13 +172,13 @@ def nonzero(a: Any) -> Any:
 @implements(np.all)
 def all_(a: Any, axis: Any = None, **options: Any) -> Any:
     """`np.all`: a plain truth value."""
-    return np.bool_(not _somewhere(a == 0)) if _asked(a, axis, options) else np.all(plain(a), axis=axis, **options)
+    return np.bool_(_settled(reduce_min, a)) if _asked(a, axis, options) else np.all(plain(a), axis=axis, **options)
 
 
 @implements(np.any)
 def any_(a: Any, axis: Any = None, **options: Any) -> Any:
     """`np.any`: a plain truth value."""
-    return np.bool_(_somewhere(a != 0)) if _asked(a, axis, options) else np.any(plain(a), axis=axis, **options)
+    return np.bool_(_settled(reduce_max, a)) if _asked(a, axis, options) else np.any(plain(a), axis=axis, **options)
 
 
 def _asked(a: Any, axis: Any, options: dict[str, Any]) -> bool:
@@ -186,5 +186,6 @@ def _asked(a: Any, axis: Any, options: dict[str, Any]) -> bool:
     return state.observed is not None and axis is None and not options and math.prod(a.shape) > 0
 
 
-def _somewhere(hit: Any) -> bool:
-    return bool(record(reduce_max, (hit,), {"axis": tuple(range(-len(hit.shape), 0))}))
+def _settled(op: Any, a: Any) -> bool:
+    hit = a if a.dtype == bool else a != 0
+    return bool(record(op, (hit,), {"axis": tuple(range(-len(hit.shape), 0))}))
