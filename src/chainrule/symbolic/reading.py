@@ -97,6 +97,10 @@ class Reader:
         values = self._values(node)
         if node.data == "divide":
             self._defined(values[1], "!= 0")
+        if node.data == "power" and values[0].rank > 1 and values[1].entry(*values[1].indices()).is_negative:
+            raise Misfit("a negative power of a matrix", "write 1/A for the reciprocal of each entry")
+        if node.data == "dotted" and values[0].rank and values[1].rank:
+            raise Misfit("· or × of two arrays", "write x*y by entry, x @ y for the inner product")
         if node.data == "power" and not values[0].rank and not (n := values[1].entry(*values[1].indices())).is_integer:
             self._defined(values[0], ">= 0" if n.is_positive else "> 0")
         return tn.elementwise(_OPERATORS[node.data], *values)
@@ -307,7 +311,7 @@ class Reader:
 
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
-    "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "multiply": lambda a, b: a * b, "divide": lambda a, b: a / b,
+    "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "multiply": lambda a, b: a * b, "dotted": lambda a, b: a * b, "divide": lambda a, b: a / b,
     "negative": lambda a: -a, "positive": lambda a: a, "power": lambda a, b: a**b, "abs": sp.Abs, "indicator": lambda c: c,
 }  # fmt: skip
 _POSITIVE = ((lambda u: u, "> 0"),)

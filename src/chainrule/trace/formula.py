@@ -402,8 +402,8 @@ def _is_option(node: Any) -> bool:
 
 
 def _shape(name: str, given: Any) -> tuple[int, ...]:
-    shape = (given,) if isinstance(given, int) else tuple(given) if isinstance(given, (tuple, list)) else (None,)
-    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape):
+    shape: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    if not all(type(n) is int and n >= 0 for n in shape):
         raise InputError(
             f"{given!r} is no shape of {name}", f"write {name}=3, {name}=(3, 2), or {name}=() for a number"
         )

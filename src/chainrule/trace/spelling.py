@@ -75,6 +75,7 @@ _MEANT: list[tuple[str, str, str]] = [
     (r"", "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]", "delete this character, which is not to be seen"),
     (r"(?P<f>\w*[^\W\d⁰¹²³⁴-⁹])\s*((\^|\*\*)\s*\(?-\s*1\)?|⁻¹)\s*$", _BEGINS, "write arc{f}(x) for the inverse function, 1/{f}(x) for the reciprocal"),
     (r"(?P<f>\w*[^\W\d⁰¹²³⁴-⁹])\s*(\^|\*\*)?\s*(?P<n>\d+|[⁰¹²³⁴-⁹]+)\s*$", _BEGINS, "write {f}(x)^{n}"),
+    (r"(\^T|ᵀ|\.T)\s*$", _BEGINS, "write x.T @ y"),
     (r"(?P<f>[^\W\d]\w*)\s+$", _BEGINS, "write {f}(x)"),
     (r"\b(?P<f>[^\W\d]\w*)\s*\[\s*$", r"", "write {f}(x)"),
     (r"\b[d∂]\s*/\s*[d∂]\s*\w+\s*$", r"", "a formula holds no derivative: cr.grad(f, 'x') takes it, and cr.prove reads d/dx f"),
@@ -121,6 +122,7 @@ _MEANT: list[tuple[str, str, str]] = [
     (r"", r"[⊤†]", "write x.T for the transpose"),
     (r"(\d\.?)$", r"e(?!\w)", "write 1e3 for a power of ten, 2*e for a multiple of e"),
     (r"\d$", r"_\d|[xXoObB]\d", "write a number in plain digits: 1000"),
+    (r"√[^√+*/=-]*$", r"\^|\*\*|[⁰¹²³⁴-⁹ⁿ]", "write sqrt(x)^2, or sqrt(x^2)"),
     (r"[⁰¹²³⁴-⁹ⁿ]\s*$", r"\^|\*\*|[\[.]", "write brackets: (x^2)^3 or x^(2^3)"),
     (r"", r"[⁰¹²³⁴-⁹⁺⁻⁼⁽⁾ᵃ-ᶻⁱⁿ]", "write the exponent with ^, as x^(n + 1)"),
     (r"", r"[₊₋₌₍₎]", "write x[1] for an entry, x_1 for a name"),
@@ -159,6 +161,8 @@ def _strange(c: str) -> str:
         return f"write the digit {unicodedata.digit(c)}"
     if kind == "Mn":
         return "write x_hat, x_bar: names have no marks above their letters"
+    if c in "₊₋₌₍₎⁺⁻⁼⁽⁾":
+        return ""
     if len(plain) == 1 and plain.isascii() and not plain.isalnum() and plain.isprintable():
         return f"write {plain!r}"
     if len(plain) > 1 and kind in ("Ll", "Lu", "Lt") and plain.isidentifier():
@@ -211,7 +215,7 @@ def _check_calls(text: str, called: list[Any], names: list[Any], assigned: dict[
     free = {identifier(t) for t in names if identifier(t) not in assigned}
     for t in called:
         name = identifier(t)
-        if name in free or (name in assigned and t.start_pos > assigned[name]):
+        if (name in free and not is_function(name)) or (name in assigned and t.start_pos > assigned[name]):
             what = f"{t} is a variable here, and called as a function"
             raise pointed(text, t.start_pos, what, f"write the product as {t}*(...)")
 
@@ -229,8 +233,6 @@ def _check_letters(text: str, tokens: list[Any]) -> None:
         if keyword.iskeyword(name) or name.startswith("__"):
             fix = "write λ, or lam" if name == "lambda" else "use another name"
             raise pointed(text, t.start_pos, f"{name} is a word of Python", fix)
-        if name == "π" != raw:
-            raise pointed(text, t.start_pos, f"{raw} is the number π for Python", "write pi, or use another name")
         _distinct(text, t, spelled.setdefault(name, raw))
     for t in tokens:
         run_together = unicodedata.normalize("NFKC", str(t))
@@ -267,7 +269,7 @@ def _check_quotient(text: str, node: Any, declared: Collection[str]) -> None:
     if (
         all(re.fullmatch(r"(d|partial)\w*", s) for s in sides)
         and sides[1] not in ("d", "")
-        and not declared >= {*sides}
+        and not {*sides} <= {*declared}
     ):
         raise pointed(
             text,
