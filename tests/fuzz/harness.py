@@ -80,6 +80,7 @@ def run(name: str, start: int, examples: int, journal: Path | None = None) -> Co
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
         print_blob=False,
+        report_multiple_bugs=False,
     )
     @given(module.cases)
     def each(case: Any) -> None:

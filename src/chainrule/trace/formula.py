@@ -113,7 +113,7 @@ class Formula:
             value = value if abs(value) < 10**WHOLE else float(value)
         elif not isinstance(value, (Handle, int, float, complex, np.ndarray, np.generic)):
             raise pointed(self.text, step.start, f"this is a {type(value).__name__}, and no number or array")
-        return value
+        return value[()] if isinstance(value, np.ndarray) else value
 
     def __repr__(self) -> str:
         return f"<formula {self.text!r}>"

@@ -45,13 +45,18 @@ def _inverse(x: Any) -> Any:
     return ar.divide(1, x)
 
 
+def _norm(x: Any, **options: Any) -> Any:
+    """norm(x): of a number its absolute value."""
+    return fn.norm(x, **options) if np.ndim(x) or options else pw.absolute(x)
+
+
 FUNCTIONS: dict[str, Any] = {
     "max": _extreme(fn.max_, pw.maximum),
     "min": _extreme(fn.min_, pw.minimum),
     "softmax": fn.softmax,
     "log_softmax": fn.log_softmax,
     "logsumexp": fn.logsumexp,
-    "norm": fn.norm,
+    "norm": _norm,
     "T": fn.transpose,
     "inv": _inverse,
 }
