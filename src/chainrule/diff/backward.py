@@ -107,8 +107,7 @@ def check_backward(
       gradient of x: the transpose of a factor is missing: ... (shapes (2, 3), (3, 3), float64)
     """
     forward, backward = _given(forward, backward)
-    arrays = [np.asarray(a) for a in args]
-    _check_arguments(arrays)
+    arrays = _arrays(args)
     names = [*parameters(forward), *(f"argument {k}" for k in range(len(arrays)))][: len(arrays)]
     check = _Check(forward, backward, names, Oracles(), [])
     wide = widened(arrays)
@@ -140,8 +139,14 @@ def check_backward(
     return BackwardReport(findings, elsewhere, check.notes, tried, check.oracles)
 
 
-def _check_arguments(arrays: list[Any]) -> None:
-    for k, a in enumerate(arrays):
+def _arrays(args: Sequence[Any]) -> list[Any]:
+    arrays: list[Any] = []
+    for k, x in enumerate(args):
+        try:
+            a = np.asarray(x)
+        except ValueError as error:
+            raise InputError(f"check_backward: argument {k} is no array: {error}", "give its rows one length") from None
+        arrays.append(a)
         if a.dtype.kind not in "fiub":
             raise InputError(
                 f"check_backward: argument {k} is an array of {a.dtype}", "pass arrays of real numbers, or of integers"
@@ -150,6 +155,7 @@ def _check_arguments(arrays: list[Any]) -> None:
         raise InputError(
             "check_backward: no argument is floating point", "pass arrays of floats, for instance args=(x, W)"
         )
+    return arrays
 
 
 def _check_output(forward: Any, args: list[Any]) -> None:
@@ -189,14 +195,16 @@ def _precision(args: list[Any]) -> str:
 
 def _given(forward: Any, backward: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Forward and backward as functions of NumPy arrays."""
-    if backward is not None:
+    if backward is not None and callable(backward) and callable(forward):
         return forward, backward
     if inspect.isclass(forward) and hasattr(forward, "apply"):
         return _torch_function(forward)
     if type(forward).__module__.startswith("jax"):
         return _jax_function(forward)
     raise InputError(
-        "check_backward got no backward pass",
+        "check_backward got no backward pass"
+        if callable(forward)
+        else "check_backward: the forward pass is no function",
         "pass a function of (cotangent, *args), a torch.autograd.Function or a jax.custom_vjp function",
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.graph import Graph
+from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import variable
 from ..ir.recording import Handle, setting, state
@@ -44,7 +44,7 @@ class Recorded:
                     if passed is None:
                         continue
                     for e in ((n, i), (n, k)) if factors else ():
-                        passed = passed * factors.get(e, 1.0)  # type: ignore[union-attr]
+                        passed = _times(passed, factors.get(e, 1.0))  # type: ignore[union-attr]
                     cot[i] = cot[i] + passed if i in cot else passed
         return {
             k: np.asarray(cot.get(v, np.zeros(v.shape))) for k, v in zip(self.wanted, self.graph.inputs, strict=True)
@@ -71,7 +71,8 @@ class Recorded:
                     if type(i) is Node and i in self.active:
                         passed = step_back(n, j, c)
                         if passed is not None:
-                            cot[i] = cot.get(i, 0.0) + np.nan_to_num(np.abs(passed))
+                            passed = _each(passed, lambda p: np.nan_to_num(np.abs(p)))
+                            cot[i] = cot[i] + passed if i in cot else passed
         return largest(cot.get(self.graph.inputs[self.wanted.index(k)], 0.0))
 
     def edges(self) -> list[Edge]:
@@ -84,6 +85,15 @@ class Recorded:
                     if sum(j is i for j in n.inputs) > 1:
                         found[n, k] = None
         return list(found)
+
+
+def _each(x: Any, f: Callable[[Any], Any]) -> Any:
+    """A function of a cotangent, or of every part of that of a loop."""
+    return Bundle(None if p is None else f(p) for p in x) if isinstance(x, tuple) else f(x)
+
+
+def _times(x: Any, factor: float) -> Any:
+    return _each(x, lambda p: p * factor)
 
 
 def largest(x: Any) -> float:
