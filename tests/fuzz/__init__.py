@@ -2,5 +2,5 @@
 
 from pathlib import Path
 
-NAMES = ("programs", "options", "jitted", "printed", "statements")
+NAMES = ("programs", "options", "jitted", "printed", "statements", "formulas")
 GENERATORS = tuple(n for n in NAMES if Path(__file__).with_name(f"{n}.py").exists())

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import ChainruleError, InputError
 from ..trace.calls import parameters
-from .slips import Recorded, likeliest_slip, recorded
+from .oracles import Oracles, Reference, floating, reference, widened
+from .slips import likeliest_slip
 
-KINK = 1e-6  # how far around a point subgradients are looked for, relative to its size
-ENTRIES = 400  # inputs up to this size are differenced entry by entry
+BESIDE = 1e-3  # how far the point is moved to judge the pass off kinks, relative to its size
+COARSE = 0.05  # noise above this share of the gradient leaves nothing to be judged
 
 
 @dataclass
 class Finding:
-    """What was found for one input, on one set of shapes: the error relative to the gradient's size, and the likeliest slip."""
+    """What was found for one input: where, the error relative to the gradient's size, and the likeliest slip."""
 
     name: str
     shapes: tuple[tuple[int, ...], ...]
@@ -27,54 +28,54 @@ class Finding:
     error: float
     slip: str
 
-
-@dataclass
-class Oracle:
-    """An independent way to the derivative: how many comparisons, the largest relative difference, and where it does not apply."""
-
-    name: str
-    comparisons: int = 0
-    worst: float = 0.0
-    left_out: list[str] = field(default_factory=list)
+    def __str__(self) -> str:
+        return f"gradient of {self.name}: {self.slip} (shapes {', '.join(map(str, self.shapes))}, {self.dtype})"
 
 
 class BackwardReport:
     """The verdict on a backward pass. It is true where the pass is right; `str` says what is wrong.
 
     Attributes:
-        findings: one for each input and set of shapes that is wrong.
-        tried: the sets of shapes and dtypes that were tried.
+        findings: one for each input that is wrong on the shapes given.
+        elsewhere: the same on other shapes, for which the pass may not be meant; the verdict is without them.
+        notes: kinks at the point, and what could not be judged.
+        tried: the points, shapes and dtypes that the verdict rests on.
     """
 
-    def __init__(self, findings: list[Finding], tried: list[str], oracles: list[Oracle]) -> None:
-        self.findings, self.tried, self.oracles = findings, tried, oracles
+    def __init__(
+        self, findings: list[Finding], elsewhere: list[Finding], notes: list[str], tried: list[str], oracles: Oracles
+    ) -> None:
+        self.findings, self.elsewhere, self.tried, self.oracles = findings, elsewhere, tried, oracles
+        self.notes = list(dict.fromkeys(notes))
 
     def __bool__(self) -> bool:
         return not self.findings
 
     def certificate(self) -> dict[str, str]:
         """What was tried; which independent oracles agreed with each other, how far, and where one does not apply."""
+        o = self.oracles
         found = {"tried": "; ".join(self.tried)}
-        for o in self.oracles:
-            agreed = f"{o.comparisons} comparisons, largest relative difference {o.worst:.1e}" if o.comparisons else ""
-            left_out = f"({'; '.join(dict.fromkeys(o.left_out))})" if o.left_out else ""
-            found[o.name] = " ".join(p for p in (agreed or "not applied", left_out) if p)
-        return found
+        return found | {oracle.name: str(oracle) for oracle in (o.traced, o.differences, o.complex_step)}
 
     def __str__(self) -> str:
-        if self:
-            return f"right: the backward pass agrees on {len(self.tried)} sets of shapes and dtypes"
-        lines = ["wrong:"]
-        seen: set[tuple[str, str]] = set()
-        for f in self.findings:
-            if (f.name, f.slip) not in seen:
-                seen.add((f.name, f.slip))
-                lines.append(f"  gradient of {f.name}: {f.slip} (shapes {', '.join(map(str, f.shapes))}, {f.dtype})")
-        return "\n".join(lines)
+        lines = ["wrong:", *_distinct(self.findings)] if self.findings else [self._right]
+        if self.elsewhere:
+            lines += ["on other shapes than those given, for which it may not be meant:", *_distinct(self.elsewhere)]
+        return "\n".join([*lines, *(f"note: {n}" for n in self.notes)])
+
+    @property
+    def _right(self) -> str:
+        return f"right: the backward pass agrees at {len(self.tried)} points, in the precisions that it takes"
 
     __repr__ = __str__
 
 
+def _distinct(findings: list[Finding]) -> list[str]:
+    """A line for each input and slip."""
+    return [f"  {f}" for f in {(f.name, f.slip): f for f in reversed(findings)}.values()][::-1]
+
+
+@np.errstate(all="ignore")
 def check_backward(
     forward: Callable[..., Any], backward: Any = None, args: Sequence[Any] = (), *, seed: int = 0
 ) -> BackwardReport:
@@ -84,13 +85,16 @@ def check_backward(
         forward: a NumPy function of the arguments returning an array; a `torch.autograd.Function`, or a `jax.custom_vjp`
             function, which bring their own backward pass.
         backward: a function of (cotangent, *args) returning a gradient for each argument (None for one without).
-        args: the arguments at which to check; floating-point arrays are differentiated. The first (with those of
-            its shape) is also tried with one and two further axes in front, and everything in float32, where both passes accept
-            that.
+        args: the arguments at which to check; floating-point arrays are differentiated. The pass is judged there and at a
+            point beside, in double and in single precision, in memory of several layouts, and called again. Shapes other
+            than these are tried too, and told apart: the verdict does not rest on them.
         seed: of the random cotangents. (An all-ones cotangent, which hides errors in normalisation layers, is not enough.)
 
     Returns:
         a `BackwardReport`, which is true if the pass is right. At kinks and ties every subgradient is right.
+
+    Raises:
+        InputError: there is nothing to judge: no floating-point argument, values that are not finite, several outputs.
 
     >>> import numpy as np
     >>> def forward(x, W):
@@ -103,44 +107,104 @@ def check_backward(
       gradient of x: the transpose of a factor is missing: ... (shapes (2, 3), (3, 3), float64)
     """
     forward, backward = _given(forward, backward)
-    arrays = [np.asarray(a) for a in args]
-    if not any(a.dtype.kind == "f" for a in arrays):
+    arrays = _arrays(args)
+    names = [*parameters(forward), *(f"argument {k}" for k in range(len(arrays)))][: len(arrays)]
+    check = _Check(forward, backward, names, Oracles(), [])
+    wide = widened(arrays)
+    _check_output(forward, wide)
+    finite = _finite(forward, wide)
+    findings: list[Finding] = []
+    tried: list[str] = []
+    for trial, (what, given) in enumerate(_points(wide, seed)):
+        rng = np.random.default_rng([seed, trial, 7919])  # not the numbers that the arguments may have been drawn from
+        if trial and not np.array_equal(_finite(forward, given), finite):
+            continue  # outside of the domain, or beyond the precision
+        found = check.at(given, rng, 10.0 if what == "beside" else 1.0)
+        for f in found if what == "beside" else ():
+            f.slip += ", beside the point given"
+        findings += found
+        tried.append(f"{', '.join(str(a.shape) for a in given)} {_precision(given)}{f', {what}' * (what != 'given')}")
+        if findings:
+            break
+    if not findings:
+        findings = check.again(wide, np.random.default_rng([seed, 7919]))
+    elsewhere: list[Finding] = []
+    for trial, given in enumerate(_other_shapes(wide, forward, seed)):
+        rng = np.random.default_rng([seed, trial, 104729])
+        apart = _Check(forward, backward, names, Oracles(), [])
+        try:
+            elsewhere += apart.at(given, rng, 1.0)
+        except ChainruleError:
+            continue  # what cannot be judged there is not asked for
+    return BackwardReport(findings, elsewhere, check.notes, tried, check.oracles)
+
+
+def _arrays(args: Sequence[Any]) -> list[Any]:
+    arrays: list[Any] = []
+    for k, x in enumerate(args):
+        try:
+            a = np.asarray(x)
+        except ValueError as error:
+            raise InputError(f"check_backward: argument {k} is no array: {error}", "give its rows one length") from None
+        arrays.append(a)
+        if a.dtype.kind not in "fiub":
+            raise InputError(
+                f"check_backward: argument {k} is an array of {a.dtype}", "pass arrays of real numbers, or of integers"
+            )
+    if not any(map(floating, arrays)):
         raise InputError(
             "check_backward: no argument is floating point", "pass arrays of floats, for instance args=(x, W)"
         )
-    names = [*parameters(forward), *(f"argument {k}" for k in range(len(arrays)))][: len(arrays)]
-    oracles = [
-        Oracle("reverse mode of the traced forward pass"),
-        Oracle("central differences at two steps"),
-        Oracle("complex step"),
-    ]
-    findings: list[Finding] = []
-    tried: list[str] = []
-    for trial, given in enumerate(_variants(arrays, forward, seed)):
-        rng = np.random.default_rng([seed, trial, 7919])  # not the numbers that the arguments may have been drawn from
-        try:
-            found = _checked(forward, backward, given, names, rng, oracles)
-        except _Fails as error:
-            if trial >= 2:
-                continue  # a backward pass may be meant for fewer axes than its forward pass happens to take
-            found = [Finding("every input", _shapes(given), given[0].dtype.name, np.inf, str(error))]
-        tried.append(
-            f"{', '.join(str(a.shape) for a in given)} {next(a.dtype.name for a in given if a.dtype.kind == 'f')}"
+    return arrays
+
+
+def _check_output(forward: Any, args: list[Any]) -> None:
+    """The forward pass gives one array of finite real numbers, the same at every call."""
+    first, second = (forward(*(a.copy() for a in args)) for _ in range(2))
+    if isinstance(first, (tuple, list, dict)):
+        raise InputError(
+            "check_backward: the forward pass returns several outputs",
+            "check them one at a time: lambda *args: forward(*args)[0]",
         )
-        findings += found
-    return BackwardReport(findings, tried, oracles)
+    out = np.asarray(first)
+    if out.dtype.kind != "f":
+        raise InputError(f"check_backward: the forward pass returns {out.dtype}", "return floating-point numbers")
+    if np.any(np.isnan(out)):
+        raise InputError("check_backward: the forward pass gives NaN at this point", "pass arguments of its domain")
+    if not np.array_equal(out, np.asarray(second)):
+        raise InputError(
+            "check_backward: the forward pass gives other values when it is called again",
+            "draw what is random outside, and pass it as an argument",
+        )
+
+
+def _finite(forward: Any, args: list[Any]) -> Any:
+    """Where the output is finite; nothing where the forward pass fails."""
+    try:
+        return np.isfinite(np.asarray(forward(*(a.copy() for a in args))))
+    except Exception:  # a point beside may lie outside of the domain, and the user's function may say so
+        return None
+
+
+def _precision(args: list[Any]) -> str:
+    return next(a.dtype.name for a in args if floating(a))
+
+
+# ---- passes of other libraries -------------------------------------------------------------------------------------
 
 
 def _given(forward: Any, backward: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Forward and backward as functions of NumPy arrays."""
-    if backward is not None:
+    if backward is not None and callable(backward) and callable(forward):
         return forward, backward
     if inspect.isclass(forward) and hasattr(forward, "apply"):
         return _torch_function(forward)
     if type(forward).__module__.startswith("jax"):
         return _jax_function(forward)
     raise InputError(
-        "check_backward got no backward pass",
+        "check_backward got no backward pass"
+        if callable(forward)
+        else "check_backward: the forward pass is no function",
         "pass a function of (cotangent, *args), a torch.autograd.Function or a jax.custom_vjp function",
     )
 
@@ -148,12 +212,17 @@ def _given(forward: Any, backward: Any) -> tuple[Callable[..., Any], Callable[..
 def _torch_function(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     import torch  # pyright: ignore[reportMissingImports]
 
+    def tensor(x: Any) -> Any:
+        """With the strides of the array, those of no length too."""
+        repeated = tuple(slice(0, 1) if s == 0 and n else slice(None) for s, n in zip(x.strides, x.shape, strict=True))
+        return torch.from_numpy(np.array(x[repeated], order="K")).expand(x.shape)
+
     def forward(*xs: Any) -> Any:
         return function.apply(*(torch.tensor(x) for x in xs)).detach().numpy()
 
     def backward(ct: Any, *xs: Any) -> Any:
-        given = [torch.tensor(x, requires_grad=np.asarray(x).dtype.kind == "f") for x in xs]
-        function.apply(*given).backward(torch.tensor(ct))
+        given = [tensor(x).requires_grad_(np.asarray(x).dtype.kind == "f") for x in xs]
+        function.apply(*given).backward(tensor(np.asarray(ct)))
         return [None if x.grad is None else x.grad.numpy() for x in given]
 
     forward.__signature__ = _named(function.forward, 1)  # type: ignore[attr-defined]
@@ -181,215 +250,217 @@ def _named(f: Any, skip: int) -> inspect.Signature:
     return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in kept])
 
 
-def _variants(arrays: list[Any], forward: Callable[..., Any], seed: int) -> list[list[Any]]:
-    """The arguments as given, in both precisions, and with axes in front of the first where the forward pass takes that."""
+# ---- where it is judged ------------------------------------------------------------------------------------------------
+
+
+def _points(wide: list[Any], seed: int) -> Iterator[tuple[str, list[Any]]]:
+    """The arguments as given, beside (off kinks; upwards and downwards, where a domain ends), and in single precision."""
+    yield "given", wide
     rng = np.random.default_rng(seed)
-    wide = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
-    found = [wide, [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays]]
-    first = next(k for k, a in enumerate(arrays) if a.dtype.kind == "f")
-    base = np.shape(forward(*wide))
+    steps = [_step(a, rng) for a in wide]
+    yield "beside", [a + s if floating(a) else a for a, s in zip(wide, steps, strict=True)]
+    for sign in (1, -1):
+        yield "beside", [a + sign * np.abs(s) if floating(a) else a for a, s in zip(wide, steps, strict=True)]
+    single = widened(wide, np.float32)
+    if all(np.array_equal(np.isfinite(a), np.isfinite(b)) for a, b in zip(wide, single, strict=True)):
+        yield "given", single
+
+
+def _step(a: Any, rng: Any) -> Any:
+    """A random step of the size of the entries."""
+    sizes = np.abs(a[np.isfinite(a)]) if floating(a) else np.zeros(0)
+    scale = float(np.max(sizes, initial=0.0)) or 1.0
+    return BESIDE * scale * rng.uniform(0.3, 1.0, a.shape) * rng.choice([-1.0, 1.0], a.shape)
+
+
+def _other_shapes(arrays: list[Any], forward: Any, seed: int) -> Iterator[list[Any]]:
+    """One and two further axes in front of the first argument (and of those of its shape), and a first axis of length one."""
+    rng = np.random.default_rng(seed)
+    first = next(k for k, a in enumerate(arrays) if floating(a))
+    shape = arrays[first].shape
+    base = np.shape(forward(*(a.copy() for a in arrays)))
     for lead in ((2,), (2, 3)):
-        if wide[first].ndim + len(lead) > 4:
+        if len(shape) + len(lead) > 4:
             continue
-        more = list(wide)
-        for k, a in enumerate(wide):
-            if a.shape == wide[first].shape and a.dtype.kind == "f":
-                more[k] = a + rng.standard_normal((*lead, *a.shape)) * 0.3 * (1 + np.abs(a))
-        try:
-            shape = np.shape(forward(*more))
-        except Exception:  # the forward pass does not take this shape
-            continue
-        if len(shape) == len(base) + len(lead) and shape[: len(lead)] == lead:
-            found.append(more)
-    return found
+        more = [
+            a + rng.standard_normal((*lead, *shape)) * 0.3 * (1 + np.abs(a)) if a.shape == shape and floating(a) else a
+            for a in arrays
+        ]
+        if _shape_of(forward, more) == (*lead, *base):
+            yield more
+    if shape and shape[0] > 1 and base and base[0] == shape[0]:
+        fewer = [a[:1] if a.shape[:1] == shape[:1] else a for a in arrays]
+        if _shape_of(forward, fewer) == (1, *base[1:]):
+            yield fewer
 
 
-# ---- one set of arguments ----------------------------------------------------------------------------------------------
+def _shape_of(forward: Any, args: list[Any]) -> tuple[int, ...] | None:
+    try:
+        return np.shape(forward(*(a.copy() for a in args)))
+    except Exception:  # the forward pass does not take these shapes
+        return None
+
+
+# ---- one point -----------------------------------------------------------------------------------------------------
 
 
 class _Fails(Exception):
-    """The backward pass raises."""
+    """The backward pass raises, or returns what is no list of gradients."""
 
 
-def _checked(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    args: list[Any],
-    names: list[str],
-    rng: Any,
-    oracles: list[Oracle],
-) -> list[Finding]:
-    out = np.asarray(forward(*args))
-    ct = rng.standard_normal(out.shape).astype(out.dtype)
-    wanted = [k for k, a in enumerate(args) if a.dtype.kind == "f"]
-    reference, graph = _reference(forward, args, ct, wanted, oracles)
-    try:
-        given = backward(ct, *(a.copy() for a in args))
-    except ChainruleError:
-        raise
-    except Exception as error:
-        raise _Fails(f"the backward pass fails: {type(error).__name__}: {error}") from None
-    given = list(given) if isinstance(given, (tuple, list)) else [given]
-    if len(given) == len(wanted) != len(args):
-        by_input = dict(zip(wanted, given, strict=True))
-    elif len(given) == len(args):
-        by_input = dict(enumerate(given))
-    else:
-        return [
-            Finding(
-                "every input",
-                _shapes(args),
-                out.dtype.name,
-                np.inf,
-                f"{len(given)} gradients are returned for {len(args)} arguments",
-            )
+@dataclass
+class _Check:
+    forward: Any
+    backward: Any
+    names: list[str]
+    oracles: Oracles
+    notes: list[str]
+
+    def at(self, args: list[Any], rng: Any, upstream: float) -> list[Finding]:
+        """The findings at a point, with a random upstream gradient of a size."""
+        wanted = [k for k, a in enumerate(args) if floating(a)]
+        out = np.asarray(self.forward(*(a.copy() for a in args)))
+        ct = (upstream * rng.standard_normal(out.shape)).astype(out.dtype)
+        right = reference(self.forward, args, ct, wanted, self.oracles)
+        try:
+            given = self._gradients(ct, args)
+        except _Fails as error:
+            return [Finding("every input", _shapes(args), _precision(args), np.inf, str(error))]
+        findings: list[Finding] = []
+        for k in wanted:
+            slip, error = self._judged(given[k], right, args, k, ct)
+            if slip:
+                findings.append(Finding(self.names[k], _shapes(args), _precision(args), error, slip))
+        return findings
+
+    def _gradients(self, ct: Any, args: list[Any], layout: Callable[[Any], Any] = np.array) -> list[Any]:
+        """What the pass returns, a gradient for each argument."""
+        upstream, copies = layout(ct), [layout(a) for a in args]
+        try:
+            given = self.backward(upstream, *copies)
+        except ChainruleError:
+            raise
+        except Exception as error:
+            raise _Fails(f"the backward pass fails: {type(error).__name__}: {error}") from None
+        if not np.array_equal(upstream, ct, equal_nan=True):
+            raise _Fails("the backward pass changes the upstream gradient, which others read too")
+        for name, a, copy in zip(self.names, args, copies, strict=True):
+            if not np.array_equal(copy, a, equal_nan=floating(a)):
+                raise _Fails(f"the backward pass changes its argument {name}")
+        found = list(given) if isinstance(given, (tuple, list)) else [given]
+        wanted = [k for k, a in enumerate(args) if floating(a)]
+        if len(found) == len(wanted) != len(args):
+            by_input = dict(zip(wanted, found, strict=True))
+            found = [by_input.get(k) for k in range(len(args))]
+        if len(found) != len(args):
+            raise _Fails(f"{len(found)} gradients are returned for {len(args)} arguments")
+        return [None if g is None else np.array(g) for g in found]
+
+    def _judged(self, g: Any, right: Reference, args: list[Any], k: int, ct: Any) -> tuple[str, float]:
+        """The likeliest slip (empty if the gradient is right), and the relative error."""
+        r, name = right.gradients[k], self.names[k]
+        scale = right.size[k] or 1.0
+        relative = _tolerance(args[k].dtype, right)
+        tolerance = relative * scale + 10 * right.noise[k]
+        if g is None:
+            return ("", 0.0) if not np.any(np.abs(r) > tolerance) else ("no gradient is returned", np.inf)
+        if g.dtype.kind not in "fiub":
+            return f"it is an array of {g.dtype}", np.inf
+        g = g.astype(np.float64)
+        error = np.inf
+        if g.shape == r.shape:
+            known = np.isfinite(r)
+            error = _worst(g, r, known) / scale
+            if not error * scale > tolerance and np.all(known):
+                return "", error
+            hull = right.hull(k)
+            if hull is not None and hull.holds(g, tolerance):
+                self.notes.append(f"the point lies on a kink in {name}: every subgradient is right there")
+                return "", error
+            decided = known if hull is None else known | np.isfinite(hull.low)
+            if np.any(decided & ~np.isfinite(g)):
+                return "it is not finite", np.inf
+            if not np.all(decided):
+                count = np.sum(~decided)
+                self.notes.append(f"the derivative by {name} is not finite in {count} entries: they are not judged")
+            if not error * scale > tolerance and not np.any(decided & ~known):
+                return "", error
+            if right.graph is not None and error * scale <= relative * right.graph.rounded(ct.astype(np.float64), k):
+                return "", error
+            if right.noise[k] > COARSE * scale:
+                self.notes.append(f"{args[k].dtype} is too coarse for the forward pass: {name} is not judged in it")
+                return "", error
+
+        def close(a: Any) -> bool:
+            return np.shape(a) == r.shape and _worst(a, r, np.isfinite(r)) <= 10 * tolerance
+
+        slip = likeliest_slip(g, r, args, k, ct, right.graph, close)
+        return slip or f"it differs by {error:.1e} of its size, and no single slip explains it", error
+
+    def again(self, args: list[Any], rng: Any) -> list[Finding]:
+        """The findings of further calls at one point: after another call, and on memory of other layouts."""
+        shape = np.shape(self.forward(*(a.copy() for a in args)))
+        ct = rng.standard_normal(shape)
+        expanded = np.broadcast_to(rng.standard_normal((*shape[:-1], 1)) if shape else rng.standard_normal(()), shape)
+        trials: list[tuple[str, Any, Callable[[Any], Any]]] = [
+            ("called again, it gives another gradient", ct, np.array),
+            ("it is wrong where arrays are stored by columns", ct, lambda a: np.array(a, order="F")),
+            ("it is wrong where arrays are strided", ct, _strided),
+            ("it is wrong where arrays are stored backwards", ct, lambda a: np.flip(np.flip(a).copy())),
+            (
+                "it is wrong where the upstream gradient is expanded",
+                expanded,
+                lambda a: a if a is expanded else a.copy(),
+            ),
         ]
-    findings: list[Finding] = []
-    for k in wanted:
-        g, r = by_input[k], reference[k]
-        slip, error = _judged(g, r, forward, args, k, ct, graph, wanted)
-        if slip:
-            findings.append(Finding(names[k], _shapes(args), args[k].dtype.name, error, slip))
-    return findings
+        findings: list[Finding] = []
+        for slip, upstream, layout in trials:
+            try:
+                first = self._gradients(np.array(upstream), args)
+                second = self._gradients(upstream, args, layout)
+            except _Fails as error:
+                if layout is np.array or "fails" not in str(error):
+                    return [Finding("every input", _shapes(args), _precision(args), np.inf, str(error))]
+                self.notes.append(f"on memory of another layout {error}")
+                continue
+            for k, (a, b) in enumerate(zip(first, second, strict=True)):
+                if floating(args[k]) and not _alike(a, b):
+                    findings.append(Finding(self.names[k], _shapes(args), _precision(args), np.inf, slip))
+        return findings
 
 
 def _shapes(args: list[Any]) -> tuple[tuple[int, ...], ...]:
     return tuple(a.shape for a in args)
 
 
-def _reference(
-    forward: Any, args: list[Any], ct: Any, wanted: list[int], oracles: list[Oracle]
-) -> tuple[dict[int, Any], Any]:
-    """The gradients of sum(ct * forward) in float64, and the traced graph where there is one; the oracles compared."""
-    wide = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in args]
-    traced, differences, complex_step = oracles
-    graph = recorded(forward, wide, wanted)
-
-    def phi(xs: list[Any]) -> float:
-        return float(np.sum(ct.astype(np.float64) * np.asarray(forward(*xs), np.float64)))
-
-    if graph is None:
-        traced.left_out.append("the forward pass is not NumPy code that can be traced")
-        small = sum(args[k].size for k in wanted) <= ENTRIES
-        if not small:
-            raise InputError(
-                "the forward pass cannot be traced, and its inputs are too large to be differenced entry by entry",
-                f"pass inputs of at most {ENTRIES} entries in all",
-            )
-        found = {k: _differenced(phi, wide, k) for k in wanted}
-        differences.comparisons += len(wanted)
-        return found, None
-    found = graph.gradients(ct.astype(np.float64))
-    traced.comparisons += len(wanted)
-    rng = np.random.default_rng(0)
-    for k in wanted:
-        v = rng.standard_normal(wide[k].shape)
-        slope = float(np.sum(found[k] * v))
-        values = [_along(phi, wide, k, v, h) for h in (1e-4, 5e-5)]
-        best = (4 * values[1] - values[0]) / 3
-        scale = abs(slope) + abs(best) + 1e-12
-        if abs(values[0] - values[1]) > 1e-3 * scale:
-            differences.left_out.append("near a kink, where differences mean nothing")
-        else:
-            differences.comparisons += 1
-            differences.worst = max(differences.worst, abs(best - slope) / scale)
-        try:
-            moved = [w.astype(complex) for w in wide]
-            moved[k] = wide[k] + 1e-20j * v
-            with np.errstate(all="ignore"):
-                out: Any = np.asarray(forward(*moved))
-            if out.dtype.kind != "c":
-                raise TypeError
-            step = float(np.sum(ct * out.imag) / 1e-20)
-        except Exception:
-            complex_step.left_out.append("the forward pass does not take complex numbers")
-            continue
-        if abs(step - slope) <= 1e-6 * (abs(slope) + 1e-12):
-            complex_step.comparisons += 1
-            complex_step.worst = max(complex_step.worst, abs(step - slope) / (abs(slope) + 1e-12))
-        else:
-            complex_step.left_out.append("the forward pass is not analytic")
-    return found, graph
+def _strided(a: Any) -> Any:
+    """The array as every other entry of a larger one."""
+    if not a.ndim:
+        return a.copy()
+    larger = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)
+    larger[..., ::2] = a
+    return larger[..., ::2]
 
 
-def _along(phi: Any, xs: list[Any], k: int, v: Any, h: float) -> float:
-    def at(t: float) -> float:
-        moved = list(xs)
-        moved[k] = xs[k] + t * v
-        return phi(moved)
-
-    return (at(h) - at(-h)) / (2 * h)
-
-
-def _differenced(phi: Any, xs: list[Any], k: int) -> Any:
-    """Central differences of fourth order, entry by entry."""
-    found = np.zeros(xs[k].shape)
-    for at in np.ndindex(*xs[k].shape):
-        v = np.zeros(xs[k].shape)
-        v[at] = 1.0
-        h = 1e-3 * max(1.0, abs(float(xs[k][at])))
-        found[at] = (4 * _along(phi, xs, k, v, h / 2) - _along(phi, xs, k, v, h)) / 3
-    return found
+def _alike(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    if a.shape != b.shape:
+        return False
+    size = float(np.max(np.abs(a[np.isfinite(a)]), initial=0.0)) if a.dtype.kind in "fiu" else 1.0
+    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-9 * size, equal_nan=True))
 
 
-def _judged(
-    g: Any, r: Any, forward: Any, args: list[Any], k: int, ct: Any, graph: Recorded | None, wanted: list[int]
-) -> tuple[str, float]:
-    """The likeliest slip (empty if the gradient is right), and the relative error."""
-    if g is None:
-        return ("", 0.0) if not np.any(r) else ("no gradient is returned", np.inf)
-    g = np.asarray(g, np.float64)
-    scale = float(np.max(np.abs(r), initial=0.0))
-    if graph is not None:
-        scale = max(scale, graph.size(ct.astype(np.float64), k))
-    scale = scale or 1.0
-    tolerance = _tolerance(args[k].dtype, graph, r)
-    if g.shape == r.shape:
-        error = float(np.max(np.abs(g - r), initial=0.0)) / scale
-        if error <= tolerance or (
-            graph is not None and _subgradient(g, forward, args, k, ct, wanted, tolerance * scale)
-        ):
-            return "", error
-        if not np.all(np.isfinite(g)) and np.all(np.isfinite(r)):
-            return "it is not finite", np.inf
-    else:
-        error = np.inf
-
-    def close(a: Any) -> bool:
-        return np.shape(a) == r.shape and float(np.max(np.abs(a - r), initial=0.0)) <= 10 * tolerance * scale
-
-    return likeliest_slip(
-        g, r, args, k, ct, graph, close
-    ) or f"it differs by {error:.1e} of its size, and no single slip explains it", error
+def _worst(g: Any, r: Any, known: Any) -> float:
+    """The largest difference among the entries that are known; NaN is as far as can be."""
+    apart = np.abs(np.where(known, g, 0) - np.where(known, r, 0))
+    return float(np.max(np.where(np.isnan(apart), np.inf, apart), initial=0.0))
 
 
-def _tolerance(dtype: Any, graph: Recorded | None, r: Any) -> float:
+def _tolerance(dtype: Any, right: Reference) -> float:
     """From the precision and the number of operations behind an entry; differences alone are less exact."""
-    if graph is None:
+    if right.graph is None:
         return 1e-6 if dtype == np.float64 else 1e-3
-    work = sum(max(1, n.values[0].size if hasattr(n.values[0], "size") else 1) for n in graph.graph.nodes)
+    nodes = right.graph.graph.nodes
+    work = sum(max(1, n.values[0].size if hasattr(n.values[0], "size") else 1) for n in nodes)
     return 32 * float(np.finfo(dtype).eps) * float(np.sqrt(work) + 8)
-
-
-def _subgradient(g: Any, forward: Any, args: list[Any], k: int, ct: Any, wanted: list[int], slack: float) -> bool:
-    """Whether the gradient lies between those found close by: at a kink or a tie every one of them is right."""
-    rng = np.random.default_rng(1)
-    low: Any = None
-    high: Any = None
-    for _ in range(24):
-        moved = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in args]
-        for j in wanted:
-            moved[j] = moved[j] + KINK * (1 + np.abs(moved[j])) * rng.choice([-1.0, 1.0], moved[j].shape) * rng.uniform(
-                0.5, 1, moved[j].shape
-            )
-        near = recorded(forward, moved, wanted)
-        if near is None:
-            return False
-        found = near.gradients(ct.astype(np.float64))[k]
-        low = found if low is None else np.minimum(low, found)
-        high = found if high is None else np.maximum(high, found)
-    spread = float(np.max(np.abs(high - low), initial=0.0))
-    if spread < 1e3 * KINK * (1 + float(np.max(np.abs(high), initial=0.0))):
-        return False  # no kink here
-    margin = slack + 1e2 * KINK * (1 + np.abs(high))
-    return bool(np.all((g >= low - margin) & (g <= high + margin)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.graph import Graph
+from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import variable
 from ..ir.recording import Handle, setting, state
@@ -29,6 +29,10 @@ class Recorded:
 
     def gradients(self, ct: Any, factors: dict[Edge, float] | None = None) -> dict[int, Any]:
         """The gradients for a cotangent; what passes an edge counts as often as `factors` says."""
+        with np.errstate(all="ignore"):
+            return self._gradients(ct, factors)
+
+    def _gradients(self, ct: Any, factors: dict[Edge, float] | None) -> dict[int, Any]:
         cot: dict[Node, Any] = {self.graph.outputs[0]: ct}
         for n in reversed(self.graph.nodes):
             c = cot.pop(n, None)
@@ -40,7 +44,7 @@ class Recorded:
                     if passed is None:
                         continue
                     for e in ((n, i), (n, k)) if factors else ():
-                        passed = passed * factors.get(e, 1.0)  # type: ignore[union-attr]
+                        passed = _times(passed, factors.get(e, 1.0))  # type: ignore[union-attr]
                     cot[i] = cot[i] + passed if i in cot else passed
         return {
             k: np.asarray(cot.get(v, np.zeros(v.shape))) for k, v in zip(self.wanted, self.graph.inputs, strict=True)
@@ -55,7 +59,21 @@ class Recorded:
         """How large the contributions are that add up to the gradient of input k, though they may cancel."""
         into, whole = self.graph.inputs[self.wanted.index(k)], self.gradients(ct)[k]
         parts = [whole - self.gradients(ct, {e: 0.0})[k] for e in self.edges() if e[1] is into]
-        return max((float(np.max(np.abs(p), initial=0.0)) for p in parts), default=0.0)
+        return max(map(largest, parts), default=0.0)
+
+    def rounded(self, ct: Any, k: int) -> float:
+        """How large the terms are that may cancel on the way to the gradient of input k: what is added to it, without signs."""
+        cot: dict[Node, Any] = {self.graph.outputs[0]: np.abs(ct)}
+        with np.errstate(all="ignore"):
+            for n in reversed(self.graph.nodes):
+                c = cot.pop(n, None)
+                for j, i in enumerate(n.inputs) if c is not None else ():
+                    if type(i) is Node and i in self.active:
+                        passed = step_back(n, j, c)
+                        if passed is not None:
+                            passed = _each(passed, lambda p: np.nan_to_num(np.abs(p)))
+                            cot[i] = cot[i] + passed if i in cot else passed
+        return largest(cot.get(self.graph.inputs[self.wanted.index(k)], 0.0))
 
     def edges(self) -> list[Edge]:
         """All edges through which something can pass."""
@@ -67,6 +85,21 @@ class Recorded:
                     if sum(j is i for j in n.inputs) > 1:
                         found[n, k] = None
         return list(found)
+
+
+def _each(x: Any, f: Callable[[Any], Any]) -> Any:
+    """A function of a cotangent, or of every part of that of a loop."""
+    return Bundle(None if p is None else f(p) for p in x) if isinstance(x, tuple) else f(x)
+
+
+def _times(x: Any, factor: float) -> Any:
+    return _each(x, lambda p: p * factor)
+
+
+def largest(x: Any) -> float:
+    """The largest finite entry, without its sign."""
+    x = np.abs(x)
+    return float(np.max(x[np.isfinite(x)], initial=0.0))
 
 
 def recorded(forward: Any, args: list[Any], wanted: list[int]) -> Recorded | None:

@@ -69,11 +69,16 @@ def simplified(nodes: Sequence[Node], output: Node) -> Any:
             changed[n] = n.value
             continue
         inputs = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
-        key = (n.op, tuple(i if type(i) is Node or is_number(i) else id(i) for i in inputs), repr(n.params))
+        key = (n.op, tuple(_same(i) for i in inputs), repr(n.params))
         if key not in made:
             made[key] = simplifier.make(n.op, inputs, n.params)
         changed[n] = made[key]
     return changed.get(output, output)
+
+
+def _same(x: Any) -> Any:
+    """What tells an input from another: itself for a node, type and digits for a number (0.0 is not -0.0), identity else."""
+    return x if type(x) is Node else (type(x), repr(x)) if isinstance(x, (int, float, np.number)) else id(x)
 
 
 def _unchanged(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:

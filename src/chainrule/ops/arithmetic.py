@@ -52,7 +52,6 @@ reciprocal = Elementwise(
     lambda x: _divide(1, x),
     (lambda x, y: -y * y,),
     numpy=(np.reciprocal,),
-    aliases=("inv",),
     text="1 / {0.tight}",
     scalar="1 / {0.tight}",
     latex=r"\frac{{1}}{{{0}}}",

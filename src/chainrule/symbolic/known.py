@@ -128,7 +128,7 @@ class Known:
 
     def read(self, source: str, extra: Mapping[str, Any]) -> Any:
         """The right side of a claim as an expression; names that are not known are an error."""
-        tree = syntax_tree(source, GRAMMAR, "condition")
+        tree = syntax_tree(source, GRAMMAR, "condition", declared={*self.nodes, *extra})
         context = Context({}, frozenset(), "denominator")
         e = Reader(source, context).value(next(c for c in tree.children if hasattr(c, "children"))).scalar
         for name in context.variables:

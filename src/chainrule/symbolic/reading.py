@@ -106,7 +106,10 @@ class Reader:
     def _simple(self, node: Any) -> Tensor:
         if node.data not in _OPERATORS:
             raise pointed(self.text, node.meta.start_pos, f"a statement cannot hold this ({node.data})")
-        return tn.elementwise(_OPERATORS[node.data], *self._values(node))
+        values = self._values(node)
+        if node.data == "dotted" and values[0].rank and values[1].rank:
+            raise Misfit("· or × of two arrays", "write x*y by entry, x @ y for the inner product")
+        return tn.elementwise(_OPERATORS[node.data], *values)
 
     def _chain(self, node: Any) -> Tensor:
         """A sum or a product of many parts as one operation: 400 terms nest no deeper than two."""
@@ -133,6 +136,8 @@ class Reader:
     def _power(self, node: Any) -> Tensor:
         base, exponent = self._values(node)
         n = exponent.entry(*exponent.indices())
+        if base.rank > 1 and n.is_negative:
+            raise Misfit("a negative power of a matrix", "write 1/A for the reciprocal of each entry")
         if not n.is_integer:
             self._defined(base, ">= 0" if n.is_positive else "> 0", node)
         elif not n.is_nonnegative:
@@ -450,7 +455,10 @@ class Reader:
 
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
-    "negative": lambda a: -a, "positive": lambda a: a, "abs": sp.Abs, "indicator": lambda c: c,
+        values = self._values(node)
+        if node.data == "dotted" and values[0].rank and values[1].rank:
+            raise Misfit("· or × of two arrays", "write x*y by entry, x @ y for the inner product")
+        return tn.elementwise(_OPERATORS[node.data], *values)
 }  # fmt: skip
 _CHAINS = (("add", "subtract"), ("multiply", "divide"))
 _COSTLY = ("gammaln", "digamma", "polygamma", "lgamma", "loggamma")  # of whole numbers, SymPy writes factorials out

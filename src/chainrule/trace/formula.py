@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import unicodedata
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,48 +15,26 @@ import numpy as np
 from ..errors import ChainruleError, FormulaError, InputError
 from ..ir.recording import Handle
 from ..ops import arithmetic as ar
-from ..ops import by_name
-from ..ops import exponential as ex
-from ..ops import linalg as la
-from ..ops import piecewise as pw
 from ..ops.unknown import unknown_functions
-from . import functions as fn
 from .handles import from_nested
+from .spelling import CALLBACKS, check_spelling, identifier, meant, pointed
+from .vocabulary import (
+    ANY,
+    COMPARISONS,
+    CONSTANTS,
+    SIGNS,
+    SPELLED,
+    arguments,
+    closest,
+    entry_of,
+    function_named,
+    matmul_transposed,
+    negative_power,
+)
 
 MAX_LENGTH = 20_000  # characters; a longer one is no formula, and would take seconds to read
 MAX_DEPTH = 200  # brackets
-
-CONSTANTS = {"pi": np.pi, "π": np.pi, "e": np.e}
-COMPARISONS = {
-    ">": pw.greater, ">=": pw.greater_equal, "≥": pw.greater_equal, "<": pw.less, "<=": pw.less_equal, "≤": pw.less_equal,
-    "==": pw.equal, "!=": pw.not_equal, "≠": pw.not_equal,
-}  # fmt: skip
-
-
-def _extreme(reduce: Any, pairwise: Any) -> Any:
-    def function(*args: Any, **options: Any) -> Any:
-        return reduce(args[0], **options) if len(args) == 1 else functools.reduce(pairwise, args)
-
-    return function
-
-
-FUNCTIONS: dict[str, Any] = {
-    "max": _extreme(fn.max_, pw.maximum),
-    "min": _extreme(fn.min_, pw.minimum),
-    "softmax": fn.softmax,
-    "log_softmax": fn.log_softmax,
-    "logsumexp": fn.logsumexp,
-    "norm": fn.norm,
-    "T": fn.transpose,
-}
-
-
-def function_named(name: str) -> Any:
-    """What a formula calls by `name`: an operation, an alias of one, or a NumPy function; None if unknown."""
-    if name in FUNCTIONS:
-        return FUNCTIONS[name]
-    version = fn.FUNCTIONS.get(getattr(np, name, None)) if name.isascii() else None
-    return version or by_name(name)
+WHOLE = 15  # digits
 
 
 @dataclass(frozen=True)
@@ -100,9 +78,8 @@ class Formula:
         try:
             given = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
-            raise InputError(
-                f"{self.text!r}: {error}", f"its variables are {', '.join(self.variables) or 'none'}"
-            ) from None
+            raise InputError(f"{self.text!r}: {error}", self._variables(kwargs)) from None
+        given = {name: _real(name, x) for name, x in given.items()}
         for name, shape in self.shapes.items():
             if name in given and np.shape(given[name]) != shape:
                 raise InputError(
@@ -119,35 +96,47 @@ class Formula:
             values.append(value)
         return values[self.result]
 
+    def _variables(self, given: Mapping[str, Any]) -> str:
+        taken = [name for name in given if name in CONSTANTS]
+        also = f"; {taken[0]} is a number here: declare it with its shape, {taken[0]}=()" if taken else ""
+        return f"its variables are {', '.join(self.variables) or 'none'}{also}"
+
     def _run(self, step: Step, operands: list[Any]) -> Any:
         try:
-            return step.function(*operands, **step.options)
+            value = step.function(*operands, **step.options)
         except FormulaError:
             raise
-        except (ChainruleError, ValueError, TypeError, IndexError) as error:
+        except Exception as error:
             what = error.what if isinstance(error, ChainruleError) else str(error)
             raise pointed(self.text, step.start, what, getattr(error, "fix", "")) from error
+        if type(value) is int:  # of whole numbers in the text; Python's never end
+            value = value if abs(value) < 10**WHOLE else float(value)
+        elif not isinstance(value, (Handle, int, float, complex, np.ndarray, np.generic)):
+            raise pointed(self.text, step.start, f"this is a {type(value).__name__}, and no number or array")
+        return value[()] if isinstance(value, np.ndarray) else value
 
     def __repr__(self) -> str:
         return f"<formula {self.text!r}>"
 
 
-def pointed(text: str, position: int, what: str, fix: str = "") -> FormulaError:
-    """An error that shows the line of the formula with a caret under the position."""
-    position = max(0, min(position, len(text)))
-    start = text.rfind("\n", 0, position) + 1
-    end = text.find("\n", position)
-    line = text[start : end if end >= 0 else len(text)]
-    column = position - start
-    shift = max(0, column - 60)
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    shown = ("…" if shift else "") + line[shift : shift + 100] + ("…" if len(line) > shift + 100 else "")
-    caret = " " * (column - shift + bool(shift)) + "^"
-    row = f"line {text.count(chr(10), 0, position) + 1}, " if "\n" in text else ""
-    return FormulaError(f"{what}\n    {shown}\n    {caret}  ({row}column {column + 1})", fix, where="")
+def _real(name: str, x: Any) -> Any:
+    """The value of a variable: numbers are real numbers (3 means 3.0), lists are arrays."""
+    try:
+        x = from_nested(x)
+        if isinstance(x, (Handle, float)) or type(x).__module__.partition(".")[0] not in ("builtins", "numpy"):
+            return x
+        a = np.asarray(x)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"the value of {name} is no array: {error}", "its rows have the same length") from None
+    if a.dtype.kind not in "fciub":
+        raise InputError(f"the value of {name} is a {type(x).__name__}", "give a number or an array of numbers")
+    if a.dtype.kind in "iub":
+        a = a.astype(float)
+        return a if a.ndim else float(a)
+    return x
 
 
-def parse(text: str, functions: str | Sequence[str] = (), **shapes: tuple[int, ...]) -> Formula:
+def parse(text: str, /, functions: str | Sequence[str] = (), **shapes: int | tuple[int, ...]) -> Formula:
     """Read a formula.
 
     Args:
@@ -163,15 +152,16 @@ def parse(text: str, functions: str | Sequence[str] = (), **shapes: tuple[int, .
     Raises:
         FormulaError: the text cannot be read; the message points at the column.
     """
-    return _Reader(text, shapes, unknown_functions(functions)).formula(syntax_tree(text))
+    return _Reader(text, shapes, unknown_functions(functions)).formula(syntax_tree(text, declared=shapes))
 
 
-def syntax_tree(text: str, extension: Path | None = None, start: str = "start") -> Any:
+def syntax_tree(text: str, extension: Path | None = None, start: str = "start", declared: Collection[str] = ()) -> Any:
     """The syntax tree of a text, with errors that point at the place.
 
     Args:
         extension: a file that extends the grammar of formulas.
         start: the rule to begin with.
+        declared: names that are variables, though they look like something else, as `df` and `dx` in `df/dx`.
     """
     if not isinstance(text, str):
         raise InputError(f"a formula is a string, not {type(text).__name__}")
@@ -182,6 +172,21 @@ def syntax_tree(text: str, extension: Path | None = None, start: str = "start") 
             where="",
         )
     _check_brackets(text)
+    tree = _parsed(text, extension, start)
+    for node in tree.find_data("norm"):  # ||x|| is norm(x)
+        node.data, node.children = "call", [_named(node, "norm"), *node.children]
+    check_spelling(text, tree, declared)
+    return tree
+
+
+def _named(node: Any, name: str) -> Any:
+    """The token of a function that the text writes by a sign."""
+    from lark import Token
+
+    return Token("NAME", name, start_pos=node.meta.start_pos)
+
+
+def _parsed(text: str, extension: Path | None, start: str) -> Any:
     from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
     try:
@@ -191,7 +196,7 @@ def syntax_tree(text: str, extension: Path | None = None, start: str = "start") 
             text,
             error.pos_in_stream or 0,
             f"unexpected character {text[error.pos_in_stream or 0]!r}",
-            _hint(text, error.pos_in_stream or 0),
+            meant(text, error.pos_in_stream or 0),
         ) from None
     except UnexpectedToken as error:
         end = error.token.type == "$END"
@@ -199,25 +204,20 @@ def syntax_tree(text: str, extension: Path | None = None, start: str = "start") 
         raise pointed(
             text,
             position,
-            "the formula ends too early" if end else f"unexpected {str(error.token).strip() or 'end of line'!r}",
-            _hint(text, position),
+            "the formula ends too early"
+            if end
+            else f"unexpected {text[position : error.token.end_pos].strip() or 'end of line'!r}",
+            meant(text, position),
         ) from None
     except UnexpectedInput as error:
         raise pointed(text, error.pos_in_stream or 0, "cannot read this") from None
-
-
-def _hint(text: str, position: int) -> str:
-    before, here = text[:position].rstrip(), text[position : position + 1]
-    if before[-1:].isalnum() and (here.isalpha() or here == "("):
-        return "write products with *, as 2*x"
-    return "expected a number, a name, a call or a bracket here" if here else "something is missing at the end"
 
 
 def _check_brackets(text: str) -> None:
     """Refuse nesting too deep and brackets that do not match, with their place."""
     closing = {")": "(", "]": "["}
     opened: list[int] = []
-    for k, c in enumerate(text):
+    for k, c in enumerate(re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), text)):
         if c in "([":
             opened.append(k)
             if len(opened) > MAX_DEPTH:
@@ -232,13 +232,20 @@ def _check_brackets(text: str) -> None:
         raise pointed(text, opened[-1], f"this {text[opened[-1]]!r} is never closed")
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _grammar(extension: Path | None = None, start: str = "start") -> Any:
     from lark import Lark
 
     files = [Path(__file__).with_name("grammar.lark"), *([extension] if extension else [])]
     source = "\n".join(f.read_text(encoding="utf-8") for f in files)
-    return Lark(source, start=start, parser="lalr", propagate_positions=True, maybe_placeholders=True)
+    return Lark(
+        source,
+        start=start,
+        parser="lalr",
+        propagate_positions=True,
+        maybe_placeholders=True,
+        lexer_callbacks=dict(CALLBACKS),
+    )
 
 
 class _Reader:
@@ -246,7 +253,7 @@ class _Reader:
 
     def __init__(self, text: str, shapes: Mapping[str, Any], functions: Mapping[str, Any]) -> None:
         self.text, self.functions = text, functions
-        self.shapes = {k: (v,) if isinstance(v, int) else tuple(v) for k, v in shapes.items()}
+        self.shapes = {name: _shape(name, v) for name, v in shapes.items()}
         self.steps: list[Step] = []
         self.known: dict[str, int] = {}
         self.variables: list[str] = []
@@ -296,8 +303,7 @@ class _Reader:
         start = getattr(node.meta, "start_pos", 0)
         kind = node.data
         if kind == "number":
-            text = str(node.children[0])
-            return self._add(None, (), {"value": int(text) if text.isdigit() else float(text)}, start)
+            return self._add(None, (), {"value": self._literal(node.children[0])}, start)
         if kind == "name":
             return self._variable(node.children[0])
         if kind == "call":
@@ -306,8 +312,28 @@ class _Reader:
             return self._add(COMPARISONS[str(node.children[1])], operands, {}, start)
         if kind == "getitem":
             index = tuple(self._index(c) for c in node.children[1:])
-            return self._add(_getitem, operands, {"index": index}, start)
-        return self._add(_SIMPLE[kind], operands, {}, start)
+            return self._add(entry_of, operands, {"index": index}, start)
+        if kind == "power" and self._is_negative(operands[1]):
+            return self._add(negative_power, operands, {}, start)
+        if kind == "matmul" and node.children[1].data == "transpose":
+            return self._add(matmul_transposed, operands, {}, start)
+        return self._add(SIGNS[kind], operands, {}, start)
+
+    def _literal(self, token: Any) -> int | float:
+        value = _number(token)
+        digits = str(token).lower().partition("e")[0]
+        if not np.isfinite(value) or (value == 0 and any(c in "123456789" for c in digits)):
+            raise pointed(
+                self.text, token.start_pos, f"{token} is beyond the range of numbers", "scale it: use 1e-300 to 1e300"
+            )
+        return value
+
+    def _is_negative(self, k: int) -> bool:
+        """Whether a step is a number below zero, as it is written."""
+        step = self.steps[k]
+        if step.function is ar.negative:
+            return "value" in self.steps[step.operands[0]].options
+        return step.options.get("value", 0) < 0
 
     def _add(self, function: Any, operands: Any, options: Any, start: int) -> int:
         self.steps.append(Step(function, tuple(operands), options, start))
@@ -325,17 +351,32 @@ class _Reader:
 
     def _call(self, node: Any, operands: list[int], start: int) -> int:
         token = node.children[0]
-        function = self.functions.get(str(token)) or function_named(str(token))
+        name = str(token)
+        function = self.functions.get(name) or function_named(name)
         if function is None:
-            fix = f"{closest(str(token))}, or let it stand for any function: functions={str(token)!r}"
-            raise pointed(self.text, token.start_pos, f"unknown function {str(token)!r}", fix)
-        options: dict[str, Any] = {}
-        for c in node.children[1:]:
-            if getattr(c, "data", "") == "option":
-                options[str(c.children[0])] = _number(c.children[1])
+            raise pointed(self.text, token.start_pos, f"unknown function {name!r}", self._instead(name))
         if not operands:
             raise pointed(self.text, start, f"{token} needs an argument")
+        options = {str(c.children[0]): _number(c.children[1]) for c in node.children[1:] if _is_option(c)}
+        if name not in self.functions:
+            self._check_arguments(name, [c for c in node.children[1:] if not _is_option(c)])
         return self._add(function, operands, options, start)
+
+    def _instead(self, name: str) -> str:
+        if name in SPELLED:
+            return f"write {SPELLED[name]}"
+        product = f"a product is {name}*(...); " if len(name) == 1 or name in CONSTANTS or name in self.known else ""
+        return f"{product}{closest(name)}, or let it stand for any function: functions={name!r}"
+
+    def _check_arguments(self, name: str, given: Sequence[Any]) -> None:
+        """Refuse arguments that the function does not have, and options given by position, which read as arguments."""
+        least, most = arguments(name)
+        if not least <= len(given) <= most:
+            count = f"{least}" if least == most else f"{least} to {most}" if most < ANY else f"{least} or more"
+            fix = "write log(x)/log(2)" if name in ("log", "ln") else "options have names: sum(x, axis=0)"
+            at = given[most] if len(given) > most else given[-1]
+            plural = "s" * (most != 1)
+            raise pointed(self.text, at.meta.start_pos, f"{name} takes {count} argument{plural}, not {len(given)}", fix)
 
     def _index(self, node: Any) -> Any:
         if node.data == "position":
@@ -351,36 +392,19 @@ class _Reader:
 
 
 def _number(token: Any) -> int | float:
+    """Whole numbers stay whole as long as a float holds them."""
     text = str(token)
-    return int(text) if text.lstrip("+-").isdigit() else float(text)
+    return int(text) if text.lstrip("+-").isdigit() and len(text) < WHOLE else float(text)
 
 
-def identifier(token: Any) -> str:
-    """The name as an identifier: compatibility characters folded (x₁ is x1), primes spelled out."""
-    return unicodedata.normalize("NFKC", str(token)).replace("'", "_prime")
+def _is_option(node: Any) -> bool:
+    return getattr(node, "data", "") == "option"
 
 
-def closest(name: str) -> str:
-    """The known function whose name is nearest, as a question."""
-    import difflib
-
-    from ..ops import REGISTRY
-
-    known = [*FUNCTIONS, *(n for op in REGISTRY.values() if op.public for n in (op.name, *op.aliases))]
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]!r}?" if near else "use a declared operation, such as exp, tanh, sigma, max"
-
-
-def _getitem(x: Any, index: Any) -> Any:
-    return x[index]
-
-
-def _vector(*items: Any) -> Any:
-    return from_nested(list(items))
-
-
-_SIMPLE: dict[str, Any] = {
-    "add": ar.add, "subtract": ar.subtract, "multiply": ar.multiply, "divide": ar.divide, "matmul": la.matmul,
-    "negative": ar.negative, "positive": ar.positive, "power": ex.power, "abs": pw.absolute, "indicator": pw.indicator,
-    "transpose": fn.transpose, "vector": _vector,
-}  # fmt: skip
+def _shape(name: str, given: Any) -> tuple[int, ...]:
+    shape: tuple[Any, ...] = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise InputError(
+            f"{given!r} is no shape of {name}", f"write {name}=3, {name}=(3, 2), or {name}=() for a number"
+        )
+    return shape
