@@ -455,10 +455,7 @@ class Reader:
 
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
-        values = self._values(node)
-        if node.data == "dotted" and values[0].rank and values[1].rank:
-            raise Misfit("· or × of two arrays", "write x*y by entry, x @ y for the inner product")
-        return tn.elementwise(_OPERATORS[node.data], *values)
+    "negative": lambda a: -a, "positive": lambda a: a, "dotted": lambda a, b: a * b, "abs": sp.Abs, "indicator": lambda c: c,
 }  # fmt: skip
 _CHAINS = (("add", "subtract"), ("multiply", "divide"))
 _COSTLY = ("gammaln", "digamma", "polygamma", "lgamma", "loggamma")  # of whole numbers, SymPy writes factorials out
