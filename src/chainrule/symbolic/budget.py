@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -63,32 +64,44 @@ def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T])
 
 
 class _Watch:
-    """Raises an exception of its own kind in a thread when the time is over, until it is stopped."""
+    """Raises an exception of its own kind in a thread when the time is over, until it is stopped.
+
+    The exception may arrive between any two instructions of that thread, also while it stops the watch: so what it does here is
+    one step each, can be done twice, and holds no lock.
+    """
 
     def __init__(self, thread: int, seconds: float) -> None:
         self.thread, self.seconds = thread, seconds
         self.late = type("TimeUp", (TimeUp,), {})
-        self.lock, self.ended, self.told = threading.Lock(), threading.Event(), False
+        self.ended, self.told, self.telling = False, False, False
+        self.sleep = threading.Lock()
+        self.sleep.acquire()
         if math.isfinite(seconds) and seconds < threading.TIMEOUT_MAX:
             threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         wait = self.seconds
-        while not self.ended.wait(wait):
-            with self.lock:
-                if not self.ended.is_set():
-                    self.told, wait = True, AGAIN
-                    _raise_in(self.thread, self.late)
+        while not self.sleep.acquire(timeout=wait):
+            self.telling = True
+            if not self.ended:
+                self.told, wait = True, AGAIN
+                _raise_in(self.thread, self.late)
+            self.telling = False
 
     def stop(self) -> None:
-        """Nothing is raised after this; what was raised and has not arrived is taken back."""
-        with self.lock:
-            self.ended.set()
+        """Nothing is raised after this; what was raised and has not arrived yet arrives here."""
+        self.ended = True
+        while self.telling:
+            time.sleep(0)
         if self.told:
-            _raise_in(self.thread, None)
+            try:
+                for _ in range(8):
+                    time.sleep(0)
+            except self.late:
+                pass
+        if self.sleep.locked():
+            self.sleep.release()
 
 
-def _raise_in(thread: int, exception: type[BaseException] | None) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), ctypes.py_object(exception) if exception else None
-    )
+def _raise_in(thread: int, exception: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(exception))

@@ -32,6 +32,7 @@ SMALL = [k for k, v in enumerate(NUMBERS) if abs(v) < 1]
 MOST = 300  # assignments that are tried in order
 DRAWN = 400  # random ones
 VERIFIED = 20  # of those that seem to differ
+DOUBTFUL = 3  # of those that differ by little
 SIZES = (1, 0, 2)  # more than the least
 FEW, MANY = 10, 60  # combinations of sizes, places and distributions
 OUTCOMES = ((-1, 1), (-2, -1, 1, 2), (-1, 0, 1), (0, 1), (0, 0, 3))  # the first of them are symmetric
@@ -204,10 +205,13 @@ class Search:
                 valid = valid & {
                     "= 0": np.abs(v) < 1e-9, "> 0": v > 1e-12, ">= 0": v >= 0, "!= 0": np.abs(v) > 1e-12
                 }[what]  # fmt: skip
-            apart = valid & (np.abs(a - b) > 1e-7 * (1 + np.abs(a) + np.abs(b)))
+            gap, scale = np.abs(a - b), 1 + np.abs(a) + np.abs(b)
+            apart = np.flatnonzero(valid & (gap > 1e-7 * scale))[:VERIFIED]
+            if self.depth > 1 and not len(apart):  # a difference that may be rounding, or small beside large numbers
+                apart = np.flatnonzero(valid & (gap > 1e-15 * scale))[:DOUBTFUL]
         self.seen += int(valid.sum())
         order = sorted(keys, key=_name)
-        for row in np.flatnonzero(apart)[:VERIFIED]:
+        for row in apart:
             numbers = {key: NUMBERS[rows[row, keys[key]]] for key in order}
             sides = self.verified(integers, world, numbers)
             if sides is not None:

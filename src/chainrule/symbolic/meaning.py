@@ -22,7 +22,8 @@ class step(sp.Function):
 
     @classmethod
     def eval(cls, u: Any) -> Any:
-        return None if u.is_positive is None else sp.Integer(bool(u.is_positive))
+        known = u.is_positive if _quick(u) else None
+        return None if known is None else sp.Integer(bool(known))
 
 
 class at_zero(sp.Function):
@@ -32,7 +33,13 @@ class at_zero(sp.Function):
 
     @classmethod
     def eval(cls, u: Any) -> Any:
-        return None if u.is_zero is None else sp.Integer(bool(u.is_zero))
+        known = u.is_zero if _quick(u) else None
+        return None if known is None else sp.Integer(bool(known))
+
+
+def _quick(u: Any) -> bool:
+    """Whether SymPy can be asked for a sign: what it finds out about long expressions takes long, and normal forms do."""
+    return u.is_Atom or u.is_number or (u.is_Function and u.args[0].is_Atom)
 
 
 def kept(name: str) -> Any:
