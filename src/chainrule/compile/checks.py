@@ -103,7 +103,11 @@ def header(lines: Lines, given: Sequence[Node], free: Sequence[int] = ()) -> lis
     arrays = any(v.shape for v in given)
     rows: list[Row] = []
     if arrays or any(v.dtype != float for v in given) or s.notes or constants:
-        said = [f"{name}: {typed(v.value, k in free)}" for k, (name, v) in enumerate(zip(names, given, strict=True))]
+        letter = next(c for c in ("n", "m", "N", "M") if c not in {*names, *(n.split(" = ")[0] for n in s.notes)})
+        said = [
+            f"{name}: {typed(v.value, letter if k in free else '')}"
+            for k, (name, v) in enumerate(zip(names, given, strict=True))
+        ]
         rows.append((f"# printed for {', '.join([*said, *constants, *(f'{n} a constant' for n in s.notes)])}", 0))
     if arrays:
         first = next((names[k] for k in free), "")
@@ -134,10 +138,10 @@ def _together(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def typed(x: Any, free: bool = False) -> str:
-    """The dtype and shape of a value: `f64[3, 2]`."""
+def typed(x: Any, free: str = "") -> str:
+    """The dtype and shape of a value: `f64[3, 2]`; `free` stands for the first length where that may be any."""
     dtype = np.asarray(x).dtype if not hasattr(x, "dtype") else x.dtype
     kind = {"f": "f", "i": "i", "u": "u", "c": "c"}.get(dtype.kind)
     name = f"{kind}{8 * dtype.itemsize}" if kind else dtype.name
     lengths = [*map(str, np.shape(x))]
-    return f"{name}[{', '.join(['n', *lengths[1:]] if free else lengths)}]" if lengths else name
+    return f"{name}[{', '.join([free, *lengths[1:]] if free else lengths)}]" if lengths else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,7 @@ class Language:
         template: the text of an operation as a template or a function of (arguments, node), or None if it has none.
         number: how a number is written.
         array: how a constant array is written.
+        fitted: the arguments of an operation, written so that its dtype is the one it has in NumPy.
         boxed: whether numbers are objects that `+=` changes for all who hold them.
         ones, zeros, copy: how one writes an array like another, of ones and of zeros, and a copy.
         same, count: whether two arrays are equal, and how many entries of a mask hold.
@@ -57,7 +59,7 @@ class Language:
     def __init__(
         self,
         name: str,
-        template: Callable[[Op], str | Callable[..., str] | None],
+        template: Callable[[Op], str | Callable[..., str | None] | None],
         number: Callable[[Any], Text],
         infix: bool = True,
         array: Callable[[Any], str] | None = None,
@@ -69,11 +71,12 @@ class Language:
         exact: str = '{0}.dtype.kind != "f"',
         shape: str = "np.shape({0})",
         boxed: bool = False,
+        fitted: Callable[[Node, list[Text]], list[Text]] | None = None,
     ) -> None:
         self.name, self.template, self.number, self.infix = name, template, number, infix
         self.array, self.ones, self.zeros, self.copy = array or array_text, ones, zeros, copy
         self.same, self.count, self.exact, self.shape = same, count, exact, shape
-        self.boxed = boxed
+        self.boxed, self.fitted = boxed, fitted
 
 
 def write(node: Any, names: Mapping[Node, str], language: Language, arrays: Callable[[Any], str] | None = None) -> Text:
@@ -101,12 +104,14 @@ def expression(
     if node.op.name == "constant":
         return expression(node.value, names, language, arrays)
     args = [write(i, names, language, arrays) for i in node.inputs]
+    if language.fitted is not None:
+        args = language.fitted(node, args)
     template = language.template(node.op)
-    if template is None and language.infix and node.op.infix is not None:
+    text = template(args, node) if callable(template) else None if template is None else template.format(*args)
+    if text is None and language.infix and node.op.infix is not None:
         return _infix(node.op.infix, args)
-    if template is None:
+    if text is None:
         raise InputError(f"the operation {node.op.name!r} cannot be written in {language.name}", where="")
-    text = template(args, node) if callable(template) else template.format(*args)
     return text if isinstance(text, Text) else Text(text, _binding_of(text, node.op))
 
 
@@ -154,12 +159,15 @@ def python_number(x: Any) -> Text:
 
 def array_text(x: Any) -> str:
     """A constant array as NumPy writes it."""
+    if not np.size(x):
+        return f"np.zeros({np.shape(x)}, dtype={np.asarray(x).dtype.name!r})"
     if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
         return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])})"
     text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
     dtype = np.asarray(x).dtype
     plain = dtype.name in ("float64", "int64", "bool")
-    return f"np.array({' '.join(text.split())}{'' if plain else f', dtype={dtype.name!r}'})"
+    text = re.sub(r"\b(nan|inf)\b", r"np.\1", " ".join(text.split()).replace("[ ", "["))
+    return f"np.array({text}{'' if plain else f', dtype={dtype.name!r}'})"
 
 
 def _numpy_template(op: Op) -> str | Callable[..., str] | None:
@@ -170,7 +178,7 @@ def _numpy_template(op: Op) -> str | Callable[..., str] | None:
     return (lambda args, node: f"np.{function}({', '.join(args)})") if count is None or count else None
 
 
-def _scalar_template(op: Op) -> str | None:
+def _scalar_template(op: Op) -> str | Callable[..., str | None] | None:
     if op.scalar is not None or op.infix is not None:
         return op.scalar if op.scalar is not None else None
     if hasattr(math, op.name):
@@ -178,5 +186,17 @@ def _scalar_template(op: Op) -> str | None:
     return None
 
 
-NUMPY = Language("NumPy", _numpy_template, python_number)
+def _strong(node: Node, args: list[Text]) -> list[Text]:
+    """A number of NumPy's keeps its type where a Python number would take another: `np.float32(2.0) * mask`."""
+    dtypes = [getattr(v, "dtype", None) for v in node.values]
+    numbers = [k for k, i in enumerate(node.inputs) if isinstance(i, np.floating)]
+    if not numbers or node.dtype.kind != "f":
+        return args
+    floats = [d for k, d in enumerate(dtypes) if k not in numbers and d is not None and d.kind == "f"]
+    if (np.result_type(*floats) if floats else np.dtype(float)) == node.dtype:
+        return args
+    return [Text(f"np.{node.inputs[k].dtype.name}({a})") if k in numbers else a for k, a in enumerate(args)]
+
+
+NUMPY = Language("NumPy", _numpy_template, python_number, fitted=_strong)
 SCALAR = Language("scalar Python", _scalar_template, python_number)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..ir.node import Spec
+from ..ir.node import Node, Spec
 from ..ir.op import Op
 from ..ops.broadcasting import shape_text
 from ..ops.indexing import index_text
@@ -270,20 +271,35 @@ OF_MODEL = "OF_MODEL"  # stands for a tensor of the program, whose dtype and dev
 def _torch_array(x: Any) -> str:
     """A constant array: floats in the dtype of the model, so that a program in single precision stays one."""
     array = np.asarray(x)
-    text = array_text(array.astype(float) if array.dtype.kind == "f" else array)
-    text = (
-        text.replace("np.array(", f"{OF_MODEL}.new_tensor(")
-        .replace("np.full(", f"{OF_MODEL}.new_full(")
-        .partition(", dtype=")[0]
-    )
-    text = text.removesuffix(")")
-    return f"{text})" if array.dtype.kind == "f" else f"{text}, dtype=torch.{array.dtype.name})"
+    kind = "" if array.dtype.kind == "f" else f", dtype=torch.{array.dtype.name}"
+    if not array.size:
+        return f"{OF_MODEL}.new_zeros({array.shape}{kind})"
+    if array.size > 1 and np.all(array == array.flat[0]):
+        return f"{OF_MODEL}.new_full({array.shape}, {python_number(array.flat[0])}{kind})"
+    entries = array_text(array.astype(float) if array.dtype.kind == "f" else array)
+    entries = entries.removeprefix("np.array(").removesuffix(")").partition(", dtype=")[0].replace("np.", "torch.")
+    return f"{OF_MODEL}.new_tensor({entries}{kind})"
 
 
 def _of_model(node: Any) -> str:
     """The dtype of a cast: doubles are the dtype of the model."""
     dtype = Spec.of(node.value).dtype
     return f"{OF_MODEL}.dtype" if dtype.name == "float64" else f"torch.{dtype.name}"
+
+
+def _fitted(node: Any, args: list[Text]) -> list[Text]:
+    """What NumPy computes in double precision from integers, truth values and numbers alone, torch would in its default dtype."""
+    if Spec.of(node.value).dtype.kind != "f" or node.op.name in PRINTED:
+        return args
+    kinds = [Spec.of(v).dtype.kind for v in node.values]
+    arrays = [type(i) is Node for i in node.inputs]
+    if node.op.name == "where":
+        if any(arrays[1:]):
+            return args
+        return [args[0], Text(f"{OF_MODEL}.new_tensor({args[1]})"), args[2]]
+    if any(a and k == "f" for a, k in zip(arrays, kinds, strict=True)):
+        return args
+    return [Text(f"{t.atom}.to({OF_MODEL}.dtype)") if a else t for a, t in zip(arrays, args, strict=True)]
 
 
 PRINTED: dict[str, Template] = {
@@ -311,6 +327,7 @@ TORCH_LANGUAGE = Language(
     same="torch.equal({0}, {1})",
     count="torch.count_nonzero({0})",
     exact="not {0}.is_floating_point()",
+    fitted=_fitted,
     shape="{0}.shape",
     boxed=True,
 )
@@ -328,8 +345,12 @@ JAX: dict[str, Template] = {
     "scatter": lambda args, node: (
         f"jnp.zeros({shape_text(node.params['shape'])}, jnp.asarray({args[0]}).dtype).at[{index_tuple(node.params['index'], args[1:])}].add({args[0]})"
     ),
-    "index_set": lambda args, node: f"{args[0].atom}.at[{index_tuple(node.params['index'], args[2:])}].set({args[1]})",
-    "index_add": lambda args, node: f"{args[0].atom}.at[{index_tuple(node.params['index'], args[2:])}].add({args[1]})",
+    "index_set": lambda args, node: (
+        f"jnp.asarray({args[0]}).at[{index_tuple(node.params['index'], args[2:])}].set({args[1]})"
+    ),
+    "index_add": lambda args, node: (
+        f"jnp.asarray({args[0]}).at[{index_tuple(node.params['index'], args[2:])}].add({args[1]})"
+    ),
     "affine": lambda args, node: f"{args[0].tight} @ {args[1].atom}.T" + (f" + {args[2]}" if len(args) > 2 else ""),
     "argsort": lambda args, node: f"jnp.argsort({args[0]}, axis={node.params.get('axis', -1)}, stable=True)",
     "windows": TORCH["windows"],
@@ -382,7 +403,7 @@ def _jax_template(op: Op) -> Template | None:
 
 
 def _to_jax(text: str) -> str:
-    return text.replace("special.", "jax.scipy.special.").replace("np.", "jnp.")
+    return re.sub(r"(?<![\w.])np\.", "jnp.", re.sub(r"(?<![\w.])special\.", "jax.scipy.special.", text))
 
 
 JAX_LANGUAGE = Language(

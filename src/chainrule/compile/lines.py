@@ -131,7 +131,7 @@ class Lines:
             rows += self._loop(line, first) if isinstance(line, LoopLine) else self._line(line, first, accumulated)
         for v in self.s.wrt:
             if v not in first:
-                zero = "0.0" if v.shape == () else self.language.zeros.format(self.names[v])
+                zero = "0.0" if v.shape == () and not self.language.boxed else self.language.zeros.format(self.names[v])
                 rows.append((f"{self.s.gradient_names[v]} = {zero}", 0))
         return rows
 

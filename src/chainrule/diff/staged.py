@@ -38,6 +38,18 @@ LONGEST = 2_000  # stages of a program with loops written out
 LOOPS = {"scan": "scan", "fori_loop": "scan", "while_loop": "while_loop", "cond": "switch", "switch": "switch"}
 
 
+def _called() -> frozenset[str]:
+    """What printed programs call by a bare name, as the operations say."""
+    texts = [t for op in REGISTRY.values() for t in (op.text, op.scalar, op.prelude, op.scalar_prelude)]
+    words = re.findall(r"(?<![.\w])([a-z_]\w*)\(", "\n".join(t for t in texts if isinstance(t, str)))
+    functions = [op.name for op in REGISTRY.values() if hasattr(math, op.name)]
+    modules = ("np", "math", "special", "torch", "jax", "jnp", "itertools", "ctx")
+    return frozenset({*words, *functions, *modules, "places", "take", "class_entropy"})
+
+
+CALLED = _called()  # no variable of a program has such a name
+
+
 def as_function(f: Any, shapes: Mapping[str, Any] | None = None) -> Callable[..., Any]:
     """A function from a function or the text of a formula."""
     if isinstance(f, str):
@@ -265,7 +277,7 @@ def _staged(
         stages, extra = whole, []
     functions = {n.params["call"].name: n.params["call"].owner.function for n in whole if n.op is custom}
     output = graph.outputs[0] if len(graph.outputs) == 1 and type(graph.outputs[0]) is Node else None
-    reserved = {*called_names(len(REGISTRY)), *functions}
+    reserved = {*CALLED, *functions}
     names = names_for([*stages, *extra], inputs, output, name if name.isidentifier() else "f", reserved)
     taken = {*reserved, *names.values(), *keyword.kwlist}
     gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}
@@ -280,19 +292,6 @@ def _staged(
         _backward(s)
     _drop_dead(s, asked)
     return s
-
-
-@functools.cache
-def called_names(count: int) -> frozenset[str]:
-    """What printed programs call by a bare name, as the so many declared operations say: no variable may have such a name."""
-    del count  # only the key: operations may be declared later
-    texts = [
-        t for op in REGISTRY.values() for t in (op.text, op.scalar, op.prelude, op.scalar_prelude) if isinstance(t, str)
-    ]
-    words = re.findall(r"(?<![.\w])([a-z_]\w*)\(", "\n".join(texts))
-    functions = [op.name for op in REGISTRY.values() if hasattr(math, op.name)]
-    modules = ("np", "math", "special", "torch", "jax", "jnp", "itertools", "ctx")
-    return frozenset({*words, *functions, *modules, "places", "take", "class_entropy"})
 
 
 def _body(graph: Graph, values: Sequence[Any]) -> Staged:

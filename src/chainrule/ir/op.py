@@ -20,7 +20,7 @@ class Op:
         aliases: further names under which formulas know it.
         text: how it prints as NumPy code, a template such as `"np.sin({0})"`, or a function of
             (argument texts, node) for operations with parameters.
-        scalar: the same for programs over Python floats (`math`); None where there is none.
+        scalar: the same for programs over Python floats (`math`); None, also of the function, where there is none but the infix.
         latex: the same as LaTeX.
         infix: symbol and binding strength, for operators.
         domain: one interval for each input on which the operation is smooth; tests and proofs sample there.
@@ -44,7 +44,7 @@ class Op:
         numpy: Sequence[Any] = (),
         aliases: Sequence[str] = (),
         text: str | Callable[..., str] | None = None,
-        scalar: str | None = None,
+        scalar: str | Callable[..., str | None] | None = None,
         latex: str | Callable[..., str] | None = None,
         infix: tuple[str, int] | None = None,
         domain: Sequence[tuple[float, float]] | None = None,

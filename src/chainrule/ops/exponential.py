@@ -28,6 +28,12 @@ def _sigmoid(x: Any) -> Any:
     return np.where(np.greater_equal(x, 0), 1, e)[()] / (1 + e)
 
 
+def _power_scalar(args: list[Any], node: Any) -> str | None:
+    """Python's `**` where NumPy agrees; it makes complex numbers of negative ones, where `math.pow` raises an error."""
+    n = node.inputs[1]
+    return None if isinstance(n, (int, float)) and float(n).is_integer() else f"math.pow({args[0]}, {args[1]})"
+
+
 power = Elementwise(
     "power",
     operator.pow,
@@ -35,6 +41,7 @@ power = Elementwise(
     numpy=(np.power, np.float_power),
     aliases=("pow",),
     infix=("**", 40),
+    scalar=_power_scalar,
     latex="{0.atom}^{{{1}}}",
     domain=((0.3, 2.0), (-2.0, 3.0)),
     neutral={1: 1},

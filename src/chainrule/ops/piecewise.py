@@ -66,12 +66,25 @@ def _wins(a: Any, b: Any) -> Any:
     return (a > b) + 0.5 * equal(a, b)
 
 
+_MAXIMUM = """\
+def maximum(x, y):
+    return x if x >= y or x != x else y
+"""
+_MINIMUM = """\
+def minimum(x, y):
+    return x if x <= y or x != x else y
+"""
+_SIGN = """\
+def sign(x):
+    return x if x != x else float((x > 0) - (x < 0))
+"""
 maximum = Elementwise(
     "maximum",
     np.maximum,
     (lambda a, b, y: _wins(a, b), lambda a, b, y: _wins(b, a)),
     numpy=(np.maximum,),
-    scalar="max({0}, {1})",
+    scalar="maximum({0}, {1})",
+    scalar_prelude=_MAXIMUM,
     latex=r"\max({0}, {1})",
 )
 minimum = Elementwise(
@@ -79,7 +92,8 @@ minimum = Elementwise(
     np.minimum,
     (lambda a, b, y: _wins(b, a), lambda a, b, y: _wins(a, b)),
     numpy=(np.minimum,),
-    scalar="min({0}, {1})",
+    scalar="minimum({0}, {1})",
+    scalar_prelude=_MINIMUM,
     latex=r"\min({0}, {1})",
 )
 fmax = Elementwise(
@@ -100,7 +114,8 @@ clip = Composite(
     value=np.clip,
     inputs=3,
     text="np.clip({0}, {1}, {2})",
-    scalar="min(max({0}, {1}), {2})",
+    scalar="minimum(maximum({0}, {1}), {2})",
+    scalar_prelude=_MAXIMUM + "\n\n" + _MINIMUM,
     doc="x kept between low and high; at a bound the derivative is shared equally.",
 )
 
@@ -128,7 +143,8 @@ sign = Elementwise(
     np.sign,
     (None,),
     numpy=(np.sign,),
-    scalar="float(({0} > 0) - ({0} < 0))",
+    scalar="sign({0})",
+    scalar_prelude=_SIGN,
     latex=r"\operatorname{{sign}}({0})",
     range=(-1, 1),
 )
@@ -152,7 +168,7 @@ heaviside = Elementwise(
     np.heaviside,
     (None, None),
     numpy=(np.heaviside,),
-    scalar="(float({0} > 0) if {0} != 0 else {1})",
+    scalar="({1} if {0} == 0 else float({0} > 0) if {0} == {0} else {0})",
     range=(0, 1),
     doc="0 below zero, 1 above, the second argument at zero. Its derivative is zero: nothing flows.",
 )
@@ -186,6 +202,6 @@ leaky_relu = Elementwise(
     (lambda x, y, slope=0.01: where(x > 0, 1.0, slope),),
     aliases=("LeakyReLU", "leakyrelu"),
     text=lambda args, node: f"np.where({args[0]} > 0, {args[0]}, {node.params.get('slope', 0.01)!r} * {args[0].atom})",
-    scalar="max({0}, 0.01 * {0})",
+    scalar=lambda args, node: f"({args[0]} if {args[0]} > 0 else {node.params.get('slope', 0.01)!r} * {args[0].atom})",
     doc="x where x > 0, otherwise slope * x; the derivative at zero is the slope.",
 )
