@@ -37,6 +37,9 @@ def branch(x):
 
 def broken(x):
     return x[5]
+
+def raising(x):
+    raise RuntimeError("mine")
 """
 
 
@@ -136,6 +139,23 @@ def test_check_grad(file):
         (["grad", "x", "--at", "x=1", "--format", "html"], "text or json"),
         (["grad", "x @ y", "--at", "x=[1,2],y=[1,2,3]"], "mismatch"),
         (["explain", "x", "--format", "docx"], "docx"),
+        (["grad", "x*2", "--at", "x=1,5"], "cannot read '5'"),
+        (["grad", "x*2", "--at", "x=1e400"], "beyond the range"),
+        (["grad", "x*2", "--at", "x=1e-400"], "beyond the range"),
+        (["grad", "x*2", "--at", "x=[1, 1e400]"], "beyond the range"),
+        (["grad", "x*2", "--at", "x=1_000"], "cannot read '1_000'"),
+        (["grad", "x*2", "--at", "x=１"], "cannot read '１'"),
+        (["grad", "x*2", "--at", "x=1/2"], "cannot read '1/2'"),
+        (["grad", "x*2", "--at", "x=1,x=2"], "x is given twice"),
+        (["grad", "x*2", "--at", "x=[1,null]"], "holds null"),
+        (["grad", "x*2", "--at", "x=[true]"], "holds true"),
+        (["grad", "x*2", "--at", "x={}"], "the value of x is a dict"),
+        (["explain", "x*y", "-o", "a.svg", "--format", "md"], "does not go into a.svg"),
+        (["derive", "x*y", "--second", "x,y,x"], "by one or two variables"),
+        (["derive", "x*y", "--second", "x", "--order", "chains"], "in one order"),
+        (["check", "f=x²", "df/dx = 6", "--at", "y=3"], "no value at this point"),
+        (["check", "f=x²", "df/dx = 6", "--at", "x=[3]"], "no finite number"),
+        (["check", "f=x²", "df/dx = 2x"], "write products with *"),
         (["explain"], "Missing argument"),
         (["frobnicate"], "No such command"),
     ],
@@ -153,6 +173,31 @@ def test_bad_files(tmp_path, file):
     bad = tmp_path / "bad.py"
     bad.write_text("def f(:\n")
     assert "SyntaxError" in run("explain", f"{bad}:f", code=2)
+
+
+def test_a_failure_of_the_users_function_is_told_with_its_line(file):
+    out = run("grad", f"{file}:raising", "--at", "x=1", code=2)
+    assert "RuntimeError: mine" in out
+    assert 'raise RuntimeError("mine")' in out
+
+
+def test_files_that_hold_no_real_numbers(tmp_path):
+    np.save(tmp_path / "complex.npy", np.array([1 + 2j]))
+    np.save(tmp_path / "text.npy", np.array(["a"]))
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "object.json").write_text('{"a": 1}')
+    (tmp_path / "ragged.csv").write_text("1,2\n3\n")
+    for name in ("complex.npy", "text.npy", "empty.csv", "object.json", "ragged.csv"):
+        assert run("grad", "sum(x)", "--at", f"x=@{tmp_path / name}", code=2).startswith("error")
+
+
+def test_formulas_are_read_alike_by_every_command():
+    for text in ("2x", "sin x", "sin²(x)", "df/dx", "x₁ + x1", "exp[x]", "x^T"):
+        for command in (["explain", text], ["code", text], ["draw", text], ["derive", text], ["prove", f"{text} = 1"], ["check", text, "df/dx = 1"]):  # fmt: skip
+            assert run(*command, code=2).startswith("error")
+    assert "2 * x" in run("code", "x²")
+    assert "Proved" in run("prove", "x² = x·x")
+    assert "All right" in run("check", "f = x²", "df/dx = 2·x")
 
 
 def test_version_and_help():

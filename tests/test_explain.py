@@ -313,3 +313,70 @@ def test_a_value_that_would_lose_its_derivative_is_an_error_that_names_the_line(
     for call in (lambda: cr.explain(f, 2.0), lambda: cr.vmap(cr.grad(f))(np.ones(2))):
         with pytest.raises(cr.TraceError, match="plain NumPy array"):
             call()
+
+
+# ---- at the seams --------------------------------------------------------------------------------------------------
+
+V = np.array([1.0, 2.0, 3.0])
+
+
+def test_the_gradients_of_an_array_are_said_to_be_those_of_its_sum():
+    e = cr.explain(lambda x: np.sin(x), V)
+    assert e.of == "sum(f)"
+    for written in (str(e), e.markdown(), e.html()):
+        assert "f has shape (3,): the gradients here are those of sum(f), the sum of its entries." in written
+    assert json.loads(e.json())["gradients_of"] == "sum(f)"
+    assert "1 path from x to sum(f)" in str(e.paths("x"))
+    assert cr.explain("x*y").of == "f"
+
+
+def test_what_is_no_variable_is_refused_where_an_option_has_its_name():
+    for options in ({"open": 3.0}, {"wrt": 2.0}, {"functions": 1.0}, {"wrt": 0}, {"open": [1]}):
+        (name,) = options
+        with pytest.raises(cr.InputError, match=f"{name}.*was given"):
+            cr.explain("x*2", x=1.0, **options)
+    assert cr.explain("args*self + values", args=3, self=2, values=1).value == 7.0
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "what"),
+    [
+        (lambda x: (x, x * x), (2.0,), "returned a tuple"),
+        (lambda x: {"a": x}, (2.0,), "returned a dict"),
+        (lambda x: np.argmax(x), (V,), "returned int64"),
+        (lambda x: np.abs(np.exp(1j * x)), (1.5,), "complex"),
+        (lambda x: x * x, (1 + 2j,), "nothing to differentiate|complex"),
+        (lambda x, y: x * y, (2.0,), "missing a required argument: 'y'"),
+        (lambda x: x, (2.0, 3.0), "too many positional arguments"),
+        ("x*2", ("3",), "is a str"),
+        ("x*2", (None,), "is a NoneType"),
+        ("x > 1", (2.0,), "returned bool"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(f, args, what):
+    with pytest.raises(cr.ChainruleError, match=what):
+        cr.explain(f, *args)
+
+
+def test_loops_are_drawn_and_what_follows_them_step_by_step_is_refused():
+    for e in (
+        cr.explain(lambda x: cr.scan(lambda c, t: (c * t, c), 1.0, x)[0], V),
+        cr.explain(lambda x: cr.fori_loop(0, 3, lambda i, c: c * x, 1.0), 2.0),
+    ):
+        assert "<svg" in e.draw(partials=True).svg
+        for call in (lambda e=e: e.paths("x"), lambda e=e: e.derivation(), lambda e=e: e.zeros("x")):
+            with pytest.raises(cr.InputError, match="loop"):
+                call()
+
+
+def test_constants_that_differ_by_entry_are_no_zero_condition():
+    for constant, formula in (([0.0, 1.0, 1.0], "never"), ([0.0, 0.0, 0.0], "always"), ([2.0, 2.0, 2.0], "never")):
+        factor = np.array(constant)
+        made = cr.explain(lambda x, factor=factor: np.sum(np.sin(x * factor)), V).zeros("x")
+        assert ("always" in str(made.formula)) == (formula == "always")
+    assert cr.explain(lambda x: np.sum(np.where(x > 1.5, x * x, 0)), V).zeros("x").formula is not None
+
+
+def test_constants_without_axes():
+    """A 0-d array is a number."""
+    assert cr.explain(lambda x: np.sin(x) ** np.array(2.0), 1.5).gradients["x"] == pytest.approx(np.sin(3.0))

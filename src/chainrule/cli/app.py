@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -65,8 +66,20 @@ def _clean(command: Callable[..., Any]) -> Callable[..., Any]:
             _fail("error", _message(error, str(kwargs.get("target", ""))), 2)
         except OSError as error:
             _fail("error", str(error), 2)
+        except Exception as error:  # of the user's function
+            place = _users_place(error, str(kwargs.get("target", "")))
+            if place is None:
+                raise
+            _fail("error", f"{type(error).__name__}: {error}\n  at {place}", 2)
 
     return run
+
+
+def _users_place(error: Exception, target: str) -> str | None:
+    """The innermost line of the user's file that an error came through; None where it came through none."""
+    file = str(Path(target.partition(".py:")[0] + ".py").resolve())
+    lines = [f for f in traceback.extract_tb(error.__traceback__) if str(Path(f.filename).resolve()) == file]
+    return f"{lines[-1].filename}:{lines[-1].lineno}: {lines[-1].line}" if lines else None
 
 
 def _message(error: ChainruleError, target: str) -> str:
@@ -101,6 +114,12 @@ def _write(text: str, output: Path | None) -> None:
         _console().print(f"wrote {output}")
 
 
+_SUFFIXES = {
+    ".txt": "text", ".md": "md", ".html": "html", ".json": "json", ".py": "program",
+    ".svg": "drawing", ".png": "drawing", ".dot": "drawing", ".mmd": "drawing",
+}  # fmt: skip
+
+
 @app.command(epilog='Example: [cyan]chainrule explain "(x + y)*z + x" --at x=-2,y=5,z=-4[/]')
 @_clean
 def explain(
@@ -115,6 +134,9 @@ def explain(
     output: Output = None,
 ) -> None:
     """Show the staged program, and every value and gradient."""
+    suffix = output.suffix if output is not None and format is not None else ""
+    if format is not None and suffix in _SUFFIXES and _SUFFIXES[suffix] != format.value:
+        raise InputError(f"--format {format.value} does not go into {output}", "let the suffix say how", where="")
     e = _explanation(target, at, wrt, open, shape)
     if format is None and output is not None:
         e.save(output)
@@ -186,8 +208,14 @@ def derive(
     output: Output = None,
 ) -> None:
     """Write the derivation of every partial derivative; -o takes .txt, .tex, .md and .html."""
+    by = [w.strip() for w in second.split(",")]
+    if second and (len(by) > 2 or order != "reverse"):
+        what = f"--second {second}" if len(by) > 2 else f"--order {order} with --second"
+        raise InputError(
+            f"{what}: a second derivative is by one or two variables, in one order", "write --second x,y", where=""
+        )
     e = _explanation(target, at, wrt, open, shape)
-    made = e.second(*(w.strip() for w in second.split(",")[:2])) if second else e.derivation(order, layout=layout)
+    made = e.second(*by) if second else e.derivation(order, layout=layout)
     if output is None:
         _write(str(made), None)
     else:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def point_from(texts: Iterable[str], f: Any) -> dict[str, Any]:
                 raise InputError(f"cannot read {part!r} in --at", "write name=value, as --at x=-2,y=5", where="")
             if known and name not in known:
                 raise InputError(f"there is no variable {name!r}", f"the variables are {', '.join(known)}", where="")
+            if name in values:
+                raise InputError(f"{name} is given twice", "give each variable one value", where="")
             whole = name in known and (known[name].annotation in (int, "int") or type(known[name].default) is int)
             values[name] = _value(name, value.strip(), whole)
     return values
@@ -85,17 +88,42 @@ def _value(name: str, text: str, whole: bool) -> Any:
     if text.startswith("@"):
         return _from_file(Path(text[1:]))
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        try:
-            value = float(text)
-        except ValueError:
-            raise InputError(
-                f"cannot read {text!r} as the value of {name}",
-                "write a number, a JSON array such as [1, 2], or @file.npy",
-                where="",
-            ) from None
+        value = _json(name, text)
+    except (json.JSONDecodeError, RecursionError):
+        value = _number(name, text)
     return _floats(name, value, whole)
+
+
+def _json(name: str, text: str) -> Any:
+    """JSON whose numbers are floats hold them: 1e400 is not infinite."""
+    return json.loads(text, parse_float=lambda t: _in_range(name, t), parse_int=lambda t: _whole(name, t))
+
+
+def _whole(name: str, text: str) -> int:
+    _in_range(name, text)
+    return int(text)
+
+
+def _number(name: str, text: str) -> float:
+    """The number that a text means; Python's other spellings (1_000, digits of other scripts) are none."""
+    try:
+        if re.fullmatch(r"[-+.\w]+", text, re.ASCII) and "_" not in text:
+            return _in_range(name, text)
+    except ValueError:
+        pass
+    raise InputError(
+        f"cannot read {text!r} as the value of {name}",
+        "write a number, a JSON array such as [1, 2], or @file.npy",
+        where="",
+    )
+
+
+def _in_range(name: str, text: str) -> float:
+    value = float(text)
+    vanished = value == 0 and any(c in "123456789" for c in text.lower().partition("e")[0])
+    if vanished or (np.isinf(value) and "inf" not in text.lower()):
+        raise InputError(f"{text} in {name} is beyond the range of numbers", "use 1e-300 to 1e300", where="")
+    return value
 
 
 def _floats(name: str, value: Any, whole: bool) -> Any:
@@ -103,15 +131,26 @@ def _floats(name: str, value: Any, whole: bool) -> Any:
     if isinstance(value, dict):
         return {k: _floats(f"{name}[{k!r}]", v, whole) for k, v in value.items()}
     if isinstance(value, list):
-        try:
-            return np.array(value, float)
-        except (ValueError, TypeError):
-            raise InputError(
-                f"the value of {name} is no array of numbers", "rows must have the same length", where=""
-            ) from None
+        return _array(name, value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value if whole else float(value)
     raise InputError(f"the value of {name} is {json.dumps(value)}, which is no number", where="")
+
+
+def _array(name: str, value: list[Any]) -> Any:
+    stack: list[Any] = [value]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, list):
+            stack += x
+        elif isinstance(x, bool) or not isinstance(x, (int, float)):
+            raise InputError(f"the value of {name} holds {json.dumps(x)}, which is no number", where="")
+    try:
+        return np.array(value, float)
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(
+            f"the value of {name} is no array of numbers", "rows must have the same length", where=""
+        ) from None
 
 
 def _from_file(path: Path) -> Any:
@@ -121,13 +160,20 @@ def _from_file(path: Path) -> Any:
         if path.suffix == ".npy":
             value = np.load(path, allow_pickle=False)
         elif path.suffix == ".json":
-            value = np.array(json.loads(path.read_text(encoding="utf-8")), float)
+            value = _array(str(path), [_json(str(path), path.read_text(encoding="utf-8"))])[0]
         else:
-            value = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
-    except (ValueError, TypeError, EOFError) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an empty file
+                value = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None)
+    except (ValueError, TypeError, EOFError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"cannot read {path}: {error}", "give a .npy, .json, .csv or text file of numbers", where=""
         ) from None
+    if value.dtype.kind not in "fiub" or (value.size == 0 and path.suffix != ".npy"):
+        what = "is empty" if value.size == 0 else f"holds {value.dtype}"
+        raise InputError(f"{path} {what}", "give a file of real numbers", where="")
     return value if value.dtype.kind == "f" else value.astype(float)
 
 

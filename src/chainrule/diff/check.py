@@ -120,7 +120,8 @@ def _check(
         left = sum(float(np.vdot(a, t)) for a, t in zip(u, ts, strict=True))
         right = sum(float(np.vdot(b, w)) for b, w in zip(back, v, strict=True))
         scale = sum(float(np.vdot(np.abs(b), np.abs(w))) for b, w in zip(back, v, strict=True))
-        rounding = 1e3 * tolerance.rounding * sum(float(np.vdot(np.abs(a), np.abs(o))) for a, o in zip(u, outs, strict=True))  # fmt: skip
+        sizes = (np.abs(a) * np.maximum(np.abs(o), tolerance.size) for a, o in zip(u, outs, strict=True))
+        rounding = 1e3 * tolerance.rounding * sum(float(np.sum(s)) for s in sizes)
         allowed = tolerance.absolute if tolerance.absolute is not None else rounding
         if not abs(left - right) <= allowed + tolerance.relative * max(abs(left), scale):
             _locate(f, flat, treedef, places, tolerance, at, name, "reverse mode")

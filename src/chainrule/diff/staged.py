@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import keyword
 import math
 import operator
@@ -76,6 +77,7 @@ def trace_graph(
     Returns:
         the graph, the names of its inputs, and the name of the function.
     """
+    _check_call(f, args, kwargs)
     kind: type[Array] = Array if asked is None else Asked
     tree = (tuple(args), dict(kwargs))
     leaves, treedef = flatten(tree)
@@ -124,6 +126,19 @@ def _asked_of(asked: Mapping[Node, str], inputs: Collection[Node]) -> list[Node]
         if any(type(i) is Node and i in known for i in n.inputs):
             known.add(n)
     return [n for n in asked if n in known]
+
+
+def _check_call(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that the function does not take; a formula says so itself."""
+    try:
+        signature = None if isinstance(f, Formula) else inspect.signature(f)
+    except (ValueError, TypeError):  # a function of NumPy may not say
+        return
+    try:
+        if signature is not None:
+            signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise InputError(f"{name_of(f)}: {error}", f"it is {name_of(f)}{signature}") from None
 
 
 def opened(graph: Graph, names: Collection[str]) -> Graph:
@@ -201,7 +216,7 @@ def stage(
     checks = _checks(asked, graph, isinstance(f, Formula))
     notes = _notes(f, args, given, asked)
     with setting(depth=state.depth + 1, recording=True):
-        graph = opened(graph, (open,) if isinstance(open, str) else open)
+        graph = opened(graph, (open,) if isinstance(open, str) else _listed("open", open))
     for c, n in zip(checks, graph.outputs[1:], strict=True):
         c.node = n
     made = _derived(graph, inputs, name, wrt)
@@ -312,10 +327,21 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
+def _listed(option: str, given: Any) -> list[str]:
+    """The names that an option was given."""
+    if not isinstance(given, Collection) or not all(isinstance(w, str) for w in given):
+        raise InputError(
+            f"{option} is a name, or a list of names, and was given {given!r}",
+            f"a variable called {option} needs another name here",
+            where="",
+        )
+    return list(dict.fromkeys(given))
+
+
 def _chosen(inputs: dict[Node, str], wrt: Sequence[str] | str | None) -> list[Node]:
     if wrt is None:
         return list(inputs)
-    wanted = [w.strip() for w in wrt.split(",")] if isinstance(wrt, str) else list(wrt)
+    wanted = [w.strip() for w in wrt.split(",")] if isinstance(wrt, str) else _listed("wrt", wrt)
     by = {v: k for k, v in inputs.items()}
     for w in wanted:
         if w not in by:

@@ -116,7 +116,7 @@ def _subtract(s: Simplifier, a: Any, b: Any) -> Any:
 def _multiply(s: Simplifier, a: Any, b: Any) -> Any:
     pairs: tuple[tuple[Any, Any], ...] = ((a, b), (b, a))
     for x, other in pairs:
-        if is_number(x) and float(x) == -1.0 and not is_truth(other):
+        if is_number(x) and x == -1.0 and not is_truth(other):
             return s.build("negative", other)
         if s.made_by(x, "negative"):
             return s.build("negative", s.build("multiply", *((x.inputs[0], other) if x is a else (other, x.inputs[0]))))

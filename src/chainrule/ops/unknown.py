@@ -42,6 +42,10 @@ def unknown(name: str) -> Callable[..., Any]:
 
 def unknown_functions(names: str | Sequence[str]) -> dict[str, Callable[..., Any]]:
     """Unknown functions by name, from "f, g" or a list."""
+    if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
+        raise InputError(
+            f"functions names what stands for any function, and was given {names!r}", 'write functions="f, g"', where=""
+        )
     listed = names.replace(",", " ").split() if isinstance(names, str) else list(names)
     return {n: unknown(n) for n in listed}
 

@@ -9,6 +9,7 @@ from ..compile.latex import symbol
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.staged import Staged
+from ..ops.loops import Loop
 from ..symbolic.algebra import sp
 from ..symbolic.document import Document, Line, formula, heading, words
 from ..symbolic.printing import latex, text
@@ -33,6 +34,8 @@ class Derivation(Document):
             raise InputError(f"there is no order {order!r}", f"choose one of {', '.join(ORDERS)}", where="")
         if layout not in ("denominator", "numerator"):
             raise InputError(f"there is no layout {layout!r}", "choose denominator or numerator", where="")
+        if any(isinstance(n.op, Loop) for n in staged.live_stages):
+            raise InputError("a derivation through a loop is not written", 'open it: open="scan"', where="")
         self.staged, self.at_a_point = staged, at_a_point
         self.results: dict[str, Any] = {}
         if all(n.shape == () for n in [*staged.inputs, *staged.live_stages]):

@@ -15,6 +15,8 @@ from ..diff.staged import local_partial
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.staged import Line, Staged
+from ..ops.loops import Loop
+from ..ops.structured import pick
 from .show import shown
 
 FONT = "DejaVu Sans, Verdana, sans-serif"
@@ -359,6 +361,8 @@ def _svg_text(text: str, x: float, y: float, colour: str, anchor: str) -> str:
 
 def _partial(s: Staged, n: Node, p: Node) -> str:
     """The local partial of a stage: a number between scalars, otherwise how the gradient is carried back."""
+    if any(isinstance(m.op, Loop) or m.op is pick for m in (n, p)):
+        return ""  # what is carried back through a loop is no product
     if n.shape == p.shape == ():
         return shown(local_partial(n, p))
     names = {**s.names, **{v: s.gradient_names[k] for k, v in s.cotangents.items()}}

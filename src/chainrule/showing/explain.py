@@ -14,7 +14,8 @@ from ..compile.python import Program
 from ..diff.staged import stage
 from ..errors import InputError
 from ..symbolic.document import page
-from ..trace.formula import Formula, parse
+from ..trace.formula import Formula, parse, real_value
+from ..trace.handles import dtype_of
 from .drawing import Drawing
 from .paths import Paths
 from .programs import written
@@ -57,7 +58,7 @@ def explain(
     >>> e.value, e.gradients
     (-14.0, {'x': -3.0, 'y': -4.0, 'z': 3.0})
     """
-    if isinstance(f, str) and functions:
+    if isinstance(f, str) and not (isinstance(functions, (tuple, list)) and not functions):
         f = parse(f, functions)
     return Explanation(f, args, values, wrt=wrt, open=open)
 
@@ -141,13 +142,19 @@ class Explanation:
         given = dict(values or {})
         formula = isinstance(f, (str, Formula))
         if formula:
-            args, given = [_floating(a) for a in args], {k: _floating(v) for k, v in given.items()}
+            args = [real_value(f"argument {k + 1}", a) for k, a in enumerate(args)]
+            given = {name: real_value(name, v) for name, v in given.items()}
         self.at_a_point = bool(args or given)
         with np.errstate(all="ignore"):  # what is not finite is shown, and said below
             self.staged = stage(f, args, given, wrt=wrt, open=open, shapes=shapes)
         self._point = (args, given)
         self._again = lambda a, k: stage(f, a, k, wrt=wrt, open=open, shapes=shapes)
         self._programs: dict[str, Program] = {}
+        if any(dtype_of(n.value).kind == "c" for n in self.staged.stages if not isinstance(n.value, tuple)):
+            raise InputError(
+                "an explanation shows real numbers, and there are complex ones on the way",
+                "write it with real and imaginary parts; cr.grad takes it as it is",
+            )
         self.source = f if isinstance(f, str) else getattr(f, "text", None) or _source(f)
         self.value = _plain(self.staged.output.value)
         s = self.staged
@@ -264,7 +271,25 @@ class Explanation:
     # ---- showing -------------------------------------------------------------------------------------------
 
     @property
+    def of(self) -> str:
+        """What the gradients are those of: the result, or where that is an array the sum of its entries."""
+        name = self.staged.names[self.staged.output]
+        return name if self.staged.output.shape == () else f"sum({name})"
+
+    @property
     def _note(self) -> str:
+        return " ".join(n for n in (self._note_on_arrays, self._note_on_numbers) if n)
+
+    @property
+    def _note_on_arrays(self) -> str:
+        shape = self.staged.output.shape
+        if shape == ():
+            return ""
+        name = self.staged.names[self.staged.output]
+        return f"{name} has shape {shape}: the gradients here are those of {self.of}, the sum of its entries."
+
+    @property
+    def _note_on_numbers(self) -> str:
         if not self.at_a_point:
             return "No point was given: the numbers are those of an example."
         bad = [r.name for r in self.table() if not _finite(r.value)]
@@ -291,7 +316,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         return (
             f'<div class="chainrule"><pre>{html.escape(self.source)}</pre>{self.draw().svg}'
-            f"<pre>{html.escape(str(self.code()))}</pre>{self.table()._repr_html_()}{f'<p>{self._note}</p>' if self._note else ''}</div>"
+            f"<pre>{html.escape(str(self.code()))}</pre>{self.table()._repr_html_()}{f'<p>{html.escape(self._note)}</p>' if self._note else ''}</div>"
         )
 
     def html(self) -> str:
@@ -340,14 +365,6 @@ class Explanation:
                 f"use one of {', '.join(writers)}, .svg, .png, .dot, .mmd",
                 where="",
             ) from None
-
-
-def _floating(x: Any) -> Any:
-    """Numbers in a formula are real numbers: 3 means 3.0."""
-    a = np.asarray(x)
-    if a.dtype.kind not in "iub":
-        return x if isinstance(x, (float, np.ndarray, np.generic)) else a.astype(float)
-    return float(x) if a.ndim == 0 else a.astype(float)
 
 
 def _finite(x: Any) -> bool:

@@ -16,6 +16,7 @@ from ..diff.walk import step_back
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.staged import Staged
+from ..ops.loops import Loop
 from .show import shown
 
 LISTED = 1_000  # more paths than these are counted, not listed
@@ -49,7 +50,11 @@ class Paths:
         by_name = {staged.names[v]: v for v in staged.inputs}
         if wrt not in by_name:
             raise InputError(f"there is no variable {wrt!r}", f"the variables are {', '.join(by_name)}", where="")
+        if any(isinstance(n.op, Loop) for n in staged.live_stages):
+            raise InputError("paths are not followed through a loop", 'open it: open="scan"', where="")
         self.wrt, self.result = wrt, staged.names[staged.output]
+        if staged.output.shape != ():
+            self.result = f"sum({self.result})"
         source = by_name[wrt]
         edges = _edges(staged)
         self.count = _count(staged, edges, source)

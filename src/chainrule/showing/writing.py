@@ -27,6 +27,7 @@ def as_json(e: Explanation) -> str:
         "function": e.staged.name,
         "source": e.source,
         "value": _json(e.value),
+        "gradients_of": e.of,
         "gradients": {k: _json(v) for k, v in e.gradients.items()},
         "nodes": rows,
         "code": str(e.code()),

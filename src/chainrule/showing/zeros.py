@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import ChainruleError, InputError
 from ..ir.node import Node
 from ..ir.staged import Staged
 from ..ops.kinds import Elementwise
@@ -65,6 +65,8 @@ class Zeros(Document):
         inputs = {staged.names[v]: v for v in staged.inputs}
         if wrt not in inputs:
             raise InputError(f"there is no variable {wrt!r}", f"the variables are {', '.join(inputs)}", where="")
+        if any(isinstance(n.op, Loop) for n in staged.live_stages):
+            raise InputError("a loop is not looked into", 'open it: open="scan", "while_loop" or "cond"', where="")
         self.staged, self.wrt, self.source = staged, wrt, inputs[wrt]
         self.numbers = Numbers(staged, self.source)
         self.edges = _edges(staged)
@@ -248,16 +250,16 @@ def _array_edges(s: Staged) -> _Edges:
     }
     out: dict[Node, list[tuple[Node, list[Fact]]]] = {}
     for n in s.live_stages:
-        if isinstance(n.op, Loop):
-            raise InputError("a loop is not looked into", 'open it: open="scan", "while_loop" or "cond"', where="")
         for k, i in enumerate(n.inputs):
             if type(i) is Node and n.op.flows(k):
-                out.setdefault(i, []).append((n, _array_facts(n, k, symbols, made_by)))
+                facts = _array_facts(n, k, symbols, made_by)
+                if facts is not None:
+                    out.setdefault(i, []).append((n, facts))
     return _Edges(s.live_stages, out, {v: n for n, v in symbols.items()}, made_by, {})
 
 
-def _array_facts(n: Node, k: int, symbols: Mapping[Node, Any], made_by: Mapping[Any, Any]) -> list[Fact]:
-    """What makes an operation on arrays pass nothing back to its input k."""
+def _array_facts(n: Node, k: int, symbols: Mapping[Node, Any], made_by: Mapping[Any, Any]) -> list[Fact] | None:
+    """What makes an operation on arrays pass nothing back to its input k; None where it never passes anything."""
     if n.op.name in PRODUCTS and n.op.name != "multiply":
         others = [i for j, i in enumerate(n.inputs[:2]) if j != k and k < 2]
         return [Fact(symbols[i], "= 0") for i in others if type(i) is Node]
@@ -265,13 +267,15 @@ def _array_facts(n: Node, k: int, symbols: Mapping[Node, Any], made_by: Mapping[
         return []
     try:
         made = partial_template(n.op, k, tuple(n.params.items()))
-    except (InputError, TypeError):
+    except (ChainruleError, TypeError):
         return []
-    if made is None:
+    constants = [np.unique(np.asarray(i)) for i in n.inputs if type(i) is not Node]
+    if made is None or any(c.size != 1 for c in constants):  # constants that differ by entry are no one fact
         return []
     e, arguments, value = made
     put = {
-        a: symbols[i] if type(i) is Node else sp.Float(float(np.asarray(i).reshape(-1)[0])) if np.size(i) else a
+        a: symbols[i] if type(i) is Node else sp.Float(float(np.unique(np.asarray(i))[0]))
         for a, i in zip(arguments, n.inputs, strict=False)
     }
-    return facts_of(e.subs({**put, value: symbols[n]}, simultaneous=True), made_by)
+    partial = e.subs({**put, value: symbols[n]}, simultaneous=True)
+    return None if partial.is_zero else facts_of(partial, made_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..trace.formula import identifier, pointed
 from .algebra import sp
-from .interval import enclosure
+from .interval import Undefined, enclosure
 from .judge import judged
 from .known import Check, Claim, Known, likely_slip, report_lines
 from .program import read_program
@@ -79,8 +80,7 @@ class _Claims:
         said = f"d{match[1]}/d{match[2]} = {self.known.shown(right)}"
         verdict, found, exact = self.known.compare(claimed, right)
         if verdict is False and self.at and not claimed.free_symbols:
-            numbers = {sp.Symbol(k, real=True): sp.Rational(repr(float(v))) for k, v in self.at.items()}
-            value = enclosure(self.known.whole(right), numbers)
+            value = self._at_the_point(right)
             if abs(float(value.a) - float(claimed)) <= 1e-12 * (1 + abs(float(claimed))):
                 return Claim(claim.strip(), True, said, "at this point")
             return Claim(claim.strip(), False, f"{said}, here {float(value.a):.10g}", "at this point")
@@ -92,3 +92,16 @@ class _Claims:
             found,
             exact=exact,
         )
+
+    def _at_the_point(self, right: Any) -> Any:
+        """The right derivative there, enclosed."""
+        for name, v in self.at.items():
+            if not isinstance(v, (int, float)) or not math.isfinite(v):
+                raise InputError(f"{name} = {v!r} is no finite number", "give numbers, as x=3", where="")
+        numbers = {sp.Symbol(k, real=True): sp.Rational(repr(float(v))) for k, v in self.at.items()}
+        try:
+            return enclosure(self.known.whole(right), numbers)
+        except Undefined as error:
+            raise InputError(
+                f"there is no value at this point: {error}", "give every variable a value", where=""
+            ) from None

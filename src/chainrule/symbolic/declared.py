@@ -23,7 +23,7 @@ OPERATIONS = {
     "atanh": "arctanh", "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "erf": "erf", "Abs": "abs", "max": "maximum", "min": "minimum",
     "sign": "sign", "loggamma": "gammaln", "floor": "floor", "ceiling": "ceil",
 }  # fmt: skip
-EXAMPLES = (0.4, 0.7)
+EXAMPLES = (0.4, 0.7, 0.9)
 
 
 @functools.lru_cache(maxsize=512)

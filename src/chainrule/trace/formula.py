@@ -74,12 +74,12 @@ class Formula:
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         self.__signature__ = inspect.Signature([inspect.Parameter(v, kind) for v in self.variables])
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             given = self.__signature__.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise InputError(f"{self.text!r}: {error}", self._variables(kwargs)) from None
-        given = {name: _real(name, x) for name, x in given.items()}
+        given = {name: real_value(name, x) for name, x in given.items()}
         for name, shape in self.shapes.items():
             if name in given and np.shape(given[name]) != shape:
                 raise InputError(
@@ -119,7 +119,7 @@ class Formula:
         return f"<formula {self.text!r}>"
 
 
-def _real(name: str, x: Any) -> Any:
+def real_value(name: str, x: Any) -> Any:
     """The value of a variable: numbers are real numbers (3 means 3.0), lists are arrays."""
     try:
         x = from_nested(x)
