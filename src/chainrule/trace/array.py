@@ -71,6 +71,10 @@ class Array(Handle):
 
     # ---- what it is ----------------------------------------------------------------------------------------
 
+    @Handle.shape.setter
+    def shape(self, shape: Any) -> NoReturn:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise TraceError("the shape of a traced array is not assigned to", "write x = x.reshape(shape)")
+
     @property
     def ndim(self) -> int:
         return len(self.shape)
@@ -220,7 +224,7 @@ class Array(Handle):
         elif self.rebinds_scalars and not self.shape and view is None:
             if type(old) not in (np.ndarray, Deferred):
                 raise TraceError("a scalar is being written into", "NumPy's scalars do not change: write x = ...")
-            self._view = None if self.records else Cell()
+            self._view = None if self.records and type(value) in (np.ndarray, Deferred) else Cell()
         node = new.node
         if node.given_name is None:
             node.given_name = self._node.given_name
