@@ -167,3 +167,36 @@ def test_scalars_and_dtypes():
     assert cr.vmap(cr.grad(lambda x: x**3))(np.array([1.0, 2.0])).tolist() == [3.0, 12.0]
     x = X.astype(np.float32)
     assert cr.vmap(cr.grad(lambda x: np.sum(np.sin(x) * 2.0)))(x).dtype == np.float32
+
+
+def test_scalars_of_an_example_are_scalars():
+    def exchanged(x):
+        y = x * 1.0
+        y[0], y[1] = y[1], y[0]
+        s = x[0]
+        s += x[1]
+        return y * s
+
+    def counted(x):  # an array without axes is one, and no scalar
+        total = np.zeros_like(x[0])
+        same = total
+        for v in x:
+            total += v
+        return total + same
+
+    for f in (exchanged, counted):
+        np.testing.assert_allclose(cr.vmap(f)(X), [f(x) for x in X])
+        np.testing.assert_allclose(cr.vmap(cr.jacobian(f))(X), [cr.jacobian(f)(x) for x in X])
+
+
+def test_results_share_nothing_with_arguments():
+    x = X.copy()
+    cr.vmap(lambda v: v)(x)[0] = 9.0
+    np.testing.assert_array_equal(x, X)
+
+
+def test_branches_of_a_batch_under_a_derivative_keep_the_examples_apart():
+    f = lambda x: cr.cond(np.sum(x) > 0, lambda v: v * v, lambda v: 3 * v, x)
+    loop = np.stack([2 * x if np.sum(x) > 0 else np.full(3, 3.0) for x in X])
+    np.testing.assert_allclose(cr.grad(lambda x: np.sum(cr.vmap(f)(x)))(X), loop)
+    np.testing.assert_allclose(cr.jit(cr.vmap(f))(X), [f(x) for x in X])

@@ -204,3 +204,163 @@ def test_loops_can_be_opened_and_checkpoints_are_written_out():
     assert gradients == pytest.approx(cr.grad(f, (0, 1))(0.5, 2.0))
     with pytest.raises(cr.InputError, match="stages"):
         cr.code(lambda x: cr.fori_loop(0, 5000, lambda i, c: c * x, x), 1.0, open="scan")
+
+
+# ---- a body owns copies of what it is given, and writes into nothing else ------------------------------------
+
+
+def write(c):
+    c[0] = 0.5 * c[1]
+    return c * c
+
+
+def swap(c):
+    c[0], c[1] = c[1], c[0]
+    s = c[2]
+    s += c[0]
+    c *= 0.9
+    return c
+
+
+def through_views(c):
+    v = c[1:]
+    v *= 1.5
+    v[::-1][0] += c[0] * c[0]
+    c.reshape(-1)[0] += 0.1
+    return np.sin(v[::-1].sum()) * c * 0.5
+
+
+def python_scan(f, c, xs, length):
+    ys = []
+    for t in range(length):
+        c, y = f(c.copy(), None if xs is None else xs[t].copy())
+        ys.append(np.copy(y))
+    return np.copy(c), np.stack(ys)
+
+
+MUTATING = {  # the operation, and what it means in Python
+    "fori_loop": (
+        lambda b, x: cr.fori_loop(0, 3, lambda i, c: b(c), x),
+        lambda b, x: b(b(b(x.copy()).copy()).copy()),
+    ),
+    "the carry twice": (
+        lambda b, x: sum(np.sum(v, axis=0) for v in cr.scan(lambda c, _: (lambda d: (d, d))(b(c)), x, None, length=2)),
+        lambda b, x: sum(np.sum(v, axis=0) for v in python_scan(lambda c, _: (lambda d: (d, d))(b(c)), x, None, 2)),
+    ),
+    "scanned": (
+        lambda b, x: cr.scan(lambda c, r: (c * 0.5 + b(r), r), x, np.stack([1.0, 2.0])[:, None] * x)[1][1] + x,
+        lambda b, x: python_scan(lambda c, r: (c * 0.5 + b(r), r), x, np.stack([1.0, 2.0])[:, None] * x, 2)[1][1] + x,
+    ),
+    "while_loop": (
+        lambda b, x: cr.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, b(c[1])), (0, x))[1],
+        lambda b, x: b(b(x.copy()).copy()),
+    ),
+    "cond": (lambda b, x: cr.cond(x.sum() > 0, b, lambda u: u * 2, x) + x, lambda b, x: b(x.copy()) + x),
+    "switch": (lambda b, x: cr.switch(1, [lambda u: u, b], x) + x, lambda b, x: b(x.copy()) + x),
+    "checkpoint": (lambda b, x: cr.checkpoint(b)(x) + x, lambda b, x: b(x.copy()) + x),
+    "vmap": (
+        lambda b, x: cr.vmap(b)(np.stack([x, x * 2])).sum(axis=0) + x,
+        lambda b, x: b(x.copy()) + b(x * 2) + x,
+    ),
+    "nested": (
+        lambda b, x: cr.fori_loop(0, 2, lambda i, c: cr.cond(c[1] > 9, lambda u: u, b, cr.checkpoint(b)(c)), x),
+        lambda b, x: b(b(b(b(x.copy()).copy()).copy()).copy()),
+    ),
+}
+
+
+@pytest.mark.parametrize("body", [write, swap, through_views])
+@pytest.mark.parametrize("operation", MUTATING)
+def test_a_body_owns_what_it_is_given(operation, body):
+    """A plain call, every transform, and transforms of transforms mean what the loop in Python means."""
+    x = np.array([0.4, -0.3, 0.8])
+    batch = np.stack([x, 0.9 * x, 1.1 * x])
+    mine, plain = MUTATING[operation]
+    f, g = (lambda v: mine(body, v)), (lambda v: plain(body, v))
+    score = lambda h: lambda v: np.sum(np.sin(h(v) + 0.3))
+    slopes = lambda h, v, e=1e-5: np.stack([(h(v + d) - h(v - d)) / (2 * e) for d in e * np.eye(3)], -1)
+    close = lambda a, b, tol=1e-7: np.testing.assert_allclose(a, b, rtol=tol, atol=tol)
+    value, gradients = g(x), np.stack([slopes(score(g), v) for v in batch])
+    close(f(x), value, 1e-12)
+    close(cr.vjp(f, x)[0], value, 1e-12)
+    close(cr.jit(f)(x), value, 1e-12)
+    np.testing.assert_array_equal(x, [0.4, -0.3, 0.8])
+    close(cr.jvp(f, (x,), (np.ones(3),))[1], slopes(g, x) @ np.ones(3))
+    close(cr.grad(score(f))(x), gradients[0])
+    close(cr.grad(cr.jit(score(f)))(x), gradients[0])
+    close(cr.jit(cr.grad(score(f)))(x), gradients[0])
+    close(cr.grad(score(cr.checkpoint(f)))(x), gradients[0])
+    close(cr.hessian(score(f))(x), slopes(lambda v: slopes(score(g), v, 1e-4), x, 1e-4), 1e-4)
+    close(cr.vmap(f)(batch), [g(v) for v in batch], 1e-12)
+    close(cr.jit(cr.vmap(f))(batch), [g(v) for v in batch], 1e-12)
+    close(cr.vmap(cr.grad(score(f)))(batch), gradients)
+    close(cr.grad(lambda b: np.sum(np.sin(cr.vmap(f)(b) + 0.3)))(batch), gradients)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda b, x: cr.fori_loop(0, 2, lambda i, c: b(c), x),
+        lambda b, x: cr.scan(lambda c, _: (b(c), None), x, None, length=2)[0],
+        lambda b, x: cr.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, b(c[1])), (0, x))[1],
+        lambda b, x: cr.cond(x[0] > 0, b, lambda c: c, x),
+        lambda b, x: cr.checkpoint(b)(x),
+        lambda b, x: cr.vmap(b)(np.stack([x, x])),
+    ],
+)
+def test_a_body_does_not_write_outside(run):
+    def traced(x):
+        a = x * 1.0
+        v = a[1:]
+
+        def body(c):
+            v[0] = c[0]
+            return c * 2
+
+        return np.sum(run(body, x)) + np.sum(a)
+
+    def plain(x):
+        seen = np.zeros(3)
+
+        def body(c):
+            seen[0] += 1
+            return c * seen[0]
+
+        return np.sum(run(body, x))
+
+    def copied(x):
+        a = x * 1.0
+
+        def body(c):
+            b, z = a.copy(), np.zeros_like(a)
+            b[0] = c[0]
+            z[1:] = b[:-1]
+            return c * z
+
+        return np.sum(run(body, x))
+
+    for f in (traced, plain):
+        with pytest.raises(cr.TraceError, match="from outside"):
+            cr.grad(f)(H)
+    assert np.all(np.isfinite(cr.grad(copied)(H)))
+
+
+def test_rules_of_the_users_own_get_copies():
+    @cr.custom_vjp
+    def f(x):
+        x *= 2
+        return x
+
+    def backward(_, ct):
+        ct *= 2
+        return (ct,)
+
+    f.defvjp(lambda x: (2 * x, None), backward)
+
+    def loss(x):
+        y = x * 1.0
+        return np.sum(f(y) + y)
+
+    np.testing.assert_array_equal(cr.grad(loss)(H), 3 * H)
+    np.testing.assert_array_equal(f(H), 2 * H)
+    np.testing.assert_array_equal(H, np.ones(3))

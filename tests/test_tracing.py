@@ -179,6 +179,190 @@ def test_creating_arrays():
     assert type(cnp.zeros(3)) is np.ndarray
 
 
+# ---- views and memory order: NumPy itself says what is a view ------------------------------------------------
+
+LAYOUTS = {
+    "C": lambda m: m.copy(),
+    "F": np.asfortranarray,
+    "strided": lambda m: np.repeat(np.repeat(m, 2, 0), 2, 1)[::2, ::2],
+    "reversed": lambda m: m[..., ::-1].copy()[..., ::-1],
+}
+
+
+def moved_copy(m):
+    v = np.moveaxis(m, -1, 0).copy()
+    v.reshape(-1)[0] *= 3
+    return v
+
+
+def diagonal_follows(m):
+    a = m[:, :3] * 1.0
+    d = np.diag(a)
+    a *= 2
+    return d * 1.0
+
+
+def written_diagonal(m):
+    a = m[:, :3] * 1.0
+    np.einsum("ii->i", a)[1:] *= 2
+    np.einsum("ij->ji", a)[0] += 1
+    return a
+
+
+def layout_of_zeros(m):
+    a = np.zeros_like(m.T)
+    a.ravel()[1] = m[0, 0]
+    a.reshape(-1)[2] = m[1, 0]
+    return a + m.T
+
+
+def copies_in_orders(m):
+    a, b, c = np.copy(m, order="F"), m.copy(), np.copy(m)
+    for v in (a, b, c):
+        v.reshape(-1)[1] = 5 * m[0, 0]
+        v.T.reshape(-1)[2] = 7 * m[0, 0]
+    return a + b + c
+
+
+def order_after_writes(m):
+    a = m.T + 1.0
+    a += m.T
+    a[0] = 2.0
+    a.T.reshape(-1)[5] *= 3
+    a.reshape(-1)[6] *= 4
+    return a
+
+
+def argument_itself(m):
+    m.reshape(-1)[3] = 5.0
+    m.ravel()[4] = 6.0
+    m.T.ravel()[5] = 7.0
+    m.flat[6] = 8.0
+    m.flat[[0, 2]] = [1.0, 2.0]
+    return m * 1.0
+
+
+def composed(m):
+    a, b = np.sort(m, axis=0), np.take(m, [1, 0], axis=-1)
+    c, d = np.repeat(m, 2, axis=1), np.tensordot(m.T, m, 1)
+    for v in (a, b, c, d):
+        v.reshape(-1)[1] += m[0, 0]
+    return np.sum(a) + np.sum(b * b) + np.sum(c * c) + np.sum(d * d)
+
+
+def overlapping_writes(m):
+    a = m * 1.0
+    a[1:] = a[:-1]
+    a[:, 1:] += a[:, :-1]
+    a[:] = a[::-1]
+    np.add(a[:-1], 1, out=a[1:])
+    a[:, :3] += a[:, :3].T
+    return a
+
+
+def without_axes(m):
+    a = m[0] * 1.0
+    s, t, u = a[0], a[..., 1], np.squeeze(a[2:3])
+    s += 10
+    t += 20
+    u += 30
+    return a + s
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "f",
+    [
+        moved_copy,
+        diagonal_follows,
+        written_diagonal,
+        layout_of_zeros,
+        copies_in_orders,
+        order_after_writes,
+        argument_itself,
+        composed,
+        overlapping_writes,
+        without_axes,
+    ],
+)
+def test_a_view_is_what_numpy_says(f, layout):
+    """In eager code, compiled (with the argument afterwards), and for every example of a batch; the derivative too."""
+    fresh = lambda: LAYOUTS[layout](M)
+    after, traced = fresh(), fresh()
+    value = f(after)
+    np.testing.assert_allclose(cr.vjp(f, traced)[0], value)
+    np.testing.assert_array_equal(traced, M)
+    compiled = fresh()
+    np.testing.assert_allclose(cr.jit(f)(compiled), value)
+    np.testing.assert_array_equal(compiled, after)
+    own = f(M.copy())  # a body gets copies in C order
+    np.testing.assert_allclose(cr.vmap(f)(np.stack([fresh(), fresh()])), [own, own])
+    np.testing.assert_allclose(cr.checkpoint(f)(fresh()), own)
+    step = lambda h, v: f(LAYOUTS[layout](M + h * v))
+    v = np.cos(np.arange(12.0)).reshape(3, 4)
+    slope = (step(1e-6, v) - step(-1e-6, v)) / 2e-6
+    np.testing.assert_allclose(cr.jvp(f, (fresh(),), (v,))[1], slope, rtol=1e-6, atol=1e-6)
+    w = np.sin(np.arange(np.size(value))).reshape(np.shape(value))
+    gradient = cr.vjp(f, fresh())[1](w)[0]
+    np.testing.assert_allclose(np.sum(gradient * v), np.sum(w * slope), rtol=1e-6, atol=1e-6)
+
+
+def test_large_arrays_are_not_computed_to_know_what_is_a_view():
+    big = np.asfortranarray(np.random.default_rng(0).standard_normal((300, 200)))
+
+    def f(x):
+        y = x * 2.0
+        v = y.reshape(-1)  # of an array in Fortran order: a copy
+        y[0, 1] = 5.0
+        w = y.T.reshape(-1)
+        w[1] = 7.0
+        return np.sum(y * v.reshape(300, 200))
+
+    np.testing.assert_allclose(cr.jit(f)(big), f(big))
+
+
+def test_parts_of_complex_arrays_are_views():
+    def f(x):
+        z = x + 1j * x[::-1]
+        z.real *= 2
+        z.imag[1:] += z.real[:-1]
+        np.real(z)[0] = 3 * x[1]
+        return z.real * z.imag
+
+    agrees(f)
+    with np.errstate(all="ignore"), pytest.raises(cr.TraceError, match="not finite"):
+        cr.grad(lambda x: np.sum(infinite(x).real))(X)
+
+
+def infinite(x):
+    z = x + 1j * np.where(x > 0, np.inf, x)
+    z.real[0] = 1.0
+    return z
+
+
+def changing(u, v):
+    u += 1
+    return np.sum(u * v)
+
+
+def test_arguments_that_share_memory_are_not_written_into():
+    for argnums in (0, 1, (0, 1)):
+        with pytest.raises(cr.TraceError, match=r"u and v share memory|v and u share memory"):
+            cr.grad(changing if argnums != 1 else lambda v, u: changing(u, v), argnums)(X, X)
+    with pytest.raises(cr.TraceError, match="share memory"):
+        cr.grad(lambda p: changing(p["a"], p["b"]))({"a": X, "b": X[::-1]})
+    with pytest.raises(cr.TraceError, match="share memory"):
+        cr.grad(lambda x: np.sum(cr.grad(changing)(x[:3], x[1:])))(X)
+    np.testing.assert_allclose(cr.grad(changing)(X, X.copy()), X)
+    np.testing.assert_allclose(cr.grad(changing)(X[:2], X[2:]), X[2:])  # of one array, with nothing in common
+    np.testing.assert_allclose(cr.grad(lambda u, v: np.sum(u * v), (0, 1))(X, X), [X, X])  # reading is fine
+
+
+def test_scalars_are_not_written_into():
+    with pytest.raises(cr.TraceError, match="scalar"):
+        cr.grad(lambda x: x[0].fill(3.0))(X)
+
+
 def test_inplace_rules_of_numpy():
     with pytest.raises(cr.ShapeError, match="cannot change the shape"):
 

@@ -21,6 +21,7 @@ from .ir.op import constant
 from .ir.recording import Handle, state
 from .trace.array import recording_kind
 from .trace.handles import from_nested, plain
+from .trace.memory import copied
 
 _CREATORS = {"zeros", "ones", "empty", "eye", "identity", "arange", "linspace", "logspace", "tri", "fromiter"}
 
@@ -31,14 +32,18 @@ def _made(value: Any) -> Any:
 
 
 def array(x: Any, dtype: Any = None) -> Any:
-    """`np.array` of nested lists in which traced values may stand."""
+    """`np.array` of nested lists in which traced values may stand: a copy, where it is an array already."""
     made = from_nested(x)
+    if made is x and isinstance(made, Handle):
+        made = copied(made)
     if not isinstance(made, Handle):
         return _made(_np.array(made, dtype=dtype))
     return made if dtype is None else made.astype(dtype)  # type: ignore[attr-defined]
 
 
-asarray = array
+def asarray(x: Any, dtype: Any = None) -> Any:
+    """`np.asarray`: the array itself, where it is one already."""
+    return x if isinstance(x, Handle) and dtype in (None, x.dtype) else array(x, dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:

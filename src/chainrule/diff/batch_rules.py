@@ -10,13 +10,14 @@ import numpy as np
 from ..errors import TraceError
 from ..ir.graph import Bundle
 from ..ir.op import Op
-from ..ir.recording import Handle
+from ..ir.recording import Handle, setting
 from ..ops import Composite, Elementwise
 from ..ops import indexing as ix
 from ..ops import linalg as la
 from ..ops import shape as sh
 from ..ops.broadcasting import reshape
 from ..ops.structured import Structured, picked
+from ..trace.array import array_at
 from .batching import BY_KIND, RULES, bottom, spread, vmap
 from .checkpointing import checkpoint
 
@@ -207,7 +208,9 @@ def _call(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], 
     def run(*args: Any) -> list[Any]:
         return _mapped(lambda *xs: params["graph"].replay(xs), list(args), each)
 
-    return Bundle(checkpoint(run)(*values))
+    level = max(((v.rank + 5) // 10 for v in values if isinstance(v, Handle)), default=0)
+    with setting(level=level, array=array_at(level) if level else None, depth=0):  # where the values are recorded
+        return Bundle(checkpoint(run)(*values))
 
 
 def _pick(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:

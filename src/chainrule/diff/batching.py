@@ -47,7 +47,7 @@ class Batched(Array):
         return self.node.params is EACH
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         shape = self.node.shape
         return shape[1:] if self.each else shape
 

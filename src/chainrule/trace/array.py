@@ -47,12 +47,16 @@ def _unary(op: Op) -> Callable[..., Any]:
     return method
 
 
+def _lie_alike(a: Any, b: Any) -> bool:
+    return type(a) is type(b) is np.ndarray and a.strides == b.strides
+
+
 def _inplace(op: Op | Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
         result = record(op, (self, operand(other))) if isinstance(op, Op) else op(self, other)
         if self.rebinds_scalars and not self.shape and not self.tied and type(as_seen(self)) is not np.ndarray:
             return result
-        self.assign(self._laid(result) if result.shape == self.shape and result.dtype == self.dtype else result)
+        self.assign(self._laid(result))
         return self
 
     return method
@@ -81,6 +85,10 @@ class Array(Handle):
     rebinds_scalars = True  # NumPy scalars are immutable: `x += 1` binds the name anew
 
     # ---- what it is ----------------------------------------------------------------------------------------
+
+    @Handle.shape.setter
+    def shape(self, shape: Any) -> NoReturn:  # pyright: ignore[reportIncompatibleMethodOverride]
+        raise TraceError("the shape of a traced array is not assigned to", "write x = x.reshape(shape)")
 
     @property
     def ndim(self) -> int:
@@ -211,11 +219,12 @@ class Array(Handle):
                     "make the array with dtype=float",
                 )
             new = self._laid(record(sh.cast, (new,), {"dtype": want}))
-        old = as_seen(self)
-        value = kept_layout(new.node.value, old)
-        if value is not new.node.value:
-            new = record(ar.alias, (new,), NO_PARAMS, value)
-        view: Any = self._view if self.tied else None
+        value = new.node.value
+        if not _lie_alike(value, self.node.value):
+            value = kept_layout(value, as_seen(self))
+            if value is not new.node.value:
+                new = record(ar.alias, (new,), NO_PARAMS, value)
+        view: Any = self._view if self._view is not None and self.tied else None
         if type(view) is Shared:
             raise TraceError(view.why, "pass a copy of one of them: x.copy()")
         if type(view) is View:
@@ -225,9 +234,9 @@ class Array(Handle):
         elif self._node.order < state.body:
             raise outside()
         elif self.rebinds_scalars and not self.shape and view is None:
-            if type(old) not in (np.ndarray, Deferred):
+            if type(as_seen(self)) not in (np.ndarray, Deferred):
                 raise TraceError("a scalar is being written into", "NumPy's scalars do not change: write x = ...")
-            self._view = None if self.records else Cell()
+            self._view = None if self.records and type(value) in (np.ndarray, Deferred) else Cell()
         node = new.node
         if node.given_name is None:
             node.given_name = self._node.given_name
@@ -238,7 +247,8 @@ class Array(Handle):
     def _laid(self, new: Any) -> Any:
         """A new value that nobody else holds yet, lying in memory as this array does."""
         node = new.node
-        node.value = kept_layout(node.value, as_seen(self))
+        if not _lie_alike(node.value, self.node.value) and new.shape == self.shape and new.dtype == self.dtype:
+            node.value = kept_layout(node.value, as_seen(self))
         return new
 
     # ---- NumPy's functions and methods ---------------------------------------------------------------------

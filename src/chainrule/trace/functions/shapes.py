@@ -219,7 +219,8 @@ def tile(a: Any, reps: Any) -> Any:
     reps = (1,) * (n - len(reps)) + reps
     wide = reshape(a, tuple(m for s in shape for m in (1, s)))
     wide = broadcast_to(wide, tuple(m for r, s in zip(reps, shape, strict=True) for m in (r, s)))
-    return reshape(wide, tuple(r * s for r, s in zip(reps, shape, strict=True)))
+    whole = reshape(wide, tuple(r * s for r, s in zip(reps, shape, strict=True)))
+    return copied(whole, "C") if isinstance(whole, Handle) else whole
 
 
 @implements(np.repeat)

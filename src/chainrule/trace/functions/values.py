@@ -15,7 +15,7 @@ from ...ops import shape as sh
 from ...ops.reduction import reduce_max, reduce_min
 from ...ops.trigonometric import sin
 from ..handles import constant_like, dtype_of, from_nested, operand, plain
-from ..memory import as_seen
+from ..memory import as_seen, copied
 from .dispatch import FUNCTIONS, implements
 
 
@@ -100,13 +100,21 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, **_
     return base
 
 
-@implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
+@implements(np.array)
 def array(x: Any, dtype: Any = None, **_: Any) -> Any:
     """`np.array(..., like=x)`, in which traced values may stand."""
     made = from_nested(x)
+    if made is x and isinstance(made, Handle) and _.get("copy", True):
+        made = copied(made)
     if dtype is not None:
         made = sh.cast(made, dtype=np.dtype(dtype))
     return made
+
+
+@implements(np.asarray, np.asanyarray)
+def asarray(a: Any, dtype: Any = None, **_: Any) -> Any:
+    """`np.asarray(..., like=x)`: the array itself, where it is one already."""
+    return array(a, dtype, copy=False)
 
 
 # ---- questions: plain answers, from which no derivative can flow ----
