@@ -64,11 +64,9 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
     known = set(nodes)
     found = reachable([*(v for v in values if type(v) is Node), *observed], 0)
     for n in found:
-        if n.op is variable and n not in known:
-            owner = n.params.get("owner")
-            what = "a tensor that requires a gradient" if owner else "a traced value of another transform"
+        if n.op is variable and n.params.get("owner"):
             raise InputError(
-                f"jit: {name_of(f)} closes over {what}, of shape {n.shape}",
+                f"jit: {name_of(f)} closes over a tensor that requires a gradient, of shape {n.shape}",
                 "pass it as an argument, so that its value is not frozen into the compiled program",
             )
         if n in known or n.op is drawn or any(type(i) is Node and i in known for i in n.inputs):
