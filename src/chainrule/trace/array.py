@@ -81,13 +81,15 @@ class Array(Handle):
         return self.shape[0]
 
     def __repr__(self) -> str:
+        if state.observed is not None:  # what the function makes of the text is compiled in
+            return repr(self.value)
         return f"Array({np.array2string(np.asarray(settled(self.node.value)), separator=', ', prefix='Array(')})"
 
     def __str__(self) -> str:
-        return str(settled(self.node.value))
+        return str(self.value)
 
     def __format__(self, spec: str) -> str:
-        return format(settled(self.node.value), spec)
+        return format(self.value, spec)
 
     def __bool__(self) -> bool:
         if state.abstract is not None:

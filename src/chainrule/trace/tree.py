@@ -82,6 +82,20 @@ def container(kind: Any, keys: Sequence[Any], parts: Sequence[Any], static: Any 
     return getattr(kind, "_make", kind)(parts)
 
 
+def matched(tree: Any, like: TreeDef) -> list[Any] | None:
+    """The leaves of a tree in the order of a structure, the entries of dicts found by their keys; None if it has another."""
+    if like.is_leaf:
+        return [tree] if isinstance(tree, LEAVES) else None
+    parts = None if isinstance(tree, LEAVES) else children(tree)
+    if like.kind == "static":
+        return [] if parts is None and not isinstance(tree, LEAVES) else None
+    if parts is None or type(tree) is not like.kind or len(parts) != len(like.keys):
+        return None
+    named = dict(parts)
+    found = [matched(named[k], c) if k in named else None for k, c in zip(like.keys, like.children, strict=True)]
+    return None if any(f is None for f in found) else [x for f in found if f is not None for x in f]
+
+
 def unflatten(treedef: TreeDef, leaves: list[Any]) -> Any:
     """The tree with this structure and these leaves."""
     return treedef.build(iter(leaves))
