@@ -225,13 +225,17 @@ class Jitted:
                 variants.append(v)
         except Untraceable as why:
             return self._plainly(call, str(why))
-        except (ChainruleError, TypeError, AttributeError):
+        except (ChainruleError, TypeError, AttributeError) as error:
             if not self.lift or len(leaves) == call.walk.given:
                 raise
             self.lift = (
-                False  # arrays that it closes over are used as only plain ones can be: they are compared instead
+                False  # perhaps an array that it closes over is used as only a plain one can be: it is compared instead
             )
-            return self._called(args, kwargs)
+            try:
+                return self._called(args, kwargs)
+            except Exception:
+                self.lift = True
+                raise error from None
         if v.overlapping(leaves):
             return self._plainly(call, "it changes an array in place that overlaps another, or cannot be written")
         first, v.traced.drawn = v.traced.drawn, []
@@ -308,7 +312,8 @@ class Jitted:
         checks = seen.checks()
         lifted = call.leaves[call.walk.given :]
         entry = self._entry(v, call, checks if checks is not None and not lifted else [], lifted)
-        made = native(t.graph, entry, [] if t.guards else call.donated(self.donate))
+        donated = [k for k in call.donated(self.donate) if not t.guards and k not in t.changed]
+        made = native(t.graph, entry, donated)
         if made is None:
             return
         v.program = made

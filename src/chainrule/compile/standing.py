@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..ir.deferred import settled
 from ..ir.op import Op
 from ..ir.recording import Handle
+from ..trace.handles import seen_plain
 from ..trace.tree import children, container
 from .holders import FIELDS, ITEMS, LIST, MISSING, SET, Holder
 from .reach import Spot, Walk
@@ -25,9 +26,7 @@ from .reach import Spot, Walk
 
 def _type_of(x: Any) -> Any:
     """The type that a value has where nothing is traced."""
-    while isinstance(x, Handle) and not hasattr(x, "detach"):
-        x = settled(x.node.value)
-    return builtins.type(x)
+    return builtins.type(settled(x.node.value) if isinstance(x, Handle) and seen_plain(x) else x)
 
 
 def _isinstance(x: Any, kinds: Any) -> bool:
@@ -95,6 +94,9 @@ class Standing:
         for h, whole in zip(self.walk.holders, self.before, strict=True):
             if not _same(h.kind.whole(h.owner, h.keys), whole):
                 h.kind.restore(h.owner, whole)
+        for a, data, _ in self.walk.contents:
+            if a.tobytes() != data:
+                a[...] = np.frombuffer(data, a.dtype).reshape(a.shape)
 
     def effects(self) -> tuple[list[Effect], list[list[Any]]]:
         """What the function has changed, and the new values, as a tree whose leaves are results."""
@@ -108,7 +110,6 @@ class Standing:
                 values.append([self.described(v, f"{h.label} at {k!r}") for k, v in changed.items()])
         for a, data, label in self.walk.contents:
             if a.tobytes() != data:
-                a[...] = np.frombuffer(data, a.dtype).reshape(a.shape)
                 raise Untraceable(f"it changes the array {label} in place")
         return effects, values
 

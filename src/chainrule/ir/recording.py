@@ -29,7 +29,7 @@ class State(threading.local):
     `hook` is called with every node recorded and the frame that made it, `check` with every
     cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
     type of handle that records at the current level. `observed` collects, for `jit`, what Python asks of traced values:
-    a node and whether its value or only its truth was asked for.
+    a node and whether its value or only its truth was asked for; `active` are the variables of the derivatives being taken.
     """
 
     depth = 0
@@ -40,6 +40,7 @@ class State(threading.local):
     check: Any = None
     abstract: str | None = None
     observed: dict[Node, str] | None = None
+    active: tuple[Node, ...] = ()
 
 
 state = State()

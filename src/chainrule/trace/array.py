@@ -22,7 +22,7 @@ from ..ops import linalg as la
 from ..ops import piecewise as pw
 from ..ops import shape as sh
 from . import functions as fn
-from .handles import dtype_of, operand, split_index, view_of, written
+from .handles import dtype_of, operand, seen_plain, split_index, view_of, written
 from .lost import lost
 
 
@@ -81,7 +81,7 @@ class Array(Handle):
         return self.shape[0]
 
     def __repr__(self) -> str:
-        if state.observed is not None:  # what the function makes of the text is compiled in
+        if seen_plain(self):
             return repr(self.value)
         return f"Array({np.array2string(np.asarray(settled(self.node.value)), separator=', ', prefix='Array(')})"
 

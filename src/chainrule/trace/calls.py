@@ -203,7 +203,7 @@ def traced_call(
         node.given_name = name
     rest = iter(handles)
     args, kwargs = selection.replaced([treedef.build(rest) for treedef in structure])
-    with setting(depth=state.depth + 1, recording=True), users_warnings():
+    with setting(depth=state.depth + 1, recording=True, active=(*state.active, *nodes)), users_warnings():
         result = called(f, args, kwargs)
     aux = None
     if has_aux:
