@@ -36,20 +36,16 @@ class Kind(NamedTuple):
 class Holder:
     """One that holds values: its owner, which keys are looked at, and the values that were seen.
 
-    `spots` says for every value where inputs of the program stand in it.
+    `spots` says for every value where inputs of the program stand in it, `argument` whether it is a container among the arguments.
     """
 
-    __slots__ = ("count", "keys", "kind", "label", "number", "owner", "spots", "values")
+    __slots__ = ("argument", "count", "keys", "kind", "label", "number", "owner", "spots", "values")
 
-    def __init__(self, owner: Any, kind: Kind, keys: Any, values: list[Any], label: str, number: int) -> None:
-        self.owner, self.kind, self.keys, self.values, self.label, self.number = (
-            owner,
-            kind,
-            keys,
-            values,
-            label,
-            number,
-        )
+    def __init__(
+        self, owner: Any, kind: Kind, keys: Any, values: list[Any], label: str, number: int, argument: bool = False
+    ) -> None:
+        self.owner, self.kind, self.keys, self.values = owner, kind, keys, values
+        self.label, self.number, self.argument = label, number, argument
         self.spots: list[Any] = []
         self.count = len(vars(owner)) if kind is FIELDS else 0
 

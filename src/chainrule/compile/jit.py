@@ -111,6 +111,11 @@ class Call:
     def leaves(self) -> list[Any]:
         return self.walk.leaves
 
+    @property
+    def signature(self) -> Any:
+        """What kinds of arrays and numbers the arguments are."""
+        return tuple((type(x), np.shape(x)) for x, own in zip(self.leaves, self.walk.own, strict=True) if own)
+
     def donated(self, positions: Sequence[int]) -> list[int]:
         """The leaves whose memory may be used for results."""
         return [k for p in positions if p < len(self.walk.ranges) for k in self.walk.ranges[p]]
@@ -215,7 +220,7 @@ class Jitted:
             return self._called(args, kwargs)
         if len(variants) >= LIMIT:
             return self._plainly(call, f"it took more than {LIMIT} different ways through its branches")
-        worlds = self.worlds.setdefault(tuple(call.walk.key[: call.walk.first]), {})
+        worlds = self.worlds.setdefault(call.signature, {})
         if len(worlds) >= LIMIT and key not in worlds:
             return self._plainly(call, f"{_difference([*worlds][-1], key)} changes from call to call")
         worlds[key] = None
@@ -226,7 +231,7 @@ class Jitted:
         except Untraceable as why:
             return self._plainly(call, str(why))
         except (ChainruleError, TypeError, AttributeError) as error:
-            if not self.lift or len(leaves) == call.walk.given:
+            if not self.lift or all(call.walk.own):
                 raise
             self.lift = (
                 False  # perhaps an array that it closes over is used as only a plain one can be: it is compared instead
@@ -309,9 +314,10 @@ class Jitted:
     def _compile(self, v: Variant, call: Call) -> None:
         """Native code for a variant, with an entry for calls that need nothing of Python on the way."""
         t, seen = v.traced, Seen(call.walk)
-        checks = seen.checks()
-        lifted = call.leaves[call.walk.given :]
-        entry = self._entry(v, call, checks if checks is not None and not lifted else [], lifted)
+        lifted = [x for x, own in zip(call.leaves, call.walk.own, strict=True) if not own]
+        objects = any(not h.argument for h in call.walk.holders if h.number < call.walk.outside)
+        checks = None if lifted or objects else seen.checks()
+        entry = self._entry(v, call, checks or [], lifted)
         donated = [k for k in call.donated(self.donate) if not t.guards and k not in t.changed]
         made = native(t.graph, entry, donated)
         if made is None:
@@ -319,22 +325,23 @@ class Jitted:
         v.program = made
         if made.entry is None:
             return
-        if checks is not None and not lifted:
+        if checks is not None:
             self.fast.insert(0, made.entry)
         else:
             self.warm.insert(0, (seen, lifted, made.entry))
 
     def _entry(self, v: Variant, call: Call, checks: list[tuple[Any, Any, Any]], lifted: list[Any]) -> Entry | None:
-        t = v.traced
+        t, walk = v.traced, call.walk
         special = call.kwargs or self.static or t.changed or t.draws or v.effects or "value" in t.guards
-        if special or not supported():
+        if special or walk.crossed or self.vocabulary.identity or not supported():
             return None
         leaves, tree = flatten([*call.args, *lifted])
+        order = sorted(range(len(call.leaves)), key=lambda k: not walk.own[k])  # of the leaves, in the entry
         inputs = [x for x in leaves if type(x) is not bool]
-        if len(inputs) != len(call.leaves) or any(a is not b for a, b in zip(inputs, call.leaves, strict=True)):
-            return None  # an integer that is compared, an array of a dtype that is
+        if len(inputs) != len(order) or any(a is not call.leaves[k] for a, k in zip(inputs, order, strict=True)):
+            return None  # an integer that is compared
         truths = [(t.outputs + k, bool(e)) for k, e in enumerate(t.expected)]
-        return Entry(tree, leaves, v.result, t.kinds, truths, checks)
+        return Entry(tree, leaves, v.result, t.kinds, truths, checks, order)
 
     def schedule(self) -> str:
         """What became one loop, the memory that every step moves and its operations, for what was compiled last.

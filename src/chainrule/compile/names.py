@@ -41,6 +41,7 @@ class Names(NamedTuple):
     module: frozenset[str]  # looked up in the module, or written there
     others: frozenset[str]  # attributes, and strings that may be names of some
     imported: frozenset[str]  # modules that it imports when it runs
+    identity: bool  # whether it asks if two values are the same object
 
 
 @functools.lru_cache(maxsize=4096)
@@ -49,22 +50,26 @@ def names_in(code: CodeType) -> Names:
     module: set[str] = set()
     others: set[str] = set()
     imported: set[str] = set()
+    identity, constant = False, False
     for step in dis.get_instructions(code):
+        identity |= step.opname == "IS_OP" and not constant
+        constant = step.opname == "LOAD_CONST"
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"):
             module.add(step.argval)
         elif step.opname == "IMPORT_NAME":
             imported.add(step.argval)
         elif step.arg is not None and step.opcode in dis.hasname:
             others.add(step.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            inner = names_in(constant)
+    for part in code.co_consts:
+        if isinstance(part, CodeType):
+            inner = names_in(part)
+            identity |= inner.identity
             module |= inner.module
             others |= inner.others
             imported |= inner.imported
         else:
-            others.update(_strings(constant))
-    return Names(frozenset(module), frozenset(others), frozenset(imported))
+            others.update(_strings(part))
+    return Names(frozenset(module), frozenset(others), frozenset(imported), identity or "id" in module)
 
 
 def _strings(x: Any) -> Iterator[str]:
@@ -93,7 +98,8 @@ def of_library(x: Any) -> bool:
 class Vocabulary:
     """The names in all code that a function reaches; it grows while the function is walked.
 
-    `open` says that the code may ask objects for attributes which it does not name.
+    `open` says that the code may ask objects for attributes which it does not name, `identity` that it asks whether two
+    values are the same object.
     """
 
     def __init__(self) -> None:
@@ -101,6 +107,7 @@ class Vocabulary:
         self.others: set[str] = set()
         self.hidden: tuple[str, str] | None = None  # a function, and what in it reads what cannot be found
         self.open = False
+        self.identity = False
 
     def add(self, f: FunctionType) -> Names:
         """Take in the code of a function."""
@@ -108,6 +115,7 @@ class Vocabulary:
         if f.__code__ not in self.codes:
             self.codes.add(f.__code__)
             self.others |= found.others
+            self.identity |= found.identity
             for name in found.module:
                 self._judge(f, name)
             self.open |= not ASKING.isdisjoint(found.others)

@@ -51,9 +51,10 @@ class Walk:
         self.vocabulary, self.moving, self.lift = vocabulary, moving, lift
         self.key: list[Any] = []
         self.leaves: list[Any] = []
-        self.given = 0  # how many of them are arguments
-        self.ranges: list[range] = []  # of which argument
-        self.first = 0  # where in the key the arguments end
+        self.own: list[bool] = []  # which of them are arguments, or stand in trees of arguments
+        self.ranges: list[range] = []  # the leaves of every argument
+        self.outside = 0  # the first holder that is reached through the function
+        self.crossed = False  # whether an argument is also reached in another way
         self.tensors = False  # whether tensors are among the arguments
         self.unlike: set[str] = set()  # numbers that cannot be inputs
         self.numbers: dict[str, Any] = {}
@@ -64,6 +65,7 @@ class Walk:
         self.kept: list[Any] = []
         self.argument = False
         self.fixed = False
+        self.inside = 0  # in how many objects
 
     # ---- the roots ---------------------------------------------------------------------------------------------
 
@@ -77,22 +79,27 @@ class Walk:
             spots.append(self.visit(a, name))
             self.ranges.append(range(start, len(self.leaves)))
         self.argument = self.fixed = False
-        self.given, self.first = len(self.leaves), len(self.key)
+        self.outside = len(self.holders)
         return spots
+
+    @property
+    def direct(self) -> bool:
+        """Whether what is looked at is an argument, or stands in a tree of them."""
+        return self.argument and not self.inside
 
     # ---- one value ---------------------------------------------------------------------------------------------
 
     def visit(self, x: Any, label: str) -> Spot:
         """Walk a value; where leaves stand in it."""
-        method = _VISITS.get(type(x))
-        if method is not None:
+        method = _VISITS.get(type(x)) or next((m for kind, m in _FAMILIES if isinstance(x, kind)), None)
+        if method is None:
+            method = Walk._tuple if isinstance(x, tuple) and not hasattr(x, "__dict__") else Walk._object
+        if method in _TREES or (method is Walk._object and dataclasses.is_dataclass(x)):
             return method(self, x, label)
-        for kind, method in _FAMILIES:
-            if isinstance(x, kind):
-                return method(self, x, label)
-        if isinstance(x, tuple) and not hasattr(x, "__dict__"):
-            return self._tuple(x, label)
-        return self._object(x, label)
+        self.inside += 1
+        spot = method(self, x, label)
+        self.inside -= 1
+        return spot
 
     def _atom(self, x: Any, label: str) -> Spot:
         self.key += type(x), x
@@ -100,11 +107,11 @@ class Walk:
     def _number(self, x: Any, label: str) -> Spot:
         kind = type(x)
         exact = -EXACT < x < EXACT if kind is int else isinstance(x, (float, complex)) or x.dtype.kind in "biufc"
-        if exact and not self.fixed and (self.argument or (self.lift and label in self.moving)):
+        if exact and not self.fixed and (self.direct or (self.lift and label in self.moving)):
             return self._leaf(x, kind)
         self.key.append(kind)
         value = x.tobytes() if isinstance(x, np.generic) else repr(x)
-        if self.argument:
+        if self.direct:
             self.key.append(value)
         else:
             self.numbers[label] = value
@@ -115,6 +122,7 @@ class Walk:
     def _leaf(self, x: Any, *key: Any) -> Spot:
         self.key += key
         self.leaves.append(x)
+        self.own.append(self.direct)
         return len(self.leaves) - 1
 
     def _array(self, x: np.ndarray[Any, Any], label: str) -> Spot:
@@ -123,18 +131,19 @@ class Walk:
             self.key += "same", before
             if type(before) is not int:
                 return None
-            if self.argument:
-                self.leaves.append(x)  # an argument has its place, also when it is the same array as another
+            if self.direct:
+                return self._leaf(x)  # an argument has its place, also when it is the same array as another
+            self.crossed |= self.own[before]
             return before
         if x.dtype.kind not in "biufc":
-            if self.argument:
+            if self.direct:
                 raise InputError(
                     f"jit: {label} is an array of dtype {x.dtype}, which is not computed with here",
                     f"pass {label}.astype(float), or another dtype of this machine",
                 )
             if x.dtype.hasobject:
                 return self._same(x)
-        inputs = not self.fixed and (self.argument or (self.lift and (x.dtype.kind in "fc" or x.nbytes > SMALL)))
+        inputs = not self.fixed and (self.direct or (self.lift and (x.dtype.kind in "fc" or x.nbytes > SMALL)))
         if inputs and x.dtype.kind in "biufc":
             self.known[id(x)] = len(self.leaves)
             return self._leaf(x, x.shape, x.dtype, None if x.flags.c_contiguous else x.strides, x.flags.writeable)
@@ -156,6 +165,7 @@ class Walk:
         found = self.known.get(id(x))
         if found is not None:
             self.key += "again", found.number
+            self.crossed |= found.argument and not self.direct
         return found
 
     def _held(self, x: Any, kind: Kind, keys: Any, values: list[Any], labels: list[str], label: str) -> Holder:
@@ -165,7 +175,7 @@ class Walk:
                 f"jit: there are more than {MANY} things in what the function reaches (at {label}) that can change",
                 "pass what it needs as arguments",
             )
-        made = Holder(x, kind, keys, values, label, len(self.holders))
+        made = Holder(x, kind, keys, values, label, len(self.holders), self.direct)
         self.holders.append(made)
         self.key.append(Label(label))
         self.known.setdefault(id(x), made)
@@ -365,7 +375,7 @@ class Walk:
         self._same(kind)
         self._class(kind, kind.__name__)
         own: Holder | None = None
-        every = self.argument and dataclasses.is_dataclass(x)
+        every = self.direct and dataclasses.is_dataclass(x)
         if hasattr(x, "__dict__"):
             scope = vars(x)
             reached = getattr(kind, "_reached", None) if library else None
@@ -478,6 +488,8 @@ _VISITS: dict[type, Callable[[Walk, Any, str], Spot]] = {
     functools.partial: Walk._partial,
     type(np.sum): Walk._same_,
 }  # fmt: skip
+
+_TREES = {Walk._atom, Walk._number, Walk._array, Walk._tuple, Walk._list, Walk._dict}
 
 _FAMILIES: tuple[tuple[Any, Callable[[Walk, Any, str], Spot]], ...] = (
     (Handle, Walk._handle),

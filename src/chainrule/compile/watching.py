@@ -70,10 +70,10 @@ class Watch:
 
 
 class Seen:
-    """The very objects that a walk found, for a check that takes no walk."""
+    """The very objects that a walk found beside the arguments, for a check that takes no walk."""
 
     def __init__(self, walk: Walk) -> None:
-        self.holders = [h for h in walk.holders if h.values]
+        self.holders = [h for h in walk.holders if h.values and not h.argument]
         self.contents = walk.contents
 
     def same(self) -> bool:

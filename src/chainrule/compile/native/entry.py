@@ -106,6 +106,7 @@ class Entry:
     Args:
         inputs: the tree of the positional arguments (a list), and what each leaf is: an ndarray, or the type of a number.
         output: the tree of the result; `kinds` says which leaves are Python numbers.
+        order: which input of the program each leaf is.
         checks: what must hold besides, as (owner, key, object): the item of a dict, or, without a key, the contents of a cell.
     """
 
@@ -117,9 +118,10 @@ class Entry:
         kinds: list[Any],
         truths: list[tuple[int, bool]],
         checks: list[tuple[Any, Any, Any]],
+        order: list[int],
     ) -> None:
         self.inputs, self.leaves, self.output, self.kinds, self.truths = inputs, leaves, output, kinds, truths
-        self.checks = checks
+        self.checks, self.order = checks, order
         self.objects: list[Any] = []  # what the code refers to, kept alive
         self.lines: list[str] = []
         self.globals: list[str] = []
@@ -177,14 +179,15 @@ class Entry:
         for k, child in enumerate(self.inputs.children):
             p = self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr %args, i64 {k}')}")
             self.tree(child, p, rest)
+        place = {k: j for j, k in enumerate(self.order)}
+        self.places = {k: self.places[j] for k, j in place.items() if j in self.places}
+        self.pointers = [self.pointers[place[k]] for k in range(len(self.pointers))]
 
     def tree(self, t: TreeDef, p: str, rest: Any) -> None:
         """Walk a tree as the arguments have it."""
         if t.is_leaf:
             self.leaf(p, next(rest))
         elif t.kind == "static":
-            if type(t.static) not in IMMUTABLE:  # what is inside of it may change
-                raise NotImplementedError
             self.require(self.emit(f"icmp eq ptr {p}, {self.object(t.static)}"))
         elif t.kind in (list, tuple):
             self.same(p, t.kind)
