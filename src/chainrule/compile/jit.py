@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ChainruleError, InputError, caller
+from ..errors import ChainruleError, InputError, TraceError, caller
 from ..ir.recording import state
 from ..trace.calls import name_of, parameters
 from ..trace.tree import TreeDef, flatten
@@ -77,7 +77,7 @@ def jit(
 
 def _positions(f: Callable[..., Any], given: int | Sequence[int], option: str) -> tuple[int, ...]:
     """Positions of arguments, counted from the front."""
-    found: Any = (given,) if isinstance(given, (int, str)) else tuple(given)
+    found: Any = tuple(given) if isinstance(given, (tuple, list, range)) else (given,)
     kinds = [p.kind for p in parameters(f).values()]
     count = sum(k in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD) for k in kinds)
     some = not kinds or Parameter.VAR_POSITIONAL in kinds
@@ -232,7 +232,12 @@ class Jitted:
             return self._plainly(call, str(why))
         except (ChainruleError, TypeError, AttributeError) as error:
             if not self.lift or all(call.walk.own):
-                raise
+                if isinstance(error, ChainruleError) or "'Array'" not in str(error):
+                    raise
+                raise TraceError(
+                    f"jit: {name_of(self.f)} asks of a traced value what only a plain one can do: {error}",
+                    "compute with NumPy, or make the argument static",
+                ) from error
             self.lift = (
                 False  # perhaps an array that it closes over is used as only a plain one can be: it is compared instead
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from ..trace.array import recording_kind
 WHOLE = ("reduce_max", "reduce_min", "prod")  # what compilers do better whole
 
 
-def opened(graph: Graph) -> Graph:
-    """The same computation, without composites, `call` and graphs that hold no values."""
+def opened(graph: Graph, fixed: Collection[Node] = ()) -> Graph:
+    """The same computation, without composites, `call` and graphs that hold no values; `fixed` nodes are their values."""
     changed: dict[Node, Any] = dict(zip(graph.inputs, graph.inputs, strict=True))
     for n in graph.nodes:
-        changed[n] = _copied(n, changed)
+        changed[n] = n.value if n in fixed else _copied(n, changed)
     return Graph(graph.inputs, [_new(o, changed) for o in graph.outputs])
 
 

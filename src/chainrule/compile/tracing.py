@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +73,8 @@ def _leaves_64_bits(n: Node) -> bool:
 def _kind(x: Any) -> Any:
     if type(x) in (float, int, bool, complex):
         return type(x)
+    if isinstance(x, np.ndarray) and not x.dtype.isnative:
+        return functools.partial(np.asarray, dtype=x.dtype)
     return np.asarray if isinstance(x, np.ndarray) and not x.ndim else None
 
 
@@ -91,6 +94,7 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
     values += [handles[k].node for k in changed]
     first = min((n.order for n in nodes), default=0)
     known = set(nodes)
+    fixed: set[Node] = set()  # known where their inputs are
     found = reachable([*(v for v in values if type(v) is Node), *observed], 0)
     for n in found:
         if n.op is variable and n.params.get("owner"):
@@ -102,10 +106,11 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
             known.add(n)
             if type(n.value) is int and n.op not in (variable, drawn) and _leaves_64_bits(n):
                 observed.update((i, "value") for i in n.inputs if type(i) is Node and type(i.value) is int)
+                fixed.add(n)
     draws = [n for n, kind in observed.items() if kind == "drawn"]
     asked = [n for n in observed if n in known and n.order >= first and n.op is not drawn]
     whole = Graph([*nodes, *draws], [*values, *asked])
-    small = optimized(opened(whole))
+    small = optimized(opened(whole, fixed))
     kinds = [_kind(o.node.value) if isinstance(o, Handle) else None for o in outputs]
     return Traced(
         small,

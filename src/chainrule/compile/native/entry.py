@@ -246,6 +246,17 @@ class Entry:
         else:
             raise NotImplementedError
 
+    def apart(self, program: Any, given: int) -> None:
+        """Require that an input which is written over shares memory with no other."""
+        start = self.emit(f"ptrtoint ptr {self.pointers[given]} to i64")
+        end = self.emit(f"add i64 {start}, {program.plan.inputs[given].bytes}")
+        for k in self.places:
+            if k != given:
+                other = self.emit(f"ptrtoint ptr {self.pointers[k]} to i64")
+                beyond = self.emit(f"add i64 {other}, {program.plan.inputs[k].bytes}")
+                before, after = self.emit(f"icmp ule i64 {beyond}, {start}"), self.emit(f"icmp uge i64 {other}, {end}")
+                self.require(self.emit(f"or i1 {before}, {after}"))
+
     # ---- results -----------------------------------------------------------------------------------------------
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
@@ -323,6 +334,7 @@ class Entry:
                 given = self.places[program.reused[k]]
                 writeable = self.emit(f"and i32 {self.field(given, FLAGS, 'i32')}, {WRITEABLE}")
                 self.require(self.emit(f"icmp ne i32 {writeable}, 0"))
+                self.apart(program, program.reused[k])
         for k, b in enumerate(results):
             if k in program.reused:
                 made[k] = self.places[program.reused[k]]
