@@ -65,271 +65,81 @@ twice = functools.partial(lambda a, v: a * v, 2.0)
 r = None
 """
 
-ARRAYS = [
-    "x",
-    "y",
-    "W",
-    "m.w",
-    "D['a']",
-    "L[1]",
-    "m.layers[0]",
-    "d['x']",
-    "l[0]",
-    "pt.p",
-    "child.v",
-    "child.parent.w",
-    "x[::-1]",
-    "x[I]",
-    "np.tanh(x)",
-    "m.act(x)",
-    "helper(y)",
-    "inner(x)",
-    "twice(y)",
-    "np.where(B,x,W)",
-    "np.cumsum(x)",
-    "x.copy()",
-    "np.sort(y)",
-    "V[I]",
-    "getattr(m,'w')",
-]
-NUMBERS = [
-    "s",
-    "G",
-    "m.lr",
-    "m.b",
-    "N",
-    "n",
-    "m.n",
-    "m.cfg['k']",
-    "D['k']",
-    "pt.q",
-    "m.scale",
-    "m.norm",
-    "Model.scale",
-    "np.sum(x)",
-    "np.max(y)",
-    "L[0]",
-    "len(l)",
-    "len(f'{n}')",
-    "x.shape[0]",
-    "float(N)",
-    "int(n)",
-    "abs(s)",
-    "flag",
-    "FLAG",
-    "np.float32(2.0)",
-    "l[1]",
-    "len(L)",
-    "len(m.layers)",
-]
-TESTS = [
-    "np.sum(x)>s",
-    "n>1",
-    "s>0",
-    "flag",
-    "FLAG",
-    "m.mode=='a'",
-    "isinstance(n,int)",
-    "isinstance(s,float)",
-    "type(s)is(float)",
-    "n==N",
-    "m.cfg['on']",
-    "str(n)=='2'",
-    "f'{s:.1f}'=='0.5'",
-    "S=='s'",
-    "'z'in(d)",
-    "len(l)>2",
-    "m.w[0]>0",
-    "flag==True",
-    "isinstance(x,np.ndarray)",
-    "np.any(x>1)",
-    "hasattr(m,'extra')",
-    "flag\tis\tTrue",
-    "x\tis\ty",
-    "m.w\tis\tW",
-    "n>m.n",
-    "W[0]<G",
-    "repr(n)=='2'",
-    "child.parent\tis\tm",
-    "type(m)is(Model)",
-    "G",
-]
-CHANGES = [
-    "x[0]=s",
-    "x+=y",
-    "x*=2.0",
-    "y[1:]=x[1:]",
-    "W[1]=s",
-    "W+=x",
-    "m.w+=1.0",
-    "m.w=m.w-m.lr*x",
-    "m.n+=1",
-    "m.last=v",
-    "m.b=s",
-    "m.mode='b'",
-    "D['a']=v",
-    "D['k']=s",
-    "D['z']=v",
-    "d['h']=v",
-    "d['x']*=2.0",
-    "d['x']=v",
-    "d.pop('h',None)",
-    "l.append(v)",
-    "l[0]=v",
-    "l[1]=s",
-    "L[1]=v",
-    "L.append(s)",
-    "m.layers.append(v)",
-    "m.layers[0]=v",
-    "m.cfg['k']=s",
-    "m.cfg['new']=v",
-    "pt.p=v",
-    "pt.q=s",
-    "global\tG;G=G+1.0",
-    "global\tN;N=n",
-    "x=x+1.0",
-    "v[0]=9.0",
-    "v=v[::-1]",
-    "del\td['x']",
-    "child.v=v",
-    "child.parent.w=v",
-    "child.parent=Model()",
-    "W[:]=v",
-    "V=v",
-    "l.clear()",
-    "m.layers.reverse()",
-    "Model.scale=s",
-    "y=x;y+=1.0",
-    "more(1.0)",
-    "m.extra=(v,s)",
-    "l[:]=[v,v]",
-]
-RETURNS = [
-    "v",
-    "x",
-    "W",
-    "m.w",
-    "(v,s)",
-    "{'v':v,'n':n+1}",
-    "[x,x]",
-    "n*2",
-    "n+1",
-    "s",
-    "flag",
-    "S",
-    "None",
-    "d",
-    "l",
-    "pt",
-    "np.arange(3.0)",
-    "v.sum()",
-    "v[0]",
-    "(v,v)",
-    "D",
-    "s*2",
-    "n/2",
-    "v>0",
-    "I",
-    "L",
-    "Point(v,s)",
-    "{'b':v,'a':s}",
-    "np.float32(s)",
-    "(W,V)",
-    "m",
-    "n",
-    "x.T",
-    "np.zeros(())",
-    "np.array(s)",
-    "v.astype('f4')",
-    "Model",
-    "(n,n*n)",
-    "m.n",
-    "1.0",
-    "B",
-    "(l[0],d['x'])",
-    "x[1:]",
-    "v.shape",
-]
-EVENTS = [
-    "m.w=m.w*2.0",
-    "m.w[0]=7.0",
-    "W[:]=[3.0,2.0,1.0]",
-    "W=np.array([1.0,0.0,1.0])",
-    "W=W.astype('f4')",
-    "G=0.25",
-    "G=G+1.0",
-    "N=3",
-    "N=N+1",
-    "m.lr=0.125",
-    "m.mode='b'",
-    "m.mode='a'",
-    "Model.scale=3.0",
-    "m.scale=5.0",
-    "D['k']=4.0",
-    "D['a'][1]=8.0",
-    "L.append(2.0)",
-    "L[1]=L[1]+1.0",
-    "L[0]=3.0",
-    "FLAG=not\tFLAG",
-    "m=Model()",
-    "X=X.astype('f4')",
-    "X=X[::-1]",
-    "X=np.array([[0.1,0.2,0.3],[1.0,2.0,3.0]])",
-    "X=np.asfortranarray(np.arange(9.0).reshape(3,3))",
-    "X=X.copy();X.flags.writeable=False",
-    "Y=X",
-    "Y=X[:]",
-    "X=X+0.5",
-    "d={'h':2.0,'x':np.array([5.0,6.0,7.0])}",
-    "d['h']=3.0",
-    "d['z']=1.0",
-    "l=[W,2.0]",
-    "l.append(1.0)",
-    "l=[np.ones(3),0.5]",
-    "r=None",
-    "scribble(r)",
-    "more(1.0)",
-    "I=np.array([0,1,2])",
-    "I[0]=1",
-    "B[1]=True",
-    "S='t'",
-    "m.cfg['on']=False",
-    "m.layers.append(np.ones(3))",
-    "m.layers[0][1]=4.0",
-    "m.extra=1",
-    "pt=Point(np.zeros(3))",
-    "pt.q=-0.0",
-    "m.b=float('nan')",
-    "G=float('nan')",
-    "m.norm2=1.0",
-    "def\thelper(v):return\tv-G",
-    "X=X.astype('>f8')",
-    "X=np.array([np.nan,-0.0,1.0])",
-    "child=Child(m)",
-    "child.v=m.w",
-    "N=10**12",
-    "X=np.zeros((0,3))",
-    "m.w=W",
-    "m.n=5",
-    "X=np.array([1,2,3])",
-    "twice=functools.partial(lambda\ta,v:a+v,G)",
-    "m.act=lambda\tv:v*3.0",
-    "V[0]=-1.0",
-]
-NUMBER_ARGUMENTS = (
-    "0.5",
-    "-1.0",
-    "2.0",
-    "np.float64(0.5)",
-    "np.float32(0.5)",
-    "1",
-    "np.array(2.0)",
-    "0.0",
-    "G",
-    "np.int64(2)",
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(w.strip() for w in text.replace("\n", " ").split(" | "))
+
+
+ARRAYS = _words(
+    """
+    x | y | W | m.w | D['a'] | L[1] | m.layers[0] | d['x'] | l[0] | pt.p | child.v | child.parent.w | x[::-1] |
+    x[I] | np.tanh(x) | m.act(x) | helper(y) | inner(x) | twice(y) | np.where(B,x,W) | np.cumsum(x) | x.copy() |
+    np.sort(y) | V[I] | getattr(m,'w')
+    """
 )
-COUNTS = ("1", "2", "0", "3", "np.int64(2)", "N", "-1", "True", "10**10")
-FLAGS = ("True", "False", "1", "np.True_", "None", "FLAG")
+NUMBERS = _words(
+    """
+    s | G | m.lr | m.b | N | n | m.n | m.cfg['k'] | D['k'] | pt.q | m.scale | m.norm | Model.scale | np.sum(x) |
+    np.max(y) | L[0] | len(l) | len(f'{n}') | x.shape[0] | float(N) | int(n) | abs(s) | flag | FLAG |
+    np.float32(2.0) | l[1] | len(L) | len(m.layers)
+    """
+)
+TESTS = _words(
+    """
+    np.sum(x)>s | n>1 | s>0 | flag | FLAG | m.mode=='a' | isinstance(n,int) | isinstance(s,float) |
+    type(s)is(float) | n==N | m.cfg['on'] | str(n)=='2' | f'{s:.1f}'=='0.5' | S=='s' | 'z'in(d) | len(l)>2 |
+    m.w[0]>0 | flag==True | isinstance(x,np.ndarray) | np.any(x>1) | hasattr(m,'extra') | flag is True | x is y |
+    m.w is W | n>m.n | W[0]<G | repr(n)=='2' | child.parent is m | type(m)is(Model) | G
+    """
+)
+CHANGES = _words(
+    """
+    x[0]=s | x+=y | x*=2.0 | y[1:]=x[1:] | W[1]=s | W+=x | m.w+=1.0 | m.w=m.w-m.lr*x | m.n+=1 | m.last=v | m.b=s |
+    m.mode='b' | D['a']=v | D['k']=s | D['z']=v | d['h']=v | d['x']*=2.0 | d['x']=v | d.pop('h',None) |
+    l.append(v) | l[0]=v | l[1]=s | L[1]=v | L.append(s) | m.layers.append(v) | m.layers[0]=v | m.cfg['k']=s |
+    m.cfg['new']=v | pt.p=v | pt.q=s | global G;G=G+1.0 | global N;N=n | x=x+1.0 | v[0]=9.0 | v=v[::-1] |
+    del d['x'] | child.v=v | child.parent.w=v | child.parent=Model() | W[:]=v | V=v | l.clear() |
+    m.layers.reverse() | Model.scale=s | y=x;y+=1.0 | more(1.0) | m.extra=(v,s) | l[:]=[v,v]
+    """
+)
+RETURNS = _words(
+    """
+    v | x | W | m.w | (v,s) | {'v':v,'n':n+1} | [x,x] | n*2 | n+1 | s | flag | S | None | d | l | pt |
+    np.arange(3.0) | v.sum() | v[0] | (v,v) | D | s*2 | n/2 | v>0 | I | L | Point(v,s) | {'b':v,'a':s} |
+    np.float32(s) | (W,V) | m | n | x.T | np.zeros(()) | np.array(s) | v.astype('f4') | Model | (n,n*n) | m.n |
+    1.0 | B | (l[0],d['x']) | x[1:] | v.shape
+    """
+)
+EVENTS = _words(
+    """
+    m.w=m.w*2.0 | m.w[0]=7.0 | W[:]=[3.0,2.0,1.0] | W=np.array([1.0,0.0,1.0]) | W=W.astype('f4') | G=0.25 |
+    G=G+1.0 | N=3 | N=N+1 | m.lr=0.125 | m.mode='b' | m.mode='a' | Model.scale=3.0 | m.scale=5.0 | D['k']=4.0 |
+    D['a'][1]=8.0 | L.append(2.0) | L[1]=L[1]+1.0 | L[0]=3.0 | FLAG=not FLAG | m=Model() | X=X.astype('f4') |
+    X=X[::-1] | X=np.array([[0.1,0.2,0.3],[1.0,2.0,3.0]]) | X=np.asfortranarray(np.arange(9.0).reshape(3,3)) |
+    X=X.copy();X.flags.writeable=False | Y=X | Y=X[:] | X=X+0.5 | d={'h':2.0,'x':np.array([5.0,6.0,7.0])} |
+    d['h']=3.0 | d['z']=1.0 | l=[W,2.0] | l.append(1.0) | l=[np.ones(3),0.5] | r=None | scribble(r) | more(1.0) |
+    I=np.array([0,1,2]) | I[0]=1 | B[1]=True | S='t' | m.cfg['on']=False | m.layers.append(np.ones(3)) |
+    m.layers[0][1]=4.0 | m.extra=1 | pt=Point(np.zeros(3)) | pt.q=-0.0 | m.b=float('nan') | G=float('nan') |
+    m.norm2=1.0 | def helper(v):return v-G | X=X.astype('>f8') | X=np.array([np.nan,-0.0,1.0]) | child=Child(m) |
+    child.v=m.w | N=10**12 | X=np.zeros((0,3)) | m.w=W | m.n=5 | X=np.array([1,2,3]) |
+    twice=functools.partial(lambda a,v:a+v,G) | m.act=lambda v:v*3.0 | V[0]=-1.0
+    """
+)
+NUMBER_ARGUMENTS = _words(
+    """
+    0.5 | -1.0 | 2.0 | np.float64(0.5) | np.float32(0.5) | 1 | np.array(2.0) | 0.0 | G | np.int64(2)
+    """
+)
+COUNTS = _words(
+    """
+    1 | 2 | 0 | 3 | np.int64(2) | N | -1 | True | 10**10
+    """
+)
+FLAGS = _words(
+    """
+    True | False | 1 | np.True_ | None | FLAG
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -362,7 +172,7 @@ def _bodies(draw: Any) -> tuple[str, ...]:
             lines.append(f"if {draw(st.sampled_from(TESTS))}: {draw(_simple)}")
         else:
             lines.append("for i in range(min(abs(int(n)), 3)): v = v * 0.5 + x")
-    changed = [x.replace("\t", " ") for x in lines]
+    changed = list(lines)
     names = sorted({k for k in ("G", "N", "V") for x in changed if f"global {k}" in x or x.startswith(f"{k}=")})
     changed = [x.split(";", 1)[1] if x.startswith("global ") else x for x in changed]
     head = [f"global {', '.join(names)}"] if names else []
@@ -382,7 +192,7 @@ def _histories(draw: Any) -> Case:
     events: list[str] = []
     for _ in range(draw(st.integers(2, 6))):
         if events and draw(st.booleans()):
-            events.append(draw(st.sampled_from(EVENTS)).replace("\t", " "))
+            events.append(draw(st.sampled_from(EVENTS)))
         s, n, flag = (draw(st.sampled_from(options)) for options in (NUMBER_ARGUMENTS, COUNTS, FLAGS))
         x, y = (
             draw(st.sampled_from(("X", "X", "Y", "W", "m.w"))),

@@ -91,7 +91,7 @@ class Walk:
 
     def visit(self, x: Any, label: str) -> Spot:
         """Walk a value; where leaves stand in it."""
-        method = _VISITS.get(type(x)) or next((m for kind, m in _FAMILIES if isinstance(x, kind)), None)
+        method: Any = _VISITS.get(type(x)) or next((m for kind, m in _FAMILIES if isinstance(x, kind)), None)
         if method is None:
             method = Walk._tuple if isinstance(x, tuple) and not hasattr(x, "__dict__") else Walk._object
         if method in _TREES or (method is Walk._object and dataclasses.is_dataclass(x)):
