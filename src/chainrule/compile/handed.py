@@ -55,17 +55,22 @@ def handed(graph: Graph, backend: str) -> Callable[[Sequence[Any]], list[Any]]:
     Raises:
         InputError: the library is not installed, or has no form for an operation.
     """
+    computed = [o for o in graph.outputs if type(o) is Node]
+    specs = [Spec.of(o.value) for o in computed]
     try:
-        run = (_jax if backend == "jax" else _torch)(graph)
+        run = (_jax if backend == "jax" else _torch)(Graph(graph.inputs, computed))
     except ImportError:
         raise InputError(
             f"{backend} is not installed", f"pip install 'chainrule[{backend}]', or leave backend= out"
         ) from None
-    specs = [Spec.of(o.value) if type(o) is Node else None for o in graph.outputs]
 
     def call(values: Sequence[Any]) -> list[Any]:
-        found = run(values)
-        return [o if s is None else np.asarray(o, s.dtype)[()] for o, s in zip(found, specs, strict=True)]
+        try:
+            found = run(values)
+        except (RuntimeError, TypeError, ValueError) as error:  # what the library cannot do, it says in many ways
+            raise InputError(f"{backend} cannot run this: {error}", "leave backend= out") from error
+        rest = iter(np.asarray(o, s.dtype)[()] for o, s in zip(found, specs, strict=True))
+        return [next(rest) if type(o) is Node else o for o in graph.outputs]
 
     return call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,24 @@ from ..trace.array import recording_kind
 WHOLE = ("reduce_max", "reduce_min", "prod")  # what compilers do better whole
 
 
-def opened(graph: Graph) -> Graph:
-    """The same computation, without composites, `call` and graphs that hold no values."""
-    changed: dict[Node, Any] = {}
+def opened(graph: Graph, fixed: Collection[Node] = ()) -> Graph:
+    """The same computation, without composites, `call` and graphs that hold no values; `fixed` nodes are their values."""
+    changed: dict[Node, Any] = dict(zip(graph.inputs, graph.inputs, strict=True))
     for n in graph.nodes:
-        changed[n] = _copied(n, changed)
-    return Graph(graph.inputs, [changed.get(o, o) if type(o) is Node else o for o in graph.outputs])
+        changed[n] = n.value if n in fixed else _copied(n, changed)
+    return Graph(graph.inputs, [_new(o, changed) for o in graph.outputs])
+
+
+def _new(x: Any, changed: dict[Node, Any]) -> Any:
+    """What an input became; a node from before the graph (of a transform that has ended) is the value that it had."""
+    return (changed[x] if x in changed else settled(x.value)) if type(x) is Node else x
 
 
 def _copied(n: Node, changed: dict[Node, Any]) -> Any:
-    inputs = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
+    inputs = tuple(_new(i, changed) for i in n.inputs)
     op = n.op
-    if op is variable:  # of a transform inside, which ended before: what it stood for
-        return n.value
+    if op is variable:  # of a transform inside, which stood for a plain value
+        return settled(n.value)
     if isinstance(op, Composite) and op.name not in WHOLE:
         return _body(n, inputs)
     if op.name == "call":
@@ -108,4 +114,4 @@ def _substituted(graph: Graph, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     changed: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
     for n in graph.nodes:
         changed[n] = _copied(n, changed)
-    return tuple(changed.get(o, o) if type(o) is Node else o for o in graph.outputs)
+    return tuple(_new(o, changed) for o in graph.outputs)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError, ShapeError
 from ..ir.graph import Bundle
+from ..ir.node import Spec
 from ..ir.op import REGISTRY
 from ..ir.recording import Handle, record
 from ..ops.custom import Custom, custom
@@ -18,7 +19,7 @@ from ..ops.kinds import Elementwise, Linear
 from ..ops.structured import picked
 from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.memory import own
-from ..trace.tree import TreeDef, flatten, unflatten
+from ..trace.tree import TreeDef, flatten, matched, unflatten
 from .rules import JVP, WHOLE_VJP, fit, spread, zeros_of
 from .transforms import vjp
 
@@ -85,7 +86,7 @@ class Call:
     places: list[int]
     treedef: TreeDef
     out_tree: TreeDef | None = None
-    count: int = 1
+    results: list[Any] = dataclasses.field(default_factory=list)  # their shapes and dtypes
 
     @property
     def name(self) -> str:
@@ -105,13 +106,21 @@ class Call:
     def run(self, inputs: Sequence[Any]) -> list[Any]:
         """The leaves of the result."""
         results, self.out_tree = flatten(self.owner.function(*self.arguments(inputs)))
-        self.count = len(results)
+        self.results = [Spec(np.shape(r), dtype_of(r)) for r in results]
         return results
 
     def output(self, leaves: Any) -> Any:
         """The result, or its cotangent, as the tree that the function returns; zeros for None."""
         assert self.out_tree is not None
         return unflatten(self.out_tree, [own(x) for x in ([leaves] if self.single else leaves)])
+
+    def real_for_real(self, x: Any, dtype: np.dtype[Any], rule: str, word: str) -> None:
+        """Refuse a complex derivative of what is real."""
+        if dtype_of(x).kind == "c" and dtype.kind != "c":
+            raise InputError(
+                f"the {rule} of {self.name} returned a complex {word} for {dtype}",
+                f"return the real {word}: np.real of it",
+            )
 
 
 class _WithRule:
@@ -138,10 +147,11 @@ class _WithRule:
         if call.single:
             return made
         assert call.out_tree is not None
-        return unflatten(call.out_tree, picked(made, call.count))
+        return unflatten(call.out_tree, picked(made, len(call.results)))
 
     __name__: str
     how: str
+    _reached = ("function", "forward", "backward", "rule")  # of it, when a compiled function reaches it
 
 
 class custom_vjp(_WithRule):
@@ -187,11 +197,11 @@ class custom_vjp(_WithRule):
                 "return a tuple with one for each argument, None for one through which nothing flows",
             )
         filled = [_zeros(a) if c is None else c for a, c in zip(given, found, strict=True)]
-        leaves, treedef = flatten(tuple(filled))
-        if len(leaves) != len(call.leaves):
+        leaves = matched(tuple(filled), call.treedef)
+        if leaves is None:
             raise InputError(
                 f"the backward rule of {call.name} returned cotangents of another structure",
-                f"expected that of the arguments, got {treedef}",
+                "return for each argument what has its structure, or None",
             )
         result = [leaves[k] for k in call.places]
         for c, x in zip(result, args, strict=True):
@@ -200,6 +210,7 @@ class custom_vjp(_WithRule):
                     f"the backward rule of {call.name} returned a cotangent of shape {np.shape(c)} for an input of shape {np.shape(x)}",
                     "sum over the axes along which the input was broadcast",
                 )
+            call.real_for_real(c, dtype_of(x), "backward rule", "cotangent")
         typed = [c if hasattr(c, "shape") else np.asarray(c)[()] for c in result]
         return [fit(c, x) if hasattr(x, "shape") else c for c, x in zip(typed, args, strict=True)]
 
@@ -246,7 +257,21 @@ class custom_jvp(_WithRule):
         pair = self.rule(call.arguments(args), _tangents(call, ts))
         if not (isinstance(pair, tuple) and len(pair) == 2):
             raise InputError(f"the rule of {call.name} must return a pair (result, tangent)")
-        return flatten(pair[1])[0]
+        assert call.out_tree is not None
+        found = matched(pair[1], call.out_tree)
+        if found is None:
+            raise InputError(
+                f"the rule of {call.name} returned a tangent of another structure than its result",
+                "return a tangent for every part of the result",
+            )
+        for t, spec in zip(found, call.results, strict=True):
+            if np.shape(t) != spec.shape:
+                raise ShapeError(
+                    f"the rule of {call.name} returned a tangent of shape {np.shape(t)} for a result of shape {spec.shape}",
+                    "return a tangent of the result's shape",
+                )
+            call.real_for_real(t, spec.dtype, "rule", "tangent")
+        return found
 
     def tangent(self, call: Call, args: Sequence[Any], ts: Sequence[Any], out: Any) -> Any:
         """The tangent of the result of a call."""

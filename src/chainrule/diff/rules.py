@@ -27,7 +27,8 @@ _float64 = np.float64
 def leaf(x: Any) -> Array:
     """A fresh variable with the value of `x`, tied to `x` when that is traced itself."""
     if recorded(x):
-        return type(x)(Node(alias, (x.node,), NO_PARAMS, x.node.value))
+        value = x.node.value
+        return type(x)(Node(alias, (x.node,), NO_PARAMS, _float64(value) if type(value) is float else value))
     value = x if isinstance(x, (Handle, np.ndarray)) else np.asarray(x)[()]
     return recording_kind()(Node(variable, (), NO_PARAMS, value))
 

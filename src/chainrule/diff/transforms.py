@@ -11,9 +11,9 @@ import numpy as np
 from ..errors import InputError, ShapeError
 from ..ir.recording import Handle, setting, state
 from ..ops.arithmetic import stop_gradient as _stop
-from ..trace.calls import Argnums, Trace, finished, name_of, owned, select, traced_call, users_warnings
+from ..trace.calls import Argnums, Trace, as_float, finished, name_of, owned, select, traced_call, users_warnings
 from ..trace.handles import dtype_of, kind_of, lowered
-from ..trace.tree import flatten, map_leaves, unflatten
+from ..trace.tree import flatten, map_leaves, matched, unflatten
 from .rules import leaf, zeros_of
 from .walk import forward, reverse
 
@@ -69,8 +69,8 @@ def value_and_grad(
         trees = _rebuilt(t, found)
         gradients = trees[0] if selection.single else tuple(trees)
         value = finished(out, t.live)
-        if all(t.kinds) and not isinstance(value, Handle):
-            value = float(value)
+        if all(t.kinds):
+            value = as_float(value) if isinstance(value, Handle) else float(value)
         return ((value, finished(t.aux, t.live)) if has_aux else value), gradients
 
     return both
@@ -158,10 +158,10 @@ def _own_copy(x: Any) -> Any:
 
 def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
     """Cotangents checked against the outputs they belong to, in the outputs' dtypes."""
-    leaves, treedef = flatten(tree)
-    if treedef.children != t.output_tree.children or treedef.kind != t.output_tree.kind:
+    leaves = matched(tree, t.output_tree)
+    if leaves is None:
         raise InputError(
-            f"the {word} has {len(leaves)} leaves, the output has {len(t.outputs)}",
+            f"the {word} ({len(flatten(tree)[0])} values) has another structure than the output ({len(t.outputs)} values)",
             f"give a {word} of the same structure as the output",
         )
     for c, o in zip(leaves, t.outputs, strict=True):
@@ -175,9 +175,15 @@ def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
 
 def _like(c: Any, o: Any) -> Any:
     dtype = dtype_of(o)
+    _real_for_real(c, dtype, "cotangent", "output")
     if isinstance(c, Handle):
         return c
     return np.array(c, dtype if dtype.kind in "fc" else None)[()]
+
+
+def _real_for_real(x: Any, dtype: np.dtype[Any], word: str, of: str) -> None:
+    if dtype_of(x).kind == "c" and dtype.kind != "c":
+        raise InputError(f"a {word} is complex, its {of} {dtype}", f"give a real {word}: np.real of it")
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], *, has_aux: bool = False) -> Any:
@@ -205,7 +211,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     out = finished(unflatten(t.output_tree, [_released(o, t.live) for o in t.outputs]), t.live)
     tangent = pushed(t, tangents)
     if all(t.kinds):
-        out, tangent = (map_leaves(lambda x: float(x) if type(x) is np.float64 else x, y) for y in (out, tangent))
+        out, tangent = (map_leaves(as_float, y) for y in (out, tangent))
     return (out, tangent, finished(t.aux, t.live)) if has_aux else (out, tangent)
 
 
@@ -213,8 +219,8 @@ def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
     """The tangent of a trace's output, given trees of tangents of its arguments."""
     given: list[Any] = []
     for tree, treedef in zip(tangents, t.structure, strict=True):
-        leaves, have = flatten(tree)
-        if have.children != treedef.children or have.kind != treedef.kind:
+        leaves = matched(tree, treedef)
+        if leaves is None:
             raise InputError(
                 "a tangent does not have the structure of its primal", "give tangents of the same structure"
             )
@@ -227,6 +233,7 @@ def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
             )
         if dtype_of(x).kind not in "fc" and not isinstance(x, (int, float)):
             raise InputError(f"a tangent has dtype {dtype_of(x)}", "give tangents in floating point")
+        _real_for_real(x, v.dtype, "tangent", "primal")
     live = t.live or kind_of(given)
     typed = [x if isinstance(x, Handle) else np.asarray(x, v.dtype)[()] for v, x in zip(t.leaves, given, strict=True)]
     nodes = [o.node for o in t.outputs if isinstance(o, Handle)]
@@ -251,7 +258,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
         if len(tangents) != len(primals):
             raise InputError(f"the linear function takes {len(primals)} tangents, got {len(tangents)}")
         result = pushed(t, tangents)
-        return map_leaves(lambda x: float(x) if type(x) is np.float64 else x, result) if all(t.kinds) else result
+        return map_leaves(as_float, result) if all(t.kinds) else result
 
     return out, derivative
 

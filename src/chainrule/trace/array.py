@@ -25,7 +25,7 @@ from ..ops import shape as sh
 from . import functions as fn
 from .bodies import outside
 from .flat import Flat
-from .handles import dtype_of, operand, split_index, view_of, written
+from .handles import dtype_of, operand, seen_plain, split_index, view_of, written
 from .lost import lost
 from .memory import as_seen, kept_layout
 
@@ -34,6 +34,13 @@ def _binary(op: Op, reflected: bool = False) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
             return record_with_number(op, self, other, reflected)
+        if isinstance(other, (list, tuple)) and type(self.node.value) in (
+            int,
+            float,
+        ):  # Python's numbers do not compute with lists
+            if op is ar.multiply:
+                return other * operator.index(self)
+            raise TraceError(f"{op.name} of a number and a {type(other).__name__}", "write np.array(...) around it")
         other = operand(other)
         return record(op, (other, self) if reflected else (self, other))
 
@@ -49,6 +56,16 @@ def _unary(op: Op) -> Callable[..., Any]:
 
 def _lie_alike(a: Any, b: Any) -> bool:
     return type(a) is type(b) is np.ndarray and a.strides == b.strides
+
+
+def _whole(op: Op, python: Callable[[Any], int]) -> Callable[..., Any]:
+    """What `math` makes of a number: an integer where Python's own number stands there, which the result depends on by value."""
+
+    def method(self: Array) -> Any:
+        made = record(op, (self,))
+        return python(made.value) if type(self.node.value) in (int, float) and seen_plain(self) else made
+
+    return method
 
 
 def _inplace(op: Op | Callable[..., Any]) -> Callable[..., Any]:
@@ -104,13 +121,15 @@ class Array(Handle):
         return self.shape[0]
 
     def __repr__(self) -> str:
+        if seen_plain(self):
+            return repr(self.value)
         return f"Array({np.array2string(np.asarray(settled(self.node.value)), separator=', ', prefix='Array(')})"
 
     def __str__(self) -> str:
-        return str(settled(self.node.value))
+        return str(self.value)
 
     def __format__(self, spec: str) -> str:
-        return format(settled(self.node.value), spec)
+        return format(self.value, spec)
 
     def __bool__(self) -> bool:
         known_here("the branch taken here depends on a value, and no values were given")
@@ -143,8 +162,16 @@ class Array(Handle):
     __and__, __rand__ = _binary(pw.logical_and), _binary(pw.logical_and, True)
     __or__, __ror__ = _binary(pw.logical_or), _binary(pw.logical_or, True)
     __xor__, __rxor__ = _binary(pw.logical_xor), _binary(pw.logical_xor, True)
-    __neg__, __pos__, __abs__ = _unary(ar.negative), _unary(ar.positive), _unary(pw.absolute)
-    __floor__, __ceil__, __trunc__ = _unary(pw.floor), _unary(pw.ceil), _unary(pw.trunc)
+    __neg__, __pos__ = _unary(ar.negative), _unary(ar.positive)
+    __floor__, __ceil__, __trunc__ = (
+        _whole(pw.floor, math.floor),
+        _whole(pw.ceil, math.ceil),
+        _whole(pw.trunc, math.trunc),
+    )
+
+    def __abs__(self) -> Any:
+        value = self.node.value
+        return record(pw.absolute, (self,), known=abs(value) if type(value) in (int, float) else None)
 
     def __eq__(self, other: Any) -> Any:
         return False if other is None or isinstance(other, str) else record(pw.equal, (self, operand(other)))
@@ -160,7 +187,9 @@ class Array(Handle):
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
 
-    def __round__(self, digits: int = 0) -> Any:
+    def __round__(self, digits: int | None = None) -> Any:
+        if type(self.node.value) in (int, float) and seen_plain(self):  # Python rounds decimal digits exactly
+            return round(self.value, digits) if digits is not None else int(record(pw.rint, (self,)))
         return record(pw.rint, (self,)) if not digits else record(pw.rint, (self * 10.0**digits,)) / 10.0**digits
 
     # ---- where NumPy or Python would drop the derivative ---------------------------------------------------

@@ -14,8 +14,9 @@ import numpy as np
 
 from ..errors import ChainruleError, InputError, TraceError, caller
 from ..ir.layout import copied
-from ..ir.node import Node
+from ..ir.node import NO_PARAMS, Node
 from ..ir.recording import Handle, Shared, setting, state
+from ..ops.arithmetic import alias
 from .array import recording_kind
 from .handles import dtype_of, kind_of, lowered, plain
 from .memory import overlapping
@@ -87,10 +88,24 @@ class Selection:
 
 def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums) -> Selection:
     """Find the arguments that `argnums` means in a call."""
+    argnums = argnums if isinstance(argnums, (str, tuple, list, range)) else _position(argnums)
     single = isinstance(argnums, (int, str))
     names = list(parameters(f))
     where: list[int | str] = []
-    for a in (argnums,) if isinstance(argnums, (int, str)) else argnums:
+    chosen: Any = (
+        (argnums,)
+        if single
+        else [_position(a) for a in argnums]
+        if isinstance(argnums, (tuple, list, range))
+        else argnums
+    )
+    if not isinstance(chosen, (tuple, list)) or any(
+        isinstance(a, bool) or not isinstance(a, (int, str)) for a in chosen
+    ):
+        raise InputError(
+            f"argnums={argnums!r} says nothing about arguments", "give a position, a name, or a tuple of them"
+        )
+    for a in chosen:
         if isinstance(a, str):
             if a in kwargs:
                 where.append(a)
@@ -110,7 +125,14 @@ def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
                 "pass it, or choose another argnums",
             )
         where.append(a % len(args))
+    if len(set(where)) != len(where):
+        raise InputError(f"argnums={argnums!r} names an argument of {name_of(f)} twice", "name each argument once")
     return Selection(args, kwargs, where, single)
+
+
+def _position(x: Any) -> Any:
+    """An integer of any kind as Python's; anything else as it is."""
+    return int(x) if isinstance(x, np.integer) else x
 
 
 def check_differentiable(tree: Any, name: str) -> None:
@@ -190,7 +212,7 @@ def traced_call(
     rest = iter(handles)
     whole = Selection(rest_args, rest_kwargs, selection.where, selection.single)
     args, kwargs = whole.replaced([treedef.build(rest) for treedef in structure])
-    with setting(depth=state.depth + 1, recording=True), users_warnings():
+    with setting(depth=state.depth + 1, recording=True, active=(*state.active, *nodes)), users_warnings():
         result = called(f, args, kwargs, locked)
     aux = None
     if has_aux:
@@ -201,7 +223,22 @@ def traced_call(
             )
         result, aux = result
     outputs, output_tree = flatten(result)
-    return Trace(nodes, structure, [type(x) is float for x in flat], outputs, output_tree, aux, live)
+    return Trace(nodes, structure, [type(_seen(x)) is float for x in flat], outputs, output_tree, aux, live)
+
+
+def _seen(x: Any) -> Any:
+    """An argument as the function sees it where nothing is traced."""
+    return x.node.value if isinstance(x, Handle) else x
+
+
+def as_float(x: Any) -> Any:
+    """A float64 scalar as the Python float that it is where everything was one; anything else as it is."""
+    if not isinstance(x, Handle):
+        return float(x) if type(x) is np.float64 else x
+    if state.observed is None or state.depth > 1 or state.level:  # inside another derivative it is a scalar of NumPy's
+        return x
+    value = x.node.value
+    return type(x)(Node(alias, (x.node,), NO_PARAMS, float(value))) if type(value) is np.float64 else x
 
 
 MANY = 1000  # so many leaves of other arguments are looked at
@@ -296,8 +333,8 @@ def owned(leaves: Sequence[Any], floats: Sequence[bool]) -> list[Any]:
     seen: set[int] = set()
     result: list[Any] = []
     for x, is_float in zip(leaves, floats, strict=True):
-        if is_float and not isinstance(x, Handle):
-            x = float(x)
+        if is_float:
+            x = as_float(x) if isinstance(x, Handle) else float(x)
         elif isinstance(x, np.ndarray):
             if id(x) in seen or x.base is not None or not x.flags.writeable:
                 x = x.copy()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import TraceError, caller
 from ..ir.deferred import Deferred, settled
-from ..ir.node import NO_PARAMS, Node
+from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, Questions, View, record, state
 from ..ops import arithmetic as ar
@@ -26,6 +26,14 @@ from .memory import as_seen
 def plain(x: Any) -> Any:
     """The concrete value of a handle, or the value itself."""
     return x.value if isinstance(x, Handle) else x
+
+
+def seen_plain(x: Any) -> bool:
+    """Whether a handle stands for what is a plain value where the function is not compiled: no derivative depends on it."""
+    if state.observed is None or x.rank:
+        return False
+    active = state.active
+    return not active or not set(active).intersection(reachable([x.node], min(n.order for n in active)))
 
 
 def recorded(x: Any) -> bool:

@@ -88,7 +88,7 @@ class Step:
             key = id(self.model), id(self.loss), self.clip, repr(settings)
             if key not in known:  # kept with the optimizer, for the next training of the same model
                 function = self._function(settings, self.optimizer.__class__.rule)
-                known[key] = jit(function, donate=(0, 2)), self.model, self.loss
+                known[key] = jit(function, donate=(0, 2), watch=False), self.model, self.loss
             self._compiled = known[key][0]
         found = self._compiled(self.params, self.rest, self.moments, rates, tuple(batch))
         self.params, self.rest, self.moments, value, out = found

@@ -13,6 +13,7 @@ import importlib
 import platform
 import sys
 import sysconfig
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,10 @@ from ...trace.tree import TreeDef
 
 DATA, NDIM, DIMENSIONS, DESCRIPTOR, FLAGS = 16, 24, 32, 56, 64  # offsets in an array; a scalar's value is at DATA too
 SIZE, ITEMS = 16, 24  # offsets in tuples and lists
+CONTENTS = 16  # offset in cells
 WRITEABLE = 0x400
 USABLE = 0x101  # C-contiguous and aligned
+IMMUTABLE = (type(None), bool, str, bytes, types.FunctionType, type)  # what is given out as it is
 LARGE = 100_000  # operations from which on the interpreter's lock is released
 
 
@@ -54,6 +57,7 @@ def supported() -> bool:
         and at(np.float32(2.5), DATA, ctypes.c_float) == 2.5
         and at((1, 2), SIZE, ctypes.c_int64) == 2
         and at((a, 2), ITEMS, ctypes.c_void_p) == id(a)
+        and at(types.CellType(a), CONTENTS, ctypes.c_void_p) == id(a)
     )
 
 
@@ -87,6 +91,7 @@ declare ptr @PyTuple_New(i64)
 declare ptr @PyDict_New()
 declare i32 @PyDict_SetItem(ptr, ptr, ptr)
 declare ptr @PyDict_GetItem(ptr, ptr)
+declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare i64 @PyDict_Size(ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
@@ -101,6 +106,8 @@ class Entry:
     Args:
         inputs: the tree of the positional arguments (a list), and what each leaf is: an ndarray, or the type of a number.
         output: the tree of the result; `kinds` says which leaves are Python numbers.
+        order: which input of the program each leaf is.
+        checks: what must hold besides, as (owner, key, object): the item of a dict, or, without a key, the contents of a cell.
     """
 
     def __init__(
@@ -108,10 +115,13 @@ class Entry:
         inputs: TreeDef,
         leaves: list[Any],
         output: TreeDef,
-        kinds: list[type | None],
+        kinds: list[Any],
         truths: list[tuple[int, bool]],
+        checks: list[tuple[Any, Any, Any]],
+        order: list[int],
     ) -> None:
         self.inputs, self.leaves, self.output, self.kinds, self.truths = inputs, leaves, output, kinds, truths
+        self.checks, self.order = checks, order
         self.objects: list[Any] = []  # what the code refers to, kept alive
         self.lines: list[str] = []
         self.globals: list[str] = []
@@ -151,6 +161,16 @@ class Entry:
         """Require the type of an object."""
         self.require(self.emit(f"icmp eq ptr {self.field(p, 8, 'ptr')}, {self.object(x)}"))
 
+    def reached(self) -> None:
+        """Require that what is read besides the arguments is the same as when it was traced."""
+        for owner, key, x in self.checks:
+            holder = self.object(owner)
+            if key is None:
+                now = self.field(holder, CONTENTS, "ptr")
+            else:
+                now = self.emit(f"call ptr @PyDict_GetItemWithError(ptr {holder}, ptr {self.object(key)})")
+            self.require(self.emit(f"icmp eq ptr {now}, {self.object(x)}"))
+
     # ---- arguments ---------------------------------------------------------------------------------------------
 
     def arguments(self) -> None:
@@ -159,6 +179,9 @@ class Entry:
         for k, child in enumerate(self.inputs.children):
             p = self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr %args, i64 {k}')}")
             self.tree(child, p, rest)
+        place = {k: j for j, k in enumerate(self.order)}
+        self.places = {k: self.places[j] for k, j in place.items() if j in self.places}
+        self.pointers = [self.pointers[place[k]] for k in range(len(self.pointers))]
 
     def tree(self, t: TreeDef, p: str, rest: Any) -> None:
         """Walk a tree as the arguments have it."""
@@ -189,7 +212,9 @@ class Entry:
 
     def leaf(self, p: str, x: Any) -> None:
         """The data of one argument like `x`."""
-        if type(x) is np.ndarray:
+        if type(x) is bool:
+            self.require(self.emit(f"icmp eq ptr {p}, {self.object(x)}"))
+        elif type(x) is np.ndarray:
             self.same(p, np.ndarray)
             self.require(self.emit(f"icmp eq i32 {self.field(p, NDIM, 'i32')}, {x.ndim}"))
             self.require(
@@ -220,6 +245,17 @@ class Entry:
             self.pointers.append(self.emit(f"getelementptr i8, ptr {p}, i64 {DATA}"))
         else:
             raise NotImplementedError
+
+    def apart(self, program: Any, given: int) -> None:
+        """Require that an input which is written over shares memory with no other."""
+        start = self.emit(f"ptrtoint ptr {self.pointers[given]} to i64")
+        end = self.emit(f"add i64 {start}, {program.plan.inputs[given].bytes}")
+        for k in self.places:
+            if k != given:
+                other = self.emit(f"ptrtoint ptr {self.pointers[k]} to i64")
+                beyond = self.emit(f"add i64 {other}, {program.plan.inputs[k].bytes}")
+                before, after = self.emit(f"icmp ule i64 {beyond}, {start}"), self.emit(f"icmp uge i64 {other}, {end}")
+                self.require(self.emit(f"or i1 {before}, {after}"))
 
     # ---- results -----------------------------------------------------------------------------------------------
 
@@ -254,6 +290,8 @@ class Entry:
         if t.is_leaf:
             return next(leaves)()
         if t.kind == "static":
+            if type(t.static) not in IMMUTABLE:
+                raise NotImplementedError
             p = self.object(t.static)
             self.lines.append(f"call void @Py_IncRef(ptr {p})")
             return p
@@ -282,8 +320,11 @@ class Entry:
         """The entry as text, for a program whose `run` is in the same module."""
         self.lines.append(f"%enough = icmp eq i64 %n, {len(self.inputs.children)}")
         self.require("%enough")
+        self.reached()
         self.arguments()
         outputs = len(self.kinds)
+        if any(k not in (None, float, int, bool) for k in self.kinds):
+            raise NotImplementedError
         results = program.results
         places = [program.given[k] for k in range(outputs)]
         made: dict[int, str] = {}
@@ -293,6 +334,7 @@ class Entry:
                 given = self.places[program.reused[k]]
                 writeable = self.emit(f"and i32 {self.field(given, FLAGS, 'i32')}, {WRITEABLE}")
                 self.require(self.emit(f"icmp ne i32 {writeable}, 0"))
+                self.apart(program, program.reused[k])
         for k, b in enumerate(results):
             if k in program.reused:
                 made[k] = self.places[program.reused[k]]
@@ -342,6 +384,8 @@ class Entry:
             def build() -> str:
                 kind, where = places[k]
                 if kind == "constant":
+                    if isinstance(where, np.ndarray):  # to be copied for every call
+                        raise NotImplementedError
                     p = self.object(where)
                     self.lines.append(f"call void @Py_IncRef(ptr {p})")
                     return p

@@ -172,7 +172,8 @@ class NativeProgram:
         """Run on plain values."""
         arrays = [_contiguous(v, d) for v, d in zip(values, self.dtypes, strict=True)]
         for i in self.reused.values():
-            if not arrays[i].flags.writeable:
+            others = (a for k, a in enumerate(arrays) if k != i)
+            if not arrays[i].flags.writeable or any(np.may_share_memory(arrays[i], a) for a in others):
                 arrays[i] = arrays[i].copy()
         outputs = [
             arrays[self.reused[k]] if k in self.reused else np.empty(shape, dtype)
