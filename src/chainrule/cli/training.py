@@ -132,11 +132,8 @@ def trained(directory: Path) -> tuple[Task, History]:
     tree = read_checkpoint(directory)
     if tree is None:
         raise InputError(f"{directory} holds no checkpoint yet", "train first", where="")
-    values = (
-        tree["best"]
-        if tree["history"]["stopped"].startswith("stopped early") and tree["best"]
-        else {**tree["params"], **tree["rest"]}
-    )
+    early = tree["history"]["stopped"].startswith("stopped early") and tree["best"]
+    values = tree["best"] if early else tree["tensors"]
     made.model.load_state_dict(values, strict=False)
     made.model.eval()
     return made, History(**tree["history"])

@@ -26,7 +26,7 @@ def plain(x: Any) -> Any:
 
 def recorded(x: Any) -> bool:
     """Whether `x` is a handle that records at the current level; under `vmap`, others are values to it."""
-    return isinstance(x, Handle) and x.records and (state.array is None or x.rank >= state.array.rank)
+    return isinstance(x, Handle) and x.records and (state.array is None or x.rank >= state.array.least)
 
 
 def lowered(x: Any) -> Any:
