@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Programs:
     def __init__(self, world: World) -> None:
         self.world = world
         self.entries: list[Callable[..., Any]] = []
-        self.variants: dict[Any, list[tuple[Trace, Callable[[list[Any]], list[Any]]]]] = {}
+        self.variants: dict[Any, list[tuple[Trace, Callable[[list[Any]], list[Any]], set[int]]]] = {}
         self.refused: dict[Any, str] = {}
         self.drawn: dict[Any, list[Any]] = {}  # the sources of random numbers that a program draws from
 
@@ -45,7 +45,8 @@ class Compiled:
         f: called with `Traced` tensors where arrays and numbers stand.
         roots: what its code reads, by name; see `World`.
         given: the tensors whose values are among the arguments.
-        donate: the arguments whose memory is used for results.
+        in_place: which results are written into the memory of which arguments: from the tree of results and that of arguments,
+            with numbers at their leaves, the pairs of those.
 
     Raises (on calls):
         Uncompilable: the caller has to run it uncompiled; nothing has changed.
@@ -56,9 +57,9 @@ class Compiled:
         f: Callable[..., Any],
         roots: Mapping[str, Any],
         given: Callable[[], Iterable[Tensor]],
-        donate: tuple[int, ...] = (),
+        in_place: Callable[[Any, Any], dict[int, int]] = lambda results, arguments: {},
     ) -> None:
-        self.f, self.roots, self.given, self.donate = f, roots, given, donate
+        self.f, self.roots, self.given, self.in_place = f, roots, given, in_place
         self.known: list[Programs] = []
         self.reason = ""
         self.unlucky = 0
@@ -78,11 +79,11 @@ class Compiled:
         if key in here.refused:
             raise Uncompilable(here.refused[key])
         variants = here.variants.setdefault(key, [])
-        for t, program in variants:
+        for t, program, free in variants:
             before = [(put, get()) for get, put in here.drawn[key]] if t.draws and t.guards else []
             found = program([*leaves, *(d() for d in t.draws)])
             if t.holds(found[t.outputs :]):
-                return _delivered(t, found, leaves, self._donated(args))
+                return _delivered(t, found, leaves, free)
             for put, state in before:  # what was drawn belongs to a way that is not taken
                 put(state)
         if len(variants) >= WORLDS:
@@ -93,10 +94,15 @@ class Compiled:
         except Uncompilable as why:
             here.refused[key] = str(why)
             raise
-        program = self._program(here, t, tree, leaves, args)
-        variants.append((t, program))
+        free = (
+            {}
+            if t.guards
+            else self.in_place(unflatten(t.tree, list(range(t.outputs))), unflatten(tree, list(range(len(leaves)))))
+        )
+        program = self._program(here, t, tree, leaves, free)
+        variants.append((t, program, set(free.values())))
         drawn, t.drawn = t.drawn, []
-        return _delivered(t, program([*leaves, *drawn]), leaves, self._donated(args))
+        return _delivered(t, program([*leaves, *drawn]), leaves, free.values())
 
     def _here(self) -> Programs:
         """The programs for the world as it is now."""
@@ -125,7 +131,7 @@ class Compiled:
 
         try:
             with setting(array=Traced):
-                t = traced(self.f, call, leaves)
+                t = traced(self.f, call, _distinct(leaves))
         except ChainruleError as error:
             world.restore()
             raise Uncompilable(error.what) from error
@@ -155,28 +161,23 @@ class Compiled:
         return t
 
     def _program(
-        self, here: Programs, t: Trace, tree: TreeDef, leaves: list[Any], args: tuple[Any, ...]
+        self, here: Programs, t: Trace, tree: TreeDef, leaves: list[Any], free: dict[int, int]
     ) -> Callable[[list[Any]], list[Any]]:
         entry = None
         if supported() and not t.draws and "value" not in t.guards:
             entry = Entry(tree, leaves, t.tree, t.kinds, [(t.outputs + k, bool(e)) for k, e in enumerate(t.expected)])
-        made = native(t.graph, entry, [] if t.guards else self._donated(args))
+        made = native(t.graph, entry, free)
         if made is None:
             return interpreted(t.graph)
         if made.entry is not None:
             here.entries.insert(0, made.entry)
         return made
 
-    def _donated(self, args: tuple[Any, ...]) -> list[int]:
-        """The leaves whose memory may be used for results."""
-        found: list[int] = []
-        start = 0
-        for k, a in enumerate(args):
-            count = len(flatten(a)[0]) if self.donate else 0
-            if k in self.donate:
-                found += range(start, start + count)
-            start += count
-        return found
+
+def _distinct(leaves: list[Any]) -> list[Any]:
+    """The leaves, each an object of its own: that two arguments are the same array now says nothing of the next call."""
+    seen: set[int] = set()
+    return [x.view() if isinstance(x, np.ndarray) and (id(x) in seen or seen.add(id(x))) else x for x in leaves]
 
 
 def _structure(t: TreeDef) -> Any:
@@ -187,7 +188,7 @@ def _signature(x: Any) -> Any:
     return (x.shape, x.dtype) if type(x) is np.ndarray else type(x)
 
 
-def _delivered(t: Trace, found: list[Any], leaves: list[Any], donated: list[int]) -> Any:
+def _delivered(t: Trace, found: list[Any], leaves: list[Any], donated: Container[int]) -> Any:
     """The outputs in their structure, sharing memory with no argument but the donated ones."""
     given = [a for k, a in enumerate(leaves) if k not in donated and isinstance(a, np.ndarray)]
     outputs = [

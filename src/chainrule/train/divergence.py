@@ -27,7 +27,7 @@ def divergence(step: Step, batch: Sequence[Any], when: str) -> DivergenceError:
         if v.dtype.kind == "f" and not np.all(np.isfinite(v)):
             row = tuple(int(i) for i in np.argwhere(~np.isfinite(v))[0])
             return DivergenceError(f"{when}: entry {row} of array {k} of the batch is {v[row]}", fix, where="")
-    buffers = [(b, b._node) for b in step.buffers.values()]
+    put_back = step.keep_buffers()
     with watched(step.model) as calls:
         try:
             with np.errstate(all="ignore"), debug_nans():
@@ -42,8 +42,7 @@ def divergence(step: Step, batch: Sequence[Any], when: str) -> DivergenceError:
         except ChainruleError as error:
             return DivergenceError(f"{when}: {error.what}", fix, where=error.where)
         finally:
-            for b, node in buffers:
-                b._node = node
+            put_back()
     for k, p in step.trained.items():
         if p.grad is not None and not np.all(np.isfinite(p.grad.detach().value)):
             return DivergenceError(f"{when}: the gradient of the parameter {k} is not finite", fix, where="")

@@ -17,7 +17,8 @@ from ..diff.rules import leaf
 from ..diff.tensor import Tensor, tensor
 from ..diff.transforms import _scalar
 from ..diff.walk import reverse
-from ..errors import InputError, TraceError
+from ..errors import ChainruleError, InputError, TraceError
+from ..ir.deferred import settled
 from ..ir.recording import Handle, setting, state
 from ..nn.module import Module, replaced
 from ..nn.traced import fixed
@@ -80,15 +81,13 @@ class Step:
         """Find the parameters and buffers, the settings, and the program that belongs to them."""
         parameters, buffers = (named(self.model, self.loss, r) for r in ("parameters", "buffers"))
         names = {id(p): k for k, p in parameters.items()}
-        group: dict[str, int] = {}
-        for k, g in enumerate(self.optimizer.param_groups):
-            for p in g["params"]:
-                if id(p) not in names:
-                    raise InputError(
-                        f"the optimizer holds a parameter of shape {p.shape} that is not one of {type(self.model).__name__}'s",
-                        "build it with model.parameters()",
-                    )
-                group[names[id(p)]] = k
+        groups = self.optimizer.param_groups
+        group = {names[id(p)]: k for k, g in enumerate(groups) for p in g["params"] if id(p) in names}
+        if not group:
+            raise InputError(
+                f"the optimizer holds no parameter of {type(self.model).__name__}: its {groups[0]['params'][0].shape} is another's",
+                "build it with model.parameters()",
+            )
         self.trained = {k: p for k, p in parameters.items() if k in group and p.requires_grad}
         if not self.trained:
             raise InputError(
@@ -119,7 +118,8 @@ class Step:
         if settings == self.settings:
             return
         self.settings = settings
-        key = id(self.loss), self.clip, type(self.optimizer).rule, repr(settings), tuple(self.group.items())
+        rule = getattr(type(self.optimizer), "rule", None)
+        key = id(self.loss), self.clip, rule, repr(settings), tuple(self.group.items())
         known = self.model._compiled
         if key not in known:
             while len(known) >= KEPT:
@@ -181,8 +181,15 @@ class Step:
         except Uncompilable as why:
             self.note = str(why)
             return self._eagerly(batch)
+        except (
+            ChainruleError,
+            IndexError,
+        ):  # an index or a class out of range: the eager step says it in its own words
+            return self._eagerly(batch)
         self.note = ""
-        params, changed, moments, value, out, good = found
+        params, changed, moments, value, out, good, known = found
+        if not known:
+            return self._eagerly(batch)
         if not same(params, self.params):
             for k, v in params.items():
                 self.params[k] = put(self.trained[k], v)
@@ -201,7 +208,7 @@ class Step:
 
     def _eagerly(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The same step, uncompiled."""
-        kept = [(b, b._node) for b in self.buffers.values()]
+        put_back = self.keep_buffers()
         *inputs, target = (tensor(x) for x in batch)
         self.optimizer.zero_grad()
         out = self.model(*inputs)
@@ -215,10 +222,24 @@ class Step:
                 clip_grad_norm_(moved, self.clip)
             self.optimizer.step()
         else:
-            for b, node in kept:
-                b._node = node
+            put_back()
         self.changes = -1
         return value, arrays(out), good
+
+    def keep_buffers(self) -> Callable[[], None]:
+        """Remember the buffers; the function that is returned puts them back."""
+        roots = [m for m in (self.model, self.loss) if isinstance(m, Module)]
+        held = [(m._buffers, dict(m._buffers)) for root in roots for m in root.modules()]
+        nodes = [(b, b._node) for _, copy in held for b in copy.values() if b is not None]
+
+        def put_back() -> None:
+            for registered, copy in held:
+                registered.clear()
+                registered.update(copy)
+            for b, node in nodes:
+                b._node = node
+
+        return put_back
 
     # ---- the program -------------------------------------------------------------------------------------------
 
@@ -245,11 +266,13 @@ class Step:
 
     def _program(self, settings: list[dict[str, Any]]) -> Compiled:
         """The step as a pure function, to be compiled."""
-        group, clip, rule = dict(self.group), self.clip, type(self.optimizer).rule
+        group, clip = dict(self.group), self.clip
+        rule: Any = getattr(type(self.optimizer), "rule", None)
 
         def step(params: Any, rest: Any, moments: Any, rates: Any, batch: Any) -> Any:
             value, (out, buffers), grads = gradients(lambda p: self.objective(p, rest, batch), params)
-            good = np.isfinite(value)
+            known = labels_known(batch)
+            good = np.logical_and(np.isfinite(value), known)
             for g in grads.values():
                 zero = np.zeros((), g.dtype)
                 good = np.logical_and(good, np.sum(np.where(np.isfinite(g), zero, zero + 1)) == 0)
@@ -266,10 +289,18 @@ class Step:
                     n: np.where(good, v, moments[k][n]) if n in moments[k] and np.shape(v) else v for n, v in s.items()
                 }
             changed = {n: np.where(good, b, rest[n]) for n, b in buffers.items()}
-            return new, changed, after, value, out, good
+            return new, changed, after, value, out, good, known
 
         roots = {"the model": self.model, "the loss": self.loss, "the update rule": rule}
-        return Compiled(step, roots, lambda: self.tensors, donate=(0, 2))
+        return Compiled(step, roots, lambda: self.tensors, in_place)
+
+
+def in_place(results: Any, arguments: Any) -> dict[int, int]:
+    """Parameters and what the optimizer keeps of them are moved in their own memory."""
+    new, _, after, *_ = results
+    params, _, moments, *_ = arguments
+    pairs = {new[k]: params[k] for k in new}
+    return pairs | {after[k][n]: moments[k][n] for k in after for n in after[k] if n in moments[k]}
 
 
 def gradients(f: Callable[[Any], Any], params: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
@@ -282,6 +313,25 @@ def gradients(f: Callable[[Any], Any], params: dict[str, Any]) -> tuple[Any, Any
     if not grads:
         raise TraceError("the loss depends on no parameter")
     return out, t.aux, grads
+
+
+def labels_known(batch: Sequence[Any]) -> Any:
+    """Whether no integer of a batch is negative, but those that were so when this was traced.
+
+    Classes and indices are checked by the losses and layers while tracing, with the values of that batch. What is too large is
+    found by the program; what is negative would count from the end.
+    """
+    good: Any = np.True_
+    for x in batch:
+        if isinstance(x, Handle) and x.dtype.kind == "i" and x.shape:
+            values = np.asarray(settled(x.node.value))
+            seen = np.unique(values[values < 0])
+            if len(seen) <= 8:
+                strange = x < 0
+                for v in seen:
+                    strange = np.logical_and(strange, x != v)
+                good = np.logical_and(good, np.sum(strange) == 0)
+    return good
 
 
 def put(t: Tensor, new: Any) -> Any:
