@@ -724,3 +724,35 @@ def test_the_history_averages_examples():
 
 def test_a_hundred_steps_stay_close():
     both(lambda m, f, o, epochs: epochs(m, f, o, 34), optimizer=lambda p: optim.Adam(p, lr=0.01))
+
+
+def test_graphs_of_the_user_keep_the_values_they_saw():
+    m = nn.Linear(3, 1)
+    step = Step(m, nn.MSELoss(), optim.SGD(m.parameters(), lr=0.1))
+    step((X, Y))
+    x = cr.tensor(X, requires_grad=True)
+    out, weight = m(x).sum(), np.array(m.weight.detach().value)
+    step((X, Y))
+    out.backward()
+    np.testing.assert_allclose(x.grad, np.tile(weight, (20, 1)))
+    assert np.any(m.weight.detach().numpy() != weight)
+
+
+def test_two_parameters_of_one_shape_are_not_mixed_up():
+    def make():
+        cr.manual_seed(0)
+        return nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(3, 3), nn.ReLU())), nn.Linear(3, 1))
+
+    both(lambda m, f, o, epochs: epochs(m, f, o, 6), make=make, optimizer=lambda p: optim.Adam(p, lr=0.01))
+
+
+def test_the_same_array_twice_says_nothing_of_the_next_batch():
+    a, b = nn.Linear(3, 3), nn.Linear(3, 3)
+    b.load_state_dict(a.state_dict())
+    step, opt = Step(a, nn.MSELoss(), optim.SGD(a.parameters(), lr=0.1)), optim.SGD(b.parameters(), lr=0.1)
+    for x, y in ((X, X), (X, X + 1), (X, X)):
+        step((x, y))
+        opt.zero_grad()
+        nn.MSELoss()(b(cr.tensor(x)), cr.tensor(y)).backward()
+        opt.step()
+    assert_same(a, b)

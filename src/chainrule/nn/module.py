@@ -396,11 +396,12 @@ def functional_call(
     >>> cr.grad(lambda w: cr.nn.functional_call(net, w, np.array([3.0, 4.0])).sum())(weights)
     {'weight': array([[3., 4.]]), 'bias': array([1.])}
     """
-    values, args, kwargs = map_leaves(
+    named: Any
+    values, args, named = map_leaves(
         as_traced, (dict(values), args if isinstance(args, tuple) else (args,), kwargs or {})
     )
     with _with_values(module, values):
-        return module(*args, **kwargs)
+        return module(*args, **named)
 
 
 def stateful_call(module: Module, values: Mapping[str, Any], args: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

@@ -104,7 +104,7 @@ def fit(
     """
     _check_options(epochs, batch_size, scheduler_every, early_stopping, clip, save, save_every, resume, overwrite)
     measure: Any = accuracy if metric == "accuracy" else metric
-    if measure is not None and not callable(measure):
+    if not (measure is None or callable(measure)):
         raise InputError(f"there is no metric {metric!r}", "pass 'accuracy', or a function of (output, target)")
     data, held_out = _held_out(data, validate)
     run = _Run(model, loss, _loader(data, batch_size, True), optimizer, scheduler, scheduler_every, measure, clip)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..diff.transforms import _scalar
 from ..diff.walk import reverse
 from ..errors import ChainruleError, InputError, TraceError
 from ..ir.deferred import settled
+from ..ir.node import Node
 from ..ir.recording import Handle, setting, state
 from ..nn.module import Module, replaced
 from ..nn.traced import fixed
@@ -44,6 +46,16 @@ def named(model: Module, loss: Any, registered: str) -> dict[str, Tensor]:
         known = {id(t) for t in found.values()}
         found |= {LOSS + k: t for k, t in getattr(loss, f"named_{registered}")() if id(t) not in known}
     return found
+
+
+def _alone() -> int:
+    """The count of references to the node of a tensor that a step holds and no graph does."""
+    held = tensor(0.0)
+    nodes = list(map(node_of, [held]))
+    return next(map(getrefcount, nodes))
+
+
+ALONE = _alone()
 
 
 class Step:
@@ -100,6 +112,7 @@ class Step:
         self.tensors = [*self.trained.values(), *self.rest.values()]
         self.ids = [id(p) for p in self.trained.values()]
         self.nodes = list(map(node_of, self.tensors))
+        self.alone = [ALONE] * len(self.nodes)
         self.changes = Module.changes[0]
         self.settings: list[dict[str, Any]] = []
         self._settings()
@@ -176,6 +189,8 @@ class Step:
         if type(self.optimizer).step is not Optimizer.step or "step" in self.optimizer.__dict__:
             self.note = f"{type(self.optimizer).__name__} has a step of its own"
             return self._eagerly(batch)
+        if list(map(getrefcount, self.nodes)) != self.alone:
+            self._leave_graphs()
         try:
             found = self.compiled(self.params, self.others, self.moments, self.rates, tuple(batch))
         except Uncompilable as why:
@@ -194,7 +209,7 @@ class Step:
             for k, v in params.items():
                 self.params[k] = put(self.trained[k], v)
         for k, v in changed.items():
-            self.rest[k]._node.value = self.others[k] = v
+            self.rest[k]._node.value = self.others[k] = v  # no graph holds the node: see above
         if good:
             state = self.optimizer.state
             if len(moments) == len(self.ids):
@@ -206,6 +221,13 @@ class Step:
                 self.owners = list(map(state.get, self.ids))
         return float(value), out, bool(good)
 
+    def _leave_graphs(self) -> None:
+        """Where a graph of the user's holds the node of a parameter or buffer, let it keep its values, and move to a new node."""
+        for k, (t, node, alone) in enumerate(zip(self.tensors, self.nodes, self.alone, strict=True)):
+            if getrefcount(node) > alone + 1:  # the name `node` here is one more
+                t._node = self.nodes[k] = Node(node.op, (), node.params, node.value)
+                node.value = np.array(node.value)
+
     def _eagerly(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The same step, uncompiled."""
         put_back = self.keep_buffers()
@@ -216,7 +238,7 @@ class Step:
         value = float(loss.item())
         loss.backward()
         moved = [p for p in self.trained.values() if p.grad is not None]
-        good = bool(np.isfinite(value)) and all(bool(np.all(np.isfinite(p.grad.detach().value))) for p in moved)
+        good = bool(np.isfinite(value)) and all(_finite(p.grad) for p in moved)
         if good:
             if self.clip is not None:
                 clip_grad_norm_(moved, self.clip)
@@ -327,7 +349,7 @@ def labels_known(batch: Sequence[Any]) -> Any:
             values = np.asarray(settled(x.node.value))
             seen = np.unique(values[values < 0])
             if len(seen) <= 8:
-                strange = x < 0
+                strange: Any = np.less(x, 0)  # type: ignore[call-overload]
                 for v in seen:
                     strange = np.logical_and(strange, x != v)
                 good = np.logical_and(good, np.sum(strange) == 0)
@@ -347,6 +369,10 @@ def put(t: Tensor, new: Any) -> Any:
 def arrays(tree: Any) -> Any:
     """A tree with plain arrays in place of tensors."""
     return map_leaves(lambda x: np.asarray(plain(x))[()] if isinstance(x, Handle) else x, tree)
+
+
+def _finite(g: Any) -> bool:
+    return bool(np.all(np.isfinite(g.detach().value)))
 
 
 def same(new: Any, old: Any) -> bool:
