@@ -69,15 +69,8 @@ def write_checkpoint(directory: str | Path, tree: Any) -> Path:
     file = directory / f"checkpoint-{digest[:16]}.safetensors"
     record = {"version": VERSION, "file": file.name, "sha256": digest, "tree": described}
     text = json.dumps({**record, "checksum": _digest(record)})
-    try:
-        write_atomically(file, data)
-        write_atomically(directory / NAME, text.encode())
-    except OSError as error:
-        raise InputError(
-            f"the checkpoint cannot be written to {directory}: {error.strerror or error}",
-            "make room or choose another directory; the checkpoint before is kept, and the model holds the last step",
-            where="",
-        ) from error
+    write_atomically(file, data)
+    write_atomically(directory / NAME, text.encode())
     with contextlib.suppress(OSError):  # what is left over is no harm
         for old in directory.glob("checkpoint-*.safetensors"):
             if old != file:

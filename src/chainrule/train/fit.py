@@ -104,7 +104,7 @@ def fit(
     """
     _check_options(epochs, batch_size, scheduler_every, early_stopping, clip, save, save_every, resume, overwrite)
     measure: Any = accuracy if metric == "accuracy" else metric
-    if not (measure is None or callable(measure)):
+    if isinstance(measure, str):
         raise InputError(f"there is no metric {metric!r}", "pass 'accuracy', or a function of (output, target)")
     data, held_out = _held_out(data, validate)
     run = _Run(model, loss, _loader(data, batch_size, True), optimizer, scheduler, scheduler_every, measure, clip)
@@ -322,7 +322,7 @@ class _Run:
             "batch size": f"{self.loader.batch_size}, shuffle={self.loader.shuffle}, drop_last={self.loader.drop_last}",
             "optimizer": f"{type(self.optimizer).__name__} of {[len(g['params']) for g in self.optimizer.param_groups]}",
             "settings of the optimizer": f"{settings} {rates or ''}",
-            "scheduler": type(self.scheduler).__name__ + (self.every if self.scheduler is not None else ""),
+            "scheduler": f"{type(self.scheduler).__name__} {self.every} {getattr(self.scheduler, 'total_steps', '')}",
             "clip": repr(self.clip),
             "loss": _named(self.loss),
             "model": repr(self.model),
@@ -378,8 +378,12 @@ class _Run:
         if "settings of the optimizer" not in other and "optimizer" not in other:
             for g, settings in zip(self.optimizer.param_groups, tree["groups"], strict=True):
                 g.update(settings)
-        if self.scheduler is not None and tree["scheduler"] is not None and "scheduler" not in other:
-            self.scheduler.load_state_dict(tree["scheduler"])
+        if self.scheduler is not None and tree["scheduler"] is not None:
+            if "scheduler" not in other:
+                self.scheduler.load_state_dict(tree["scheduler"])
+            else:  # the same place on the new schedule
+                self.scheduler.last_epoch = tree["scheduler"]["last_epoch"]
+                self.scheduler._set()
         for k, g in self._generators().items():
             if k in tree["random"]:
                 g.set_state(tree["random"][k])

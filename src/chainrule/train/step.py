@@ -18,7 +18,7 @@ from ..diff.rules import leaf
 from ..diff.tensor import Tensor, tensor
 from ..diff.transforms import _scalar
 from ..diff.walk import reverse
-from ..errors import ChainruleError, InputError, TraceError
+from ..errors import ChainruleError, InputError, ShapeError, TraceError
 from ..ir.deferred import settled
 from ..ir.node import Node
 from ..ir.recording import Handle, setting, state
@@ -384,8 +384,17 @@ def same(new: Any, old: Any) -> bool:
 
 
 def accuracy(out: Any, target: Any) -> float:
-    """The share of examples whose class is predicted: the largest logit, or the sign of a single one."""
+    """The share of examples whose class is predicted: the largest logit, or the sign of a single one.
+
+    Raises:
+        ShapeError: the shapes are of neither kind.
+    """
     out, target = np.asarray(out), np.asarray(target)
-    if out.ndim == target.ndim + 1:
+    if out.shape == target.shape:
+        return float(np.mean((out > 0) == (target > 0.5)))
+    if out.ndim > 1 and out.shape[1] > 1 and out.shape[:1] + out.shape[2:] == target.shape:
         return float(np.mean(np.argmax(out, axis=1) == target))
-    return float(np.mean((out > 0) == (target > 0.5)))
+    raise ShapeError(
+        f"accuracy: the output has shape {out.shape}, the target {target.shape}",
+        "give (batch, classes) and (batch,) integers, or a single logit and its target in one shape: y[:, None]",
+    )
