@@ -153,17 +153,20 @@ class Step:
 
     def _current(self) -> None:
         """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step."""
+        groups, get = self.optimizer.param_groups, self.optimizer.state.get
+        now = [Module.changes[0], *map(node_of, self.tensors), *groups, *map(get, self.ids)]
+        if same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
+            return
         nodes = list(map(node_of, self.tensors))
         if Module.changes[0] != self.changes or not same(nodes, self.nodes):
             self.look()
             return
-        groups = self.optimizer.param_groups
         if not same(groups, self.groups):
             if not same([g["params"] for g in groups], [g["params"] for g in self.groups]):
                 self.look()
                 return
             self._settings()
-        if not same(list(map(self.optimizer.state.get, self.ids)), self.owners):
+        if not same(list(map(get, self.ids)), self.owners):
             self._values()
 
     def arrays(self) -> dict[str, Any]:
@@ -186,7 +189,7 @@ class Step:
     def move(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The loss before, the output, and whether all was finite: otherwise the model is as before."""
         self._current()
-        if type(self.optimizer).step is not Optimizer.step or "step" in self.optimizer.__dict__:
+        if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
             self.note = f"{type(self.optimizer).__name__} has a step of its own"
             return self._eagerly(batch)
         if list(map(getrefcount, self.nodes)) != self.alone:
@@ -202,8 +205,10 @@ class Step:
         ):  # an index or a class out of range: the eager step says it in its own words
             return self._eagerly(batch)
         self.note = ""
-        params, changed, moments, value, out, good, known = found
-        if not known:
+        params, changed, moments, value, out, good = found
+        if not good and np.isfinite(
+            value
+        ):  # a class that is negative, or a gradient that is not finite: in eager words
             return self._eagerly(batch)
         if not same(params, self.params):
             for k, v in params.items():
@@ -293,8 +298,7 @@ class Step:
 
         def step(params: Any, rest: Any, moments: Any, rates: Any, batch: Any) -> Any:
             value, (out, buffers), grads = gradients(lambda p: self.objective(p, rest, batch), params)
-            known = labels_known(batch)
-            good = np.logical_and(np.isfinite(value), known)
+            good = np.logical_and(np.isfinite(value), labels_known(batch))
             for g in grads.values():
                 zero = np.zeros((), g.dtype)
                 good = np.logical_and(good, np.sum(np.where(np.isfinite(g), zero, zero + 1)) == 0)
@@ -311,7 +315,7 @@ class Step:
                     n: np.where(good, v, moments[k][n]) if n in moments[k] and np.shape(v) else v for n, v in s.items()
                 }
             changed = {n: np.where(good, b, rest[n]) for n, b in buffers.items()}
-            return new, changed, after, value, out, good, known
+            return new, changed, after, value, out, good
 
         roots = {"the model": self.model, "the loss": self.loss, "the update rule": rule}
         return Compiled(step, roots, lambda: self.tensors, in_place)

@@ -22,7 +22,7 @@ import types
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import eq, is_
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -277,7 +277,7 @@ class World:
     def same(self) -> bool:
         """Whether everything is as it was. Sources of random numbers may have moved on."""
         try:
-            if Module.changes[0] == self.changes and all(map(eq, self.dicts, self.copies)) and self._others_same():
+            if Module.changes[0] == self.changes and self.dicts == self.copies and self._others_same():
                 return True
         except Exception:  # what two values make of == is theirs: an array of truths has no truth
             pass
@@ -288,9 +288,9 @@ class World:
 
     def _renew(self) -> None:
         """Hold the objects of now, which are equal to those held before: then the quick comparison succeeds again."""
-        self.changes = Module.changes[0]
         self.copies = [dict(d) for d in self.dicts]
         self.names = [(d, name, d.get(name, _missing)) for d, name, _ in self.names]
+        self.changes = Module.changes[0]
         self.cells = [(cell, _content(cell)) for cell, _ in self.cells]
         self.lists = [(x, list(x)) for x, _ in self.lists]
         self.tensors = [(t, t.node, copy) for t, _, copy in self.tensors]
