@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import random
 import signal
 import struct
@@ -298,7 +299,7 @@ def test_killed_twenty_times_it_still_ends_bit_identical(tmp_path):
         with start(tmp_path / directory, 0) as process:
             assert process.stdout.read().endswith("done\n")
     a, b = read_checkpoint(tmp_path / "killed"), read_checkpoint(tmp_path / "whole")
-    for part in ("params", "moments"):
+    for part in ("tensors", "moments"):
         for x, y in zip(_leaves(a[part]), _leaves(b[part]), strict=True):
             np.testing.assert_array_equal(x, y)
     assert a["history"]["loss"] == b["history"]["loss"]
@@ -321,6 +322,192 @@ def test_damaged_checkpoints_are_named(tmp_path):
         read_checkpoint(tmp_path)
 
 
+def changed_json(directory, change):
+    path = directory / "checkpoint.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+DAMAGES = {
+    "an entry of the JSON": (
+        lambda d: changed_json(d, lambda r: r["tree"]["dict"][0].reverse()),
+        "damaged: its checksum",
+    ),
+    "another version": (
+        lambda d: changed_json(d, lambda r: r.update(version=99)),
+        "version 99; this chainrule reads version",
+    ),
+    "no version": (lambda d: changed_json(d, lambda r: r.pop("version")), "is not a checkpoint"),
+    "a truncated JSON": (
+        lambda d: (d / "checkpoint.json").write_text((d / "checkpoint.json").read_text()[:100]),
+        "cannot be read",
+    ),
+    "a list": (lambda d: (d / "checkpoint.json").write_text("[1]"), "is not a checkpoint"),
+    "truncated arrays": (
+        lambda d: arrays_file(d).write_bytes(arrays_file(d).read_bytes()[:-5]),
+        "damaged: its checksum",
+    ),
+    "no arrays": (lambda d: arrays_file(d).unlink(), "cannot be read"),
+    "arrays of another": (lambda d: arrays_file(d).write_bytes(b"\2\0\0\0\0\0\0\0{}"), "damaged: its checksum"),
+}
+
+
+def arrays_file(directory):
+    return next(directory.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_every_damage_to_a_checkpoint_is_told(tmp_path, name):
+    train(small(), 1, tmp_path)
+    damage, message = DAMAGES[name]
+    damage(tmp_path)
+    net = small()
+    before = state(net)
+    with pytest.raises(cr.InputError, match=message):
+        train(net, 2, tmp_path, resume=True)
+    for k, v in state(net).items():
+        np.testing.assert_array_equal(v, before[k])
+
+
+def test_a_directory_that_holds_a_run_is_not_overwritten_unasked(tmp_path):
+    train(small(), 1, tmp_path)
+    with pytest.raises(cr.InputError, match="holds a training already"):
+        train(small(), 1, tmp_path)
+    assert len(train(small(), 2, tmp_path, resume=True)) == 2
+    net = small()
+    fit(
+        net,
+        nn.MSELoss(),
+        (X, Y),
+        epochs=1,
+        optimizer=optim.SGD(net.parameters(), lr=0.1),
+        save=tmp_path,
+        overwrite=True,
+    )
+    assert len(read_checkpoint(tmp_path)["history"]["loss"]) == 1
+
+
+def test_two_trainings_into_one_directory_the_second_is_refused_and_a_kill_frees_it(tmp_path):
+    script = tmp_path / "hold.py"
+    script.write_text(
+        "import sys, time\nfrom chainrule.train.checkpoints import locked\n"
+        "with locked(sys.argv[1]):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, script, tmp_path / "run"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(cr.InputError, match="another training is writing"):
+            train(small(), 1, tmp_path / "run")
+        process.send_signal(signal.SIGKILL)
+    train(small(), 1, tmp_path / "run")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
+def test_a_full_disk_names_the_path_and_loses_nothing(tmp_path, monkeypatch, error):
+    train(small(), 1, tmp_path)
+    good = read_checkpoint(tmp_path)
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith("checkpoint.json"):
+            raise error
+        replace(source, target)
+
+    monkeypatch.setattr("chainrule.nn.saving.os.replace", full)
+    net = small()
+    with pytest.raises(cr.InputError, match=rf"checkpoint.json cannot be written: {error.strerror}"):
+        train(net, 2, tmp_path, resume=True)
+    monkeypatch.setattr("chainrule.nn.saving.os.replace", replace)
+    assert read_checkpoint(tmp_path)["history"] == good["history"]
+    assert any(np.any(v != good["tensors"][k]) for k, v in state(net).items())
+    assert not [f for f in tmp_path.iterdir() if f.name.startswith(".checkpoint")]
+
+
+def begun(tmp_path, *, data=(X, Y), size=8, make=optim.Adam, lr=0.01, loss=nn.MSELoss, epochs=1, net=None, **options):
+    net = net or small()
+    return fit(
+        net,
+        loss(),
+        data,
+        epochs=epochs,
+        batch_size=size,
+        optimizer=make(net.parameters(), lr=lr),
+        save=tmp_path,
+        **options,
+    )
+
+
+OTHERS = {
+    "data": {"data": (X + 1, Y)}, "batch size": {"size": 4}, "optimizer": {"make": optim.AdamW},
+    "settings of the optimizer": {"lr": 0.1}, "loss": {"loss": nn.L1Loss}, "clip": {"clip": 1.0},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_going_on_with_something_else_has_to_be_said(tmp_path, what):
+    begun(tmp_path)
+    with pytest.raises(cr.InputError, match=f"was begun with another {what}"):
+        begun(tmp_path, epochs=2, resume=True, **OTHERS[what])
+    assert len(begun(tmp_path, epochs=2, resume="changed", **OTHERS[what])) == 2
+    with pytest.raises(cr.InputError, match="of another network"):
+        begun(tmp_path, epochs=3, resume=True, net=nn.Sequential(nn.Linear(3, 1)))
+
+
+def test_generators_of_layers_and_loaders_resume(tmp_path):
+    def run(epochs, **options):
+        cr.manual_seed(0)
+        net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5, generator=cr.Generator().manual_seed(5)), nn.Linear(8, 1))
+        loader = DataLoader(TensorDataset(X, Y), batch_size=5, shuffle=True, generator=cr.Generator().manual_seed(6))
+        opt = optim.SGD(net.parameters(), lr=0.05)
+        return fit(net, nn.MSELoss(), loader, epochs=epochs, optimizer=opt, **options), state(net)
+
+    history, want = run(4)
+    run(2, save=tmp_path)
+    again, got = run(4, save=tmp_path, resume=True)
+    assert again.loss == history.loss
+    for k, v in want.items():
+        np.testing.assert_array_equal(got[k], v)
+
+
+def test_a_share_of_the_data_is_held_out():
+    net = small()
+    opt = optim.SGD(net.parameters(), lr=0.05)
+    history = fit(net, nn.MSELoss(), (X, Y), epochs=2, optimizer=opt, validate=0.25)
+    assert len(history.validation_loss) == 2
+    for share in (0.0, 1.0, 1.5, 0.001):
+        with pytest.raises(cr.InputError, match="validate"):
+            fit(net, nn.MSELoss(), (X, Y), epochs=1, optimizer=opt, validate=share)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": -1}, "epochs is -1"),
+        ({"epochs": 1.5}, "epochs is 1.5"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"clip": 0.0}, "clip is 0.0"),
+        ({"metric": "f1"}, "no metric 'f1'"),
+        ({"resume": True}, "need the directory"),
+        ({"data": (X[:0], Y[:0])}, "empty"),
+        ({"data": (X, Y[:, 0])}, "the target"),
+        ({"data": DataLoader(TensorDataset(X[:3], Y[:3]), batch_size=8, drop_last=True)}, "no batches"),
+        ({"validate": (X, Y[:, 0])}, "the target"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(options, message):
+    net = small()
+    given = {"epochs": 1, "data": (X, Y), **options}
+    with pytest.raises(cr.ChainruleError, match=message):
+        fit(net, nn.MSELoss(), given.pop("data"), optimizer=optim.SGD(net.parameters(), lr=0.1), **given)
+
+
+def test_accuracy_takes_no_shapes_that_would_broadcast():
+    assert cr.train.accuracy(np.array([[1.0], [-1.0]]), np.array([[1], [1]])) == 0.5
+    assert cr.train.accuracy(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0])) == 0.5
+    with pytest.raises(cr.ShapeError, match="accuracy"):
+        cr.train.accuracy(np.ones((4, 1)), np.ones(4))
+
+
 def test_another_network_does_not_resume(tmp_path):
     train(small(), 1, tmp_path)
     with pytest.raises(cr.InputError, match="of another network"):
@@ -338,7 +525,7 @@ def test_divergence_names_step_layer_and_value_and_keeps_the_checkpoint(tmp_path
     with cr.no_grad():
         net[0].weight.fill_(10.0)
     with np.errstate(all="ignore"), pytest.raises(cr.DivergenceError, match=r"epoch 1, step 3, in layer 0.*is"):
-        fit(net, nn.MSELoss(), loader(x), epochs=1, optimizer=opt(), save=tmp_path)
+        fit(net, nn.MSELoss(), loader(x), epochs=1, optimizer=opt(), save=tmp_path, overwrite=True)
     assert read_checkpoint(tmp_path)["history"] == good["history"]
     for k, v in state(net).items():
         assert np.all(np.isfinite(v)), k
@@ -459,6 +646,30 @@ def test_train_a_model_from_a_file(tmp_path):
     assert json.loads((tmp_path / "r" / "task.json").read_text())["column"] == "y"
 
 
+def test_the_rate_and_the_epochs_given_are_those_of_the_schedule(tmp_path):
+    made = task("digits", 0)
+    made.data = TensorDataset(*(a[:64] for a in made.data.arrays))
+    history = made.run(epochs=40, validate=None)
+    assert len(history) == 40
+    (tmp_path / "m.py").write_text(
+        "from chainrule import nn\nModel = lambda: nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))\n"
+    )
+    rows = "a,b,y\n" + "\n".join(f"{k / 9},{-k / 7},{k / 5}" for k in range(10)) + "\n"
+    for name in ("d.csv", "v.csv"):
+        (tmp_path / name).write_text(rows)
+    (tmp_path / "w.csv").write_text("a,y\n1,2\n")
+    target, data = f"{tmp_path / 'm.py'}:Model", ("--data", tmp_path / "d.csv")
+    out = command("train", target, *data, "--validate", tmp_path / "v.csv", "--epochs", 2, "--save", tmp_path / "r")
+    assert "validation loss" in out
+    assert "give held-out examples of the same columns" in command(
+        "train", target, *data, "--validate", tmp_path / "w.csv", code=2
+    )
+    assert "with --resume-changed" in command("train", "--resume", tmp_path / "r", "--lr", 0.5, code=2)
+    assert "4 epochs" in command("train", "--resume", tmp_path / "r", "--lr", 0.5, "--epochs", 4, "--resume-changed")
+    (tmp_path / "d.csv").write_text(rows.replace("0.2", "0.3"))
+    assert "another data" in command("train", "--resume", tmp_path / "r", "--epochs", 6, code=2)
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -466,6 +677,16 @@ def test_train_a_model_from_a_file(tmp_path):
         (["train", "nothing"], "there is no training 'nothing'"),
         (["train", "--resume", "/nowhere"], "not the directory of a training"),
         (["inspect", "/nowhere"], "not the directory of a training"),
+        (["train", "xor", "--loss", "mse"], "--loss would be ignored"),
+        (["train", "xor", "--data", "x.csv", "--column", "y"], "--data, --column would be ignored"),
+        (["train", "xor", "--lr", "-1"], "the learning rate is -1"),
+        (["train", "xor", "--lr", "nan"], "the learning rate is nan"),
+        (["train", "xor", "--lr", "0"], "the learning rate is 0"),
+        (["train", "xor", "--plot", "loss.xyz"], "cannot draw to loss.xyz"),
+        (["train", "xor", "--plot", "/nowhere/loss.png"], "no directory /nowhere"),
+        (["train", "xor", "--resume-changed"], "is for --resume"),
+        (["train", "xor", "--save", "/proc/nothing/run", "--epochs", "1"], "/proc/nothing/run cannot be used"),
+        (["train", "xor", "--batch-size", "0"], "greater than or equal to 1"),
     ],
 )
 def test_bad_commands_are_explained(args, message):

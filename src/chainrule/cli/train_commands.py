@@ -35,7 +35,7 @@ def train(
     lr: Annotated[float | None, Maybe("--lr", help="Learning rate.")] = None,
     epochs: Annotated[int | None, Maybe("--epochs", min=1, help="How often to go through the data.")] = None,
     batch_size: Annotated[int | None, Maybe("--batch-size", min=1, help="Examples in a step.")] = None,
-    seed: Annotated[int, Maybe("--seed", help="Where the random numbers begin.")] = 0,
+    seed: Annotated[int | None, Maybe("--seed", help="Where the random numbers begin; 0.")] = None,
     patience: Annotated[
         int | None, Maybe("--patience", min=1, help="Stop after so many epochs that are no better.")
     ] = None,
@@ -44,16 +44,31 @@ def train(
     resume: Annotated[
         Path | None, Maybe("--resume", metavar="RUN/", help="Go on with an interrupted training.")
     ] = None,
+    changed: Annotated[
+        bool, Maybe("--resume-changed", help="With --resume: go on although the data or settings are others.")
+    ] = False,
 ) -> None:
     """Train a network, with a progress bar; what was interrupted goes on as if it had not been."""
     from . import training
 
+    if plot is not None:
+        _check_plot(plot)
+    options = {
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "loss": loss, "optimizer": optimizer, "column": column,
+        "data": None if data is None else str(data.resolve()),
+        "validate": None if validate is None else str(validate.resolve()),
+    }  # fmt: skip
+    given = {k: v for k, v in options.items() if v is not None}
+    if changed and resume is None:
+        raise InputError("--resume-changed is for --resume", "give the directory: --resume RUN/", where="")
     if resume is not None:
-        if target is not None or save is not None:
-            raise InputError("--resume goes on with the training as it was begun", "give the directory only", where="")
-        settings = training.read_settings(resume)
-        if epochs is not None:
-            settings["epochs"] = epochs
+        if target is not None or save is not None or seed is not None or (given.keys() - {"epochs"} and not changed):
+            raise InputError(
+                "--resume goes on with the training as it was begun",
+                "give the directory, and --epochs for more; with --resume-changed, other data or settings too",
+                where="",
+            )
+        settings = {**training.read_settings(resume), **given}
     elif target is None:
         raise InputError("what is to be trained?", f"give one of {training.names()}, or FILE.py:MODEL", where="")
     else:
@@ -61,11 +76,10 @@ def train(
             "target": str(Path(target.partition(".py:")[0] + ".py").resolve()) + ":" + target.partition(".py:")[2]
             if ".py" in target
             else target,
-            "seed": seed, "epochs": epochs, "batch_size": batch_size, "lr": lr, "loss": loss, "optimizer": optimizer,
-            "data": None if data is None else str(data.resolve()), "column": column,
-            "validate": None if validate is None else str(validate.resolve()),
+            "seed": seed or 0, **options,
         }  # fmt: skip
-    _, history = training.run(settings, resume or save, resume is not None, patience)
+    going_on: Any = "changed" if changed else resume is not None
+    _, history = training.run(settings, resume or save, going_on, patience)
     console = _console()
     console.print(str(history))
     if console.is_terminal:
@@ -75,6 +89,14 @@ def train(
         console.print(f"wrote {plot}")
     if resume or save:
         console.print(f"saved in {resume or save}")
+
+
+def _check_plot(path: Path) -> None:
+    """Refuse a picture that could not be written, before the training."""
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise InputError(f"cannot draw to {path}", "name a .png, .svg or .pdf file", where="")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no directory {path.parent} for {path.name}", where="")
 
 
 @app.command(epilog="Example: [cyan]chainrule predict run/ data.csv -o predictions.csv[/]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .. import nn, optim
 from ..diff.creation import manual_seed
 from ..errors import InputError
 from ..train import TASKS, History, Task, task
+from ..train.checkpoints import locked
 from ..utils.data import TensorDataset, read_csv, read_numpy
 from .inputs import function_from
 
@@ -47,17 +48,43 @@ def chosen(table: dict[str, Any], name: str, what: str) -> Any:
     return table[name]
 
 
+FOR_MODELS = {
+    "data": "--data",
+    "column": "--column",
+    "validate": "--validate",
+    "loss": "--loss",
+    "optimizer": "--optimizer",
+}
+
+
+def _refuse_ignored(target: str, settings: dict[str, Any]) -> None:
+    """A training that is ready to run has its own data, loss and optimizer."""
+    given = [option for k, option in FOR_MODELS.items() if settings.get(k) is not None]
+    if given:
+        raise InputError(
+            f"{target} has its own data, loss and optimizer: {', '.join(given)} would be ignored",
+            "leave it out, or train a module of your own: FILE.py:MODEL",
+            where="",
+        )
+
+
 def build(settings: dict[str, Any]) -> Task:
     """The training that the settings describe."""
     target, seed = settings["target"], settings["seed"]
+    if settings.get("lr") is not None and not 0 < settings["lr"] < float("inf"):
+        raise InputError(
+            f"the learning rate is {settings['lr']}", "give a positive number, such as --lr 0.01", where=""
+        )
     if ".py" not in target:
         made = task(target, seed)
+        _refuse_ignored(target, settings)
     else:
         manual_seed(seed)
         found: Any = function_from(target)
         found = found if isinstance(found, nn.Module) else found()
         if isinstance(found, Task):
             made = found
+            _refuse_ignored(target, settings)
         elif isinstance(found, nn.Module):
             made = _task(found, settings)
         else:
@@ -83,16 +110,20 @@ def _task(model: nn.Module, settings: dict[str, Any]) -> Task:
     data = read_data(settings["data"], settings.get("column") or "-1")
     if len(data.arrays) < 2:
         raise InputError(f"{settings['data']} holds one array; training needs inputs and targets", where="")
-    y = data.arrays[-1]
-    name = settings.get("loss") or ("cross-entropy" if y.dtype.kind in "iu" else "mse")
+    name = settings.get("loss") or ("cross-entropy" if data.arrays[-1].dtype.kind in "iu" else "mse")
     loss = chosen(LOSSES, name, "loss")()
-    if name != "cross-entropy":
-        y = y.astype(np.float32)
-        out = np.shape(nn.functional_call(model, {}, (data.arrays[0][:2],)).detach())
-        if len(out) == y.ndim + 1 and out[-1] == 1:
-            y = y[..., None]
-        data = TensorDataset(*data.arrays[:-1], y)
     validate = read_data(settings["validate"], settings.get("column") or "-1") if settings.get("validate") else None
+    if validate is not None and [a.shape[1:] for a in validate.arrays] != [a.shape[1:] for a in data.arrays]:
+        raise InputError(
+            f"examples of {settings['validate']} have shapes {[a.shape[1:] for a in validate.arrays]}, those of "
+            f"{settings['data']} {[a.shape[1:] for a in data.arrays]}",
+            "give held-out examples of the same columns",
+            where="",
+        )
+    if name != "cross-entropy":
+        out = np.shape(nn.functional_call(model, {}, (data.arrays[0][:2],)).detach())
+        data = _as_the_output(data, out)
+        validate = None if validate is None else _as_the_output(validate, out)
     make = chosen(OPTIMIZERS, settings.get("optimizer") or "adam", "optimizer")
     return Task(
         model,
@@ -104,6 +135,12 @@ def _task(model: nn.Module, settings: dict[str, Any]) -> Task:
         validate=validate,
         metric="accuracy" if name in ("cross-entropy", "bce") else None,
     )
+
+
+def _as_the_output(data: TensorDataset, out: tuple[int, ...]) -> TensorDataset:
+    """The data with targets as floats, in the shape of the output: a column, where the model gives one."""
+    y = data.arrays[-1].astype(np.float32)
+    return TensorDataset(*data.arrays[:-1], y[..., None] if len(out) == y.ndim + 1 and out[-1] == 1 else y)
 
 
 def write_settings(directory: Path, settings: dict[str, Any]) -> None:
@@ -132,27 +169,28 @@ def trained(directory: Path) -> tuple[Task, History]:
     tree = read_checkpoint(directory)
     if tree is None:
         raise InputError(f"{directory} holds no checkpoint yet", "train first", where="")
-    values = (
-        tree["best"]
-        if tree["history"]["stopped"].startswith("stopped early") and tree["best"]
-        else {**tree["params"], **tree["rest"]}
-    )
+    early = tree["history"]["stopped"].startswith("stopped early") and tree["best"]
+    values = tree["best"] if early else tree["tensors"]
     made.model.load_state_dict(values, strict=False)
     made.model.eval()
     return made, History(**tree["history"])
 
 
-def run(settings: dict[str, Any], save: Path | None, resume: bool, patience: int | None) -> tuple[Task, History]:
+def run(
+    settings: dict[str, Any], save: Path | None, resume: bool | Literal["changed"], patience: int | None
+) -> tuple[Task, History]:
     """Train as the settings say."""
     made = build(settings)
     if save is not None and not resume:
-        if (save / "checkpoint.json").exists():
-            raise InputError(
-                f"{save} holds a training already", f"go on with --resume {save}, or choose another directory", where=""
-            )
-        write_settings(save, settings)
-    options: dict[str, Any] = {"save": save, "resume": resume, "early_stopping": patience}
-    return made, made.run(**options)
+        with locked(save):
+            if (save / "checkpoint.json").exists():
+                raise InputError(
+                    f"{save} holds a training already",
+                    f"go on with --resume {save}, or choose another directory",
+                    where="",
+                )
+            write_settings(save, settings)
+    return made, made.run(save=save, resume=resume, early_stopping=patience)
 
 
 def names() -> str:

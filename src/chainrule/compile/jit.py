@@ -146,7 +146,9 @@ class Variant:
         t = self.traced
         given = [a for k, a in enumerate(leaves) if k not in donated]
         outputs = [_own(x, kind, given) for x, kind in zip(found[: t.outputs], t.kinds, strict=True)]
-        for k, new in zip(t.changed, found[t.outputs :], strict=False):  # after the outputs, which may be what they were
+        for k, new in zip(
+            t.changed, found[t.outputs :], strict=False
+        ):  # after the outputs, which may be what they were
             leaves[k][...] = new
         result, values = t.tree.build(iter(outputs), lambda x: resolved(x, leaves, holders))
         carried_out(self.effects, values, holders)

@@ -153,6 +153,7 @@ class Handle:
     __slots__ = ("_node", "_view")
 
     rank = 0  # when handles of two types meet, the result has the type of higher rank
+    least = 0  # where this type records, the lowest rank of those that record with it
     records = True  # whether operations on it become nodes of a graph; otherwise `bind` carries them out
 
     def __init__(self, node: Node, view: View | None = None) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..diff.tensor import Tensor, tensor
-from ..errors import InputError, ShapeError
+from ..errors import InputError, ShapeError, TraceError
 from ..trace.handles import plain
+from ..trace.tree import map_leaves
+from .traced import as_traced
 
 
 class _Marked(type):
@@ -45,10 +47,13 @@ class Module:
     """
 
     training: bool
+    changes: ClassVar[list[int]] = [0]  # how often an attribute of any module was set: who keeps what is derived from
+    # modules sees by this one number that nothing changed
 
     def __init__(self) -> None:
         d = self.__dict__
         d["_parameters"], d["_buffers"], d["_modules"], d["_transient"] = {}, {}, {}, set()
+        d["_compiled"] = {}  # programs made of this module by `train`; not part of what it is
         d["training"] = True
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -61,6 +66,7 @@ class Module:
     # ---- attributes ----------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
+        Module.changes[0] += 1
         d = self.__dict__
         if "_parameters" not in d:
             if isinstance(value, (Module, Parameter)):
@@ -95,6 +101,7 @@ class Module:
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str, missing_ok: bool = False) -> None:
+        Module.changes[0] += 1
         for registered in (self._parameters, self._buffers, self._modules, self.__dict__):
             if name in registered:
                 del registered[name]
@@ -105,21 +112,30 @@ class Module:
     def register_parameter(self, name: str, parameter: Any) -> None:
         """Add a parameter, or None in the place of one."""
         if parameter is None:
+            Module.changes[0] += 1
             self._parameters[name] = None
         else:
             setattr(self, name, parameter)
 
     def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
         """Add a value that is saved with the module but not trained, such as a running mean."""
+        Module.changes[0] += 1
         self._buffers[name] = value if value is None or isinstance(value, Tensor) else tensor(value)
         if not persistent:
             self._transient.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a module inside."""
+        Module.changes[0] += 1
         self._modules[name] = module
 
     register_module = add_module
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     # ---- walking -------------------------------------------------------------------------------------------
 
@@ -309,31 +325,59 @@ def _array(x: Any) -> Any:
 
 
 @contextmanager
+def replaced(roots: Sequence[Module], new: Mapping[int, Any]) -> Generator[Callable[[int], Any]]:
+    """Modules with other values in the places of tensors, given by the ids of those.
+
+    Yields a function that tells, while it lasts, what stands in the place of one.
+    """
+    places: dict[int, list[tuple[dict[str, Any], str]]] = {}
+    for root in roots:
+        for _, m in root._all_named():
+            for registered in (m._parameters, m._buffers):
+                for k, value in registered.items():
+                    if id(value) in new:
+                        places.setdefault(id(value), []).append((registered, k))
+    before = [(registered, k, registered[k]) for found in places.values() for registered, k in found]
+
+    def now(key: int) -> Any:
+        found = [registered.get(k) for registered, k in places[key]]
+        if any(x is not found[0] for x in found):
+            raise TraceError("a buffer that two modules share is bound anew in one of them", "change it in place")
+        return found[0]
+
+    try:
+        for key, found in places.items():
+            for registered, k in found:
+                registered[k] = new[key]
+        yield now
+    finally:
+        for registered, k, value in before:
+            registered[k] = value
+
+
+def _named_everywhere(module: Module) -> dict[str, Any]:
+    """Parameters and buffers under every name that they have."""
+    return {
+        f"{name}.{k}" if name else k: value
+        for name, m in module._all_named()
+        for registered in (m._parameters, m._buffers)
+        for k, value in registered.items()
+        if value is not None
+    }
+
+
+@contextmanager
 def _with_values(module: Module, values: Mapping[str, Any]) -> Generator[None]:
     """The module with other values in place of its parameters and buffers."""
-    places: dict[int, list[tuple[dict[str, Any], str]]] = {}
-    named: dict[str, Any] = {}
-    for name, m in module._all_named():
-        for registered in (m._parameters, m._buffers):
-            for k, value in registered.items():
-                if value is not None:
-                    places.setdefault(id(value), []).append((registered, k))
-                    named[f"{name}.{k}" if name else k] = value
+    named = _named_everywhere(module)
     unknown = [k for k in values if k not in named]
     if unknown:
         raise InputError(
             f"functional_call: {type(module).__name__} has no parameter {unknown[0]!r}",
             f"its parameters are {', '.join(named) or 'none'}",
         )
-    before = [(registered, k, registered[k]) for found in places.values() for registered, k in found]
-    try:
-        for name, new in values.items():
-            for registered, k in places[id(named[name])]:
-                registered[k] = new
+    with replaced([module], {id(named[k]): v for k, v in values.items()}):
         yield
-    finally:
-        for registered, k, value in before:
-            registered[k] = value
 
 
 def functional_call(
@@ -352,8 +396,12 @@ def functional_call(
     >>> cr.grad(lambda w: cr.nn.functional_call(net, w, np.array([3.0, 4.0])).sum())(weights)
     {'weight': array([[3., 4.]]), 'bias': array([1.])}
     """
+    named: Any
+    values, args, named = map_leaves(
+        as_traced, (dict(values), args if isinstance(args, tuple) else (args,), kwargs or {})
+    )
     with _with_values(module, values):
-        return module(*(args if isinstance(args, tuple) else (args,)), **(kwargs or {}))
+        return module(*args, **named)
 
 
 def stateful_call(module: Module, values: Mapping[str, Any], args: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

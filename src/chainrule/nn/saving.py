@@ -17,8 +17,23 @@ from .module import Module
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
-    """Put `data` at `path`: afterwards the file is as before or complete, whatever happens on the way."""
+    """Put `data` at `path`: afterwards the file is as before or complete, whatever happens on the way.
+
+    Raises:
+        InputError: the disk is full, or the folder cannot be written to.
+    """
     path = Path(path)
+    try:
+        _written(path, data)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}",
+            "make room, or name a place that can be written to; what was there before is kept",
+            where="",
+        ) from error
+
+
+def _written(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

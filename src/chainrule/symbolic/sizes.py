@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..trace.formula import identifier, pointed
 from .algebra import sp
 from .context import RANDOM, Context, Use, ends, linear
-from .indices import Binder, fresh_index, free_index, size
+from .indices import Binder, free_index, fresh_index, size
 
 Axis = tuple[str, int]  # the name of a variable, and which of its axes
 

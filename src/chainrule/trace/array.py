@@ -367,7 +367,7 @@ class Array(Handle):
 @functools.lru_cache(maxsize=64)
 def array_at(level: int) -> type[Array]:
     """The type of handle that records inside that many batches (`vmap`)."""
-    return Array if level == 0 else type("Array", (Array,), {"__slots__": (), "rank": 10 * level})
+    return Array if level == 0 else type("Array", (Array,), {"__slots__": (), "rank": 10 * level, "least": 10 * level})
 
 
 def recording_kind() -> type[Array]:

@@ -38,7 +38,7 @@ def seen_plain(x: Any) -> bool:
 
 def recorded(x: Any) -> bool:
     """Whether `x` is a handle that records at the current level; under `vmap`, others are values to it."""
-    return isinstance(x, Handle) and x.records and (state.array is None or x.rank >= state.array.rank)
+    return isinstance(x, Handle) and x.records and (state.array is None or x.rank >= state.array.least)
 
 
 def lowered(x: Any) -> Any:

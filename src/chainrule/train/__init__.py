@@ -2,8 +2,9 @@
 
 from .checkpoints import read_checkpoint, write_checkpoint
 from .fit import Event, fit
+from .forward import evaluate, predict
 from .history import History
-from .step import Step, accuracy, evaluate, predict
+from .step import Step, accuracy
 from .tasks import TASKS, Task, task
 
 __all__ = [

@@ -1,13 +1,16 @@
 """Checkpoints: everything a training needs to go on as if it had never stopped.
 
 A checkpoint is one safetensors file with all arrays, and `checkpoint.json` with all the rest, which names the file.
-The JSON is replaced last, in one step: at every moment it names a complete file.
+The JSON is replaced last, in one step: at every moment it names a complete file. Both carry checksums.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,9 @@ from ..errors import InputError
 from ..nn.saving import packed, unpacked, write_atomically
 
 NAME = "checkpoint.json"
+LOCK = ".lock"
 SEPARATOR = "|"
+VERSION = 2
 
 
 def _taken(tree: Any, prefix: str, arrays: dict[str, Any]) -> Any:
@@ -45,22 +50,33 @@ def _put_back(tree: Any, arrays: dict[str, Any]) -> Any:
     return content
 
 
+def _digest(x: Any) -> str:
+    data = x if isinstance(x, bytes) else json.dumps(x, sort_keys=True).encode()
+    return hashlib.sha256(data).hexdigest()
+
+
 def write_checkpoint(directory: str | Path, tree: Any) -> Path:
-    """Save a tree of arrays, numbers and strings; afterwards older checkpoints of the directory are removed."""
+    """Save a tree of arrays, numbers and strings; afterwards older checkpoints of the directory are removed.
+
+    Raises:
+        InputError: it cannot be written (the disk is full, the folder is read-only); the checkpoint before is kept.
+    """
     directory = Path(directory)
     arrays: dict[str, Any] = {}
     described = _taken(tree, "", arrays)
     data = packed(arrays)
-    digest = hashlib.sha256(data).hexdigest()
+    digest = _digest(data)
     file = directory / f"checkpoint-{digest[:16]}.safetensors"
+    record = {"version": VERSION, "file": file.name, "sha256": digest, "tree": described}
+    text = json.dumps({**record, "checksum": _digest(record)})
     write_atomically(file, data)
-    text = json.dumps({"version": 1, "file": file.name, "sha256": digest, "tree": described})
     write_atomically(directory / NAME, text.encode())
-    for old in directory.glob("checkpoint-*.safetensors"):
-        if old != file:
-            old.unlink(missing_ok=True)
-    for left in directory.glob(".checkpoint*"):  # of a process that was killed while writing
-        left.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # what is left over is no harm
+        for old in directory.glob("checkpoint-*.safetensors"):
+            if old != file:
+                old.unlink(missing_ok=True)
+        for left in directory.glob(".checkpoint*"):  # of a process that was killed while writing
+            left.unlink(missing_ok=True)
     return file
 
 
@@ -68,22 +84,71 @@ def read_checkpoint(directory: str | Path) -> Any | None:
     """The tree that was saved last, or None if there is none.
 
     Raises:
-        InputError: the files are damaged.
+        InputError: the files are damaged, or were written by another version.
     """
     path = Path(directory) / NAME
     if not path.is_file():
         return None
+    fix = "restore the files, or train anew in another directory"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not isinstance(record.get("version"), int):
+            raise InputError(f"{path} is not a checkpoint", fix, where="")
+        if record["version"] != VERSION:
+            raise InputError(
+                f"{path} is a checkpoint of version {record['version']}; this chainrule reads version {VERSION}",
+                "go on with the chainrule that wrote it, or train anew in another directory",
+                where="",
+            )
+        if record.pop("checksum", None) != _digest(record):
+            raise InputError(f"{path} is damaged: its checksum differs from its content", fix, where="")
         file = path.parent / record["file"]
-        if hashlib.sha256(file.read_bytes()).hexdigest() != record["sha256"]:
-            raise InputError(f"{file} is damaged: its checksum differs from the one in {path}", where="")
+        if _digest(file.read_bytes()) != record["sha256"]:
+            raise InputError(f"{file} is damaged: its checksum differs from the one in {path}", fix, where="")
         return _put_back(record["tree"], unpacked(file))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"the checkpoint in {directory} cannot be read: {type(error).__name__}: {error}",
-            "restore the files, or train anew in another directory",
+            f"the checkpoint in {directory} cannot be read: {type(error).__name__}: {error}", fix, where=""
+        ) from None
+
+
+@contextlib.contextmanager
+def locked(directory: str | Path) -> Generator[None]:
+    """A run directory that no other training writes to meanwhile. The system takes the lock away from a process that dies.
+
+    Raises:
+        InputError: another training is at work there, or the directory cannot be made.
+    """
+    directory = Path(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = open(directory / LOCK, "a+b")  # noqa: SIM115  (closed below, which gives the lock back)
+    except OSError as error:
+        raise InputError(
+            f"{directory} cannot be used for checkpoints: {error.strerror or error}",
+            "name a directory that can be written to",
             where="",
         ) from None
+    with file:
+        if not _taken_by_us(file):
+            raise InputError(
+                f"another training is writing to {directory}", "wait for it, or choose another directory", where=""
+            )
+        yield
+
+
+def _taken_by_us(file: Any) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -15,13 +15,14 @@ class History:
     """Lists with one entry for each epoch.
 
     Attributes:
-        loss: the mean training loss.
-        metric: the mean of the metric while training.
+        loss: the training loss, averaged over the examples.
+        metric: the metric while training, averaged over the examples.
         validation_loss, validation_metric: on the validation data, after the epoch.
         lr: the learning rate of the first group.
         seconds: how long the epoch took.
         best_epoch: the epoch that was best on the watched loss, counted from 1.
         stopped: why the training ended early, or empty.
+        notes: why steps ran uncompiled.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -32,6 +33,7 @@ class History:
     seconds: list[float] = field(default_factory=list)
     best_epoch: int = 0
     stopped: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -104,6 +106,8 @@ class History:
             parts.append(f"validation metric {self.validation_metric[-1]:.4g}")
         if self.stopped:
             parts.append(self.stopped)
+        if self.notes:
+            parts.append(f"steps ran uncompiled: {'; '.join(self.notes)}")
         return ", ".join(parts)
 
     __repr__ = __str__

@@ -11,7 +11,7 @@ import numpy as np
 from .. import nn, optim
 from ..diff.creation import manual_seed
 from ..errors import InputError
-from ..optim.lr_scheduler import LRScheduler, StepLR
+from ..optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from ..optim.optimizers import Optimizer
 from ..utils.data import TensorDataset
 from .fit import fit
@@ -22,7 +22,7 @@ from .history import History
 class Task:
     """A network, a loss, data, and how to train it.
 
-    `optimizer` and `scheduler` make those for a model; `example` gives the loss and data for reports.
+    `optimizer` makes one for parameters; `scheduler` one for an optimizer and the number of steps that will be taken.
     """
 
     model: nn.Module
@@ -31,7 +31,7 @@ class Task:
     epochs: int
     batch_size: int
     optimizer: Callable[[Any], Optimizer]
-    scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    scheduler: Callable[[Optimizer, int], LRScheduler] | None = None
     validate: TensorDataset | None = None
     metric: Any = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -41,9 +41,12 @@ class Task:
         opt = self.optimizer(self.model.parameters())
         given: dict[str, Any] = {
             "epochs": self.epochs, "batch_size": self.batch_size, "validate": self.validate, "metric": self.metric,
-            "scheduler": None if self.scheduler is None else self.scheduler(opt), **self.options,
+            **self.options, **options,
         }  # fmt: skip
-        return fit(self.model, self.loss, self.data, optimizer=opt, **{**given, **options})
+        if self.scheduler is not None and "scheduler" not in given:
+            steps = given["epochs"] * -(-len(self.data) // given["batch_size"])
+            given["scheduler"] = self.scheduler(opt, steps)
+        return fit(self.model, self.loss, self.data, optimizer=opt, **given)
 
 
 def xor() -> Task:
@@ -75,7 +78,7 @@ def _figure(seed: int, binary: bool) -> Task:
         100,
         10,
         lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
-        lambda opt: StepLR(opt, step_size=10, gamma=0.5),
+        lambda opt, steps: StepLR(opt, step_size=10, gamma=0.5),
         metric="accuracy" if binary else None,
     )
 
@@ -98,7 +101,6 @@ def digits_data() -> tuple[TensorDataset, TensorDataset]:
 
 def _digits(model: nn.Module, epochs: int, lr: float) -> Task:
     train, held_out = digits_data()
-    steps = epochs * -(-len(train) // 32)
     return Task(
         model,
         nn.CrossEntropyLoss(),
@@ -106,7 +108,7 @@ def _digits(model: nn.Module, epochs: int, lr: float) -> Task:
         epochs,
         32,
         lambda p: optim.AdamW(p, lr=lr),
-        lambda opt: optim.lr_scheduler.OneCycleLR(opt, max_lr=lr, total_steps=steps + 1),
+        lambda opt, steps: OneCycleLR(opt, max_lr=opt.param_groups[0]["lr"], total_steps=steps + 1),
         held_out,
         "accuracy",
         {"scheduler_every": "step"},

@@ -23,6 +23,7 @@ class Module(Products):
     def __init__(self, planner: Planner, plan: Plan, wide: bool | None, threads: int = 1) -> None:
         self.threads = threads
         self.metadata = 0
+        self.placed = 0  # index arrays that were read, which may be out of range
         self.planner, self.plan, self.wide = planner, plan, wide
         self.declared: dict[str, str] = {}
         self.functions: list[str] = []
@@ -47,6 +48,11 @@ class Module(Products):
         f.line("%bad = alloca i32")
         f.line("store i32 0, ptr %bad")
         self.steps(f, self.planner, self.plan.steps)
+        if self.placed:
+            f.line("br label %whole")
+            f.start("failed")
+            f.line("ret i32 1")
+            f.start("whole")
         result = f.integer("load i32, ptr %bad")
         main = f.done(f"ret i32 {result}")
         notes = [f"!{k} = distinct !{{!{k}, !0}}" for k in range(1, self.metadata + 1)]
@@ -58,7 +64,10 @@ class Module(Products):
         """The steps in order, within `run`."""
         for s in steps:
             if isinstance(s, LoopStep):
+                placed = self.placed
                 self.nest(f, planner, s)
+                if self.placed > placed:
+                    self.stop_if_bad(f)
             elif isinstance(s, FillStep):
                 self.fill(f, s)
             elif isinstance(s, CopyStep):
@@ -69,6 +78,12 @@ class Module(Products):
                 self.scan(f, s)
             else:
                 raise Unsupported(type(s).__name__)
+
+    def stop_if_bad(self, f: Function) -> None:
+        """Return when an index was out of range: what follows may write into memory that was donated."""
+        bad, after = f.integer("load i32, ptr %bad"), f.label("f")
+        f.line(f"br i1 {f.integer(f'icmp ne i32 {bad}, 0')}, label %failed, label %{after}")
+        f.start(after)
 
     def copy(self, f: Function, target: str, source: str, size: int) -> None:
         """Bytes from one place to another."""
@@ -319,6 +334,7 @@ class Module(Products):
     def _place(self, g: Function, start: str, places: list[Value], axes: list[tuple[int, int]]) -> str:
         """The address of an entry that index arrays give; what is out of range is noted, and read at 0."""
         c = g.c
+        self.placed += 1
         total = start
         for x, (length, stride) in zip(places, axes, strict=True):
             negative = c.emit(f"icmp slt i64 {x.name}, 0", "i1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,9 @@ def laid_out(plan: Plan, planner: Planner) -> int:
 class NativeProgram:
     """A compiled graph: takes values in the order of the graph's inputs, and gives its outputs."""
 
-    def __init__(self, graph: Graph, entry: Entry | None = None, donated: Sequence[int] = ()) -> None:
+    def __init__(
+        self, graph: Graph, entry: Entry | None = None, donated: Sequence[int] | Mapping[int, int] = ()
+    ) -> None:
         self.graph = graph
         pool: list[Buffer] = []
         inputs: list[Buffer] = []
@@ -140,17 +142,22 @@ class NativeProgram:
             self.given.append(("buffer", len(self.results)))
             self.results.append(b)
 
-    def _reuse(self, donated: Sequence[int]) -> dict[int, int]:
-        """Results that are written into the memory of a donated input, by number: the input's position."""
+    def _reuse(self, donated: Sequence[int] | Mapping[int, int]) -> dict[int, int]:
+        """Results that are written into the memory of a donated input, by number: the input's position.
+
+        `donated` says which inputs are free for any result or, for outputs by position, which input is free for that one only.
+        """
         if not donated:
             return {}
+        outputs = {r: k for k, (kind, r) in enumerate(self.given) if kind == "buffer"}
+        only = donated if isinstance(donated, Mapping) else None
         steps = self.plan.steps
         uses = [{b.number for b in touched(s, self.planner)} for s in steps]
         found: dict[int, int] = {}
-        free = list(donated)
+        free = list(donated if only is None else only.values())
         for k, out in enumerate(self.results):
             at = [j for j, u in enumerate(uses) if out.number in u]
-            for i in free:
+            for i in free if only is None else [i for i in free if i == only.get(outputs[k])]:
                 given = self.plan.inputs[i]
                 last = max((j for j, u in enumerate(uses) if given.number in u), default=-1)
                 if given.shape != out.shape or given.dtype != out.dtype or not at or not out.shape or last > at[0]:
@@ -247,7 +254,9 @@ def _contiguous(v: Any, dtype: np.dtype[Any]) -> Any:
     return a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C")
 
 
-def native(graph: Graph, entry: Entry | None = None, donated: Sequence[int] = ()) -> NativeProgram | None:
+def native(
+    graph: Graph, entry: Entry | None = None, donated: Sequence[int] | Mapping[int, int] = ()
+) -> NativeProgram | None:
     """The graph as native code, with an entry for Python; None where it holds something that only NumPy does."""
     if llvm() is None or not graph.nodes or os.environ.get("CHAINRULE_NATIVE") == "0":
         return None
