@@ -182,20 +182,6 @@ class Step:
         Raises:
             DivergenceError: the loss or a gradient is not finite; the model is then as before.
         """
-<<<<<<< HEAD
-        rates, settings = self._split()
-        if settings != self._settings:
-            self._settings = settings
-            known = self.optimizer.__dict__.setdefault("_compiled", {})
-            key = id(self.model), id(self.loss), self.clip, repr(settings)
-            if key not in known:  # kept with the optimizer, for the next training of the same model
-                function = self._function(settings, self.optimizer.__class__.rule)
-                known[key] = jit(function, donate=(0, 2), watch=False), self.model, self.loss
-            self._compiled = known[key][0]
-        found = self._compiled(self.params, self.rest, self.moments, rates, tuple(batch))
-        self.params, self.rest, self.moments, value, out = found
-        return float(value), out
-=======
         value, out, good = self.move(batch)
         if not good:
             raise divergence(self, batch, "the step")
@@ -287,7 +273,6 @@ class Step:
         return put_back
 
     # ---- the program -------------------------------------------------------------------------------------------
->>>>>>> step
 
     def objective(self, params: Any, rest: Any, batch: Sequence[Any]) -> tuple[Any, Any]:
         """The loss, and (output, what the buffers became)."""
