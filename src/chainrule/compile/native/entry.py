@@ -14,7 +14,7 @@ import platform
 import sys
 import sysconfig
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,7 @@ class Entry:
     Args:
         inputs: the tree of the positional arguments (a list), and what each leaf is: an ndarray, or the type of a number.
         output: the tree of the result; `kinds` says which leaves are Python numbers.
-        order: which input of the program each leaf is.
+        order: which input of the program each leaf is; in order when left out.
         checks: what must hold besides, as (owner, key, object): the item of a dict, or, without a key, the contents of a cell.
     """
 
@@ -117,11 +117,11 @@ class Entry:
         output: TreeDef,
         kinds: list[Any],
         truths: list[tuple[int, bool]],
-        checks: list[tuple[Any, Any, Any]],
-        order: list[int],
+        checks: Sequence[tuple[Any, Any, Any]] = (),
+        order: Sequence[int] | None = None,
     ) -> None:
         self.inputs, self.leaves, self.output, self.kinds, self.truths = inputs, leaves, output, kinds, truths
-        self.checks, self.order = checks, order
+        self.checks, self.order = checks, range(len(leaves)) if order is None else order
         self.objects: list[Any] = []  # what the code refers to, kept alive
         self.lines: list[str] = []
         self.globals: list[str] = []
