@@ -35,6 +35,9 @@ ASKING = frozenset(["getattr", "setattr", "delattr", "hasattr", "vars", "dir", "
 HIDDEN = ("eval", "exec", "globals", "__import__")  # read what no look at the code can find
 
 
+HEAP = 1 << 9  # the flag of types that a class statement has made
+
+
 class Names(NamedTuple):
     """The names in a piece of code and in the functions that are written inside it."""
 
@@ -92,6 +95,10 @@ def of_library(x: Any) -> bool:
         return root(x.__globals__.get("__name__")) in LIBRARIES
     if isinstance(x, ModuleType):
         return root(x.__name__) in LIBRARIES
+    if (
+        isinstance(x, type) and x.__module__ == "builtins"
+    ):  # also said of classes that are made where there is no module
+        return not x.__flags__ & HEAP
     return root(getattr(x, "__module__", "builtins")) in LIBRARIES
 
 

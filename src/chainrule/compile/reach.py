@@ -365,7 +365,9 @@ class Walk:
         if wrapped is not None:  # of functools, or of NumPy
             self.visit(wrapped, label)
         library = of_library(kind)
-        if isinstance(x, (Op, np.ufunc, np.dtype)) or (_package(kind) in _OPAQUE and not isinstance(x, DATA)):
+        if isinstance(x, (Op, np.ufunc, np.dtype)) or (
+            library and _package(kind) in _OPAQUE and not isinstance(x, DATA)
+        ):
             return self._compared(x, label)
         if kind.__eq__ is not object.__eq__ and kind.__hash__ is not None and not dataclasses.is_dataclass(x):
             return self._compared(x, label)

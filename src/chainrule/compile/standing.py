@@ -169,7 +169,18 @@ def _plain(x: Any) -> bool:
         cells = [c.cell_contents for c in x.__closure__ or () if c != types.CellType()]
         return all(not isinstance(c, Handle) and (not isinstance(c, types.FunctionType) or _plain(c)) for c in cells)
     if isinstance(
-        x, (type, types.ModuleType, types.BuiltinFunctionType, enum.Enum, Op, np.ufunc, np.dtype, MISSING.__class__)
+        x,
+        (
+            type,
+            types.ModuleType,
+            types.BuiltinFunctionType,
+            type(np.sum),
+            enum.Enum,
+            Op,
+            np.ufunc,
+            np.dtype,
+            MISSING.__class__,
+        ),
     ):
         return True
     return type(x).__eq__ is not object.__eq__ and type(x).__hash__ is not None

@@ -28,7 +28,8 @@ class Watch:
         roots: functions, methods, modules of a network or other objects, as they are now.
 
     >>> class Scaled:
-    ...     scale = 2.0
+    ...     def __init__(self):
+    ...         self.scale = 2.0
     ...     def __call__(self, x):
     ...         return self.scale * x
     >>> layer = Scaled()
