@@ -59,6 +59,8 @@ class Assumptions:
         """The sign that a polynomial is given; None where none is."""
         if p in self.signs:
             return self.signs[p]
+        if (negative := sp.expand(-p)) in self.signs:
+            return -self.signs[negative]
         for pattern, sign in self.entries:
             for made in pattern.instances(indices_of(p), self.ranges):
                 if sp.expand(made - p) == 0:
