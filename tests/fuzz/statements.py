@@ -259,9 +259,9 @@ def made_from(start: int, size: int) -> Case:
         return made_from(start + 1, max(1, size - 1))
     given: list[Fact] = []
     occurring = names(left) | names(right)
-    for x in sorted(occurring & set("xyz")):
-        if rng.random() < 0.3:
-            given.append((rng.choice(["positive", "nonnegative"]), x))
+    given += [
+        (rng.choice(["positive", "nonnegative"]), x) for x in sorted(occurring & set("xyz")) if rng.random() < 0.3
+    ]
     if {"x", "y"} <= occurring and rng.random() < 0.2:
         given.append(("less", "x", "y"))
     given += [(rng.choice(["random", "even"]), a) for a in maker.random if a in occurring]
@@ -391,8 +391,10 @@ def differences(case: Case, sizes: Mapping[str, int]) -> Iterator[tuple[str, str
             with mpmath.workdps(40):
                 exact = sides(case, point, DIGITS)
                 if exact is not None and apart(exact, 1e-15):
-                    used = {k: v for k, v in point.values.items()}
-                    yield f"{used}, {point.integers}, {point.outcomes}", str([tuple(map(str, p)) for p in exact])
+                    yield (
+                        f"{point.values}, {point.integers}, {point.outcomes}",
+                        str([tuple(map(str, p)) for p in exact]),
+                    )
 
 
 def check_counterexample(case: Case, found: Any) -> None:

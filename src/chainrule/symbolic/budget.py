@@ -40,6 +40,11 @@ def checked_budget(seconds: Any) -> float:
     return float(seconds)
 
 
+def left(end: float) -> float:
+    """The seconds until a moment, as a budget for a part of the work; it leaves a little to end with."""
+    return max(0.9 * (end - time.monotonic()), 0.01)
+
+
 def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T]) -> T:
     """What `work` returns; `otherwise` with the reason where it does not end in time, nests too deeply or is too large.
 

@@ -169,12 +169,12 @@ class Intervals:
         x = box(x)
         if name == "log" and not x.a > 0:
             raise Undefined("a logarithm of what is not positive")
-        if name in ("exp", "sin", "cos") and not (-LARGEST < x.a and x.b < LARGEST):
+        if name in ("exp", "sin", "cos") and not (x.a > -LARGEST and x.b < LARGEST):
             raise Undefined(f"the {name} of a large number")
         if name in ("exp", "log", "sin", "cos"):
             return getattr(iv, name)(x)
         if name in GROWING:
-            if name == "asin" and not (-1 <= x.a and x.b <= 1):
+            if name == "asin" and not (x.a >= -1 and x.b <= 1):
                 raise Undefined("an arcsine of what is not between -1 and 1")
             low, high = (GROWING[name](mp.mpf(end)) for end in (x.a, x.b))
             return iv.mpf([low - SLACK * (1 + abs(low)), high + SLACK * (1 + abs(high))])

@@ -13,8 +13,8 @@ from ..ir.node import Node
 from ..trace.formula import parse, pointed, syntax_tree
 from ..trace.names import user_name
 from .algebra import sp
-from .context import Context
 from .assumptions import Assumptions
+from .context import Context
 from .counterexample import Counterexample, find_counterexample
 from .decide import decide, kinks_of
 from .document import Document, Line, formula, heading, words

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..compile.latex import symbol
 from .algebra import LatexPrinter, Printer, StrPrinter, sp
-from .derivative import Argument, Place
+from .derivative import Place
 
 
 def _sides(u: Any) -> tuple[Any, Any]:

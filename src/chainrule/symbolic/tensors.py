@@ -8,7 +8,6 @@ from typing import Any
 from .algebra import sp
 from .indices import fresh_index
 
-
 ONE = sp.Integer(1)
 
 
