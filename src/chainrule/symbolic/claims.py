@@ -7,8 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..diff.staged import stage
 from ..errors import InputError
-from ..trace.formula import identifier, pointed
+from ..ir.staged import Staged
+from ..trace.formula import identifier, parse, pointed
 from .algebra import sp
 from .budget import DEFAULT, checked_budget, left, within
 from .document import heading, words
@@ -53,9 +55,10 @@ def check(function: Any, *claims: str, at: Mapping[str, float] | None = None, bu
         forward = "\n".join(s.strip() for s in re.split(r"[;\n]", function) if s.strip())
         count = forward.count("\n") + 1
         return judged(read_program(f"{forward}\n{claims[0].strip()}"), skipped=count, end=end)
+    staged = stage(parse(function) if isinstance(function, str) else function)
     return within(
-        budget,
-        lambda: _Claims(function, at or {}, end).check(claims),
+        left(end),
+        lambda: _Claims(staged, at or {}, end).check(claims),
         lambda why: Check([heading("Checked"), words(why)], [Claim(c.strip(), None, why=why) for c in claims]),
     )
 
@@ -66,8 +69,8 @@ def check(function: Any, *claims: str, at: Mapping[str, float] | None = None, bu
 class _Claims:
     """Claimed derivatives of one computation."""
 
-    def __init__(self, function: Any, at: Mapping[str, float], end: float) -> None:
-        self.known, self.at, self.end = Known(function), at, end
+    def __init__(self, staged: Staged, at: Mapping[str, float], end: float) -> None:
+        self.known, self.at, self.end = Known(staged), at, end
 
     def check(self, claims: Sequence[str]) -> Check:
         made = [

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..diff.staged import stage
 from ..errors import InputError
 from ..ir.node import Node
 from ..trace.formula import parse
@@ -41,8 +42,10 @@ def judged(written: Sequence[Written], skipped: int = 0, end: float = math.inf) 
     backward = [w for w in written if w.of]
     judges: list[Judge] = []
 
+    staged = stage(parse("\n".join(f"{w.target} = {w.text}" for w in forward)))
+
     def work() -> Check:
-        known = Known(parse("\n".join(f"{w.target} = {w.text}" for w in forward)), forward[-1].target)
+        known = Known(staged, forward[-1].target)
         judges.append(Judge(known, skipped))
         for w in backward:
             judges[0].line(w)
