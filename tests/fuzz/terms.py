@@ -181,6 +181,8 @@ class Numbers:
 
     def side(self, x: Any) -> int:
         """The sign of a number; a kink where a derivative is taken at 0."""
+        while isinstance(x, Dual) and x.slope == 0:  # it does not move
+            x = x.value
         p = primal(x)
         if abs(p) < 1e-9 and (p != 0 or isinstance(x, Dual)):  # it may be rounding, or it is a kink
             raise Skip

@@ -235,12 +235,15 @@ def prove(
     ] = "",
     layout: Annotated[str, typer.Option("--layout", help="Of derivatives: denominator or numerator.")] = "denominator",
     shape: Annotated[list[str] | None, typer.Option("--shape", help="Sizes of a variable: [cyan]W=nxm[/].")] = None,
+    budget: Annotated[float, typer.Option("--budget", help="Seconds; over them the verdict is unknown.")] = 10.0,
     output: Output = None,
 ) -> None:
     """Prove an identity (exit code 0), or refute it with a counterexample (1); 3 means that neither was possible."""
     from ..symbolic.prove import prove as decide
 
-    verdict = decide(statement, given=given or (), functions=functions, layout=layout, **sizes_from(shape or []))
+    verdict = decide(
+        statement, given=given or (), functions=functions, layout=layout, budget=budget, **sizes_from(shape or [])
+    )
     if output is None:
         _write(str(verdict), None)
     else:
@@ -257,12 +260,13 @@ def check(
     ],
     claims: Annotated[list[str] | None, typer.Argument(help='Claimed derivatives, such as "df/dx = 1 + z".')] = None,
     at: At = None,
+    budget: Annotated[float, typer.Option("--budget", help="Seconds; what is left over them is unknown.")] = 10.0,
 ) -> None:
     """Check claimed derivatives or a staged backward program: exit code 0 if all is right, 1 if not, 3 if unknown."""
     from ..symbolic.claims import check as judge
 
     text = Path(target).read_text(encoding="utf-8") if target.endswith(".py") else target
-    made = judge(text, *(claims or []), at=point_from(at or [], text))
+    made = judge(text, *(claims or []), at=point_from(at or [], text), budget=budget)
     _write(str(made), None)
     raise typer.Exit(0 if made else 1 if made.wrong else 3)
 

@@ -59,6 +59,8 @@ class Assumptions:
         """The sign that a polynomial is given; None where none is."""
         if p in self.signs:
             return self.signs[p]
+        if (negative := sp.expand(-p)) in self.signs:
+            return -self.signs[negative]
         for pattern, sign in self.entries:
             for made in pattern.instances(indices_of(p), self.ranges):
                 if sp.expand(made - p) == 0:
@@ -76,7 +78,9 @@ class Assumptions:
         signs: dict[Any, int] = {}
         for p, s in self.signs.items():
             q = sp.expand(p.xreplace(by))
-            signs |= {sp.expand(-q): -s} if q.could_extract_minus_sign() else {q: s}
+            q, s = (sp.expand(-q), -s) if q.could_extract_minus_sign() else (q, s)
+            contradicts = signs.setdefault(q, s) != s
+            signs |= {sp.Integer(-1): 1} if contradicts else {}
         unequal = {frozenset(e.xreplace(by) for e in pair) for pair in self.unequal}
         return replace(
             self,

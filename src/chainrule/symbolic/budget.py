@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..errors import InputError
+from ..errors import ChainruleError, InputError
 
 DEFAULT = 10.0  # seconds
 AGAIN = 0.5  # seconds until a deadline is told again, for code that swallows every exception
@@ -21,6 +21,8 @@ MOST_TERMS = 3_000  # of a polynomial that is written out
 MOST_DIGITS = 2_000  # of a number
 MOST_WRITTEN = 24  # terms of a sum that are written one by one
 MOST_NODES = 20_000  # of an expression
+
+FAILED = "the calculation failed inside"
 
 T = TypeVar("T")
 
@@ -40,8 +42,13 @@ def checked_budget(seconds: Any) -> float:
     return float(seconds)
 
 
+def left(end: float) -> float:
+    """The seconds until a moment, as a budget for a part of the work; it leaves a little to end with."""
+    return max(0.9 * (end - time.monotonic()), 0.01)
+
+
 def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T]) -> T:
-    """What `work` returns; `otherwise` with the reason where it does not end in time, nests too deeply or is too large.
+    """What `work` returns; `otherwise` with the reason where it does not end in time, is too deep or large, or fails.
 
     Budgets may be inside one another, and in any thread.
     """
@@ -60,6 +67,10 @@ def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T])
         why = "it is nested too deeply"
     except (TooLarge, MemoryError) as error:
         why = str(error) or "it needs too much memory"
+    except ChainruleError:
+        raise
+    except Exception as error:  # SymPy raises many kinds of its own; a verdict that nobody has must not be an exception
+        why = f"{FAILED}: {type(error).__name__}: {str(error)[:200]}"
     return otherwise(why)
 
 

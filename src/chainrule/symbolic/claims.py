@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..diff.staged import stage
 from ..errors import InputError
-from ..trace.formula import identifier, pointed
+from ..ir.staged import Staged
+from ..trace.formula import identifier, parse, pointed
 from .algebra import sp
+from .budget import DEFAULT, checked_budget, left, within
+from .document import heading, words
 from .interval import Undefined, enclosure
 from .judge import judged
 from .known import Check, Claim, Known, likely_slip, report_lines
@@ -18,7 +23,7 @@ from .program import read_program
 CLAIM = re.compile(r"\s*(?:d|∂)\s*(\w+'*)\s*/\s*(?:d|∂)\s*(\w+'*)\s*=(.*)", re.S)
 
 
-def check(function: Any, *claims: str, at: Mapping[str, float] | None = None) -> Check:
+def check(function: Any, *claims: str, at: Mapping[str, float] | None = None, budget: float = DEFAULT) -> Check:
     """Check claimed derivatives, or a staged program with its backward pass.
 
     Args:
@@ -26,6 +31,7 @@ def check(function: Any, *claims: str, at: Mapping[str, float] | None = None) ->
             program as Python text can stand here alone: forward lines, then gradients named dx, d_x, df_dx or x_grad.
         *claims: derivatives as "df/dx = 1 + z" (of any value by any other), or the text of a backward program.
         at: a point; a claim that gives a number is checked there.
+        budget: seconds; what is not settled when they are over is unknown.
 
     Returns:
         A `Check`: for each line whether it is right, what is right, numbers that show it, and the first wrong one.
@@ -37,6 +43,7 @@ def check(function: Any, *claims: str, at: Mapping[str, float] | None = None) ->
             at x = 1, y = 1: left = 2, right = 1
     1 of 2 wrong.
     """
+    end = time.monotonic() + checked_budget(budget)
     if not claims:
         if not isinstance(function, str) or "\n" not in function.strip():
             raise InputError(
@@ -44,12 +51,17 @@ def check(function: Any, *claims: str, at: Mapping[str, float] | None = None) ->
                 'give claims, as check("f = x*y", "df/dx = y"), or a staged program',
                 where="",
             )
-        return judged(read_program(function))
+        return judged(read_program(function), end=end)
     if len(claims) == 1 and "\n" in claims[0].strip() and isinstance(function, str):
         forward = "\n".join(s.strip() for s in re.split(r"[;\n]", function) if s.strip())
         count = forward.count("\n") + 1
-        return judged(read_program(f"{forward}\n{claims[0].strip()}"), skipped=count)
-    return _Claims(function, at or {}).check(claims)
+        return judged(read_program(f"{forward}\n{claims[0].strip()}"), skipped=count, end=end)
+    staged = stage(parse(function) if isinstance(function, str) else function)
+    return within(
+        left(end),
+        lambda: _Claims(staged, at or {}, end).check(claims),
+        lambda why: Check([heading("Checked"), words(why)], [Claim(c.strip(), None, why=why) for c in claims]),
+    )
 
 
 # ---- claimed derivatives ---------------------------------------------------------------------------------------------
@@ -58,11 +70,14 @@ def check(function: Any, *claims: str, at: Mapping[str, float] | None = None) ->
 class _Claims:
     """Claimed derivatives of one computation."""
 
-    def __init__(self, function: Any, at: Mapping[str, float]) -> None:
-        self.known, self.at = Known(function), at
+    def __init__(self, staged: Staged, at: Mapping[str, float], end: float) -> None:
+        self.known, self.at, self.end = Known(staged), at, end
 
     def check(self, claims: Sequence[str]) -> Check:
-        made = [self._claim(c) for c in claims]
+        made = [
+            within(left(self.end), lambda c=c: self._claim(c), lambda why, c=c: Claim(c.strip(), None, why=why))
+            for c in claims
+        ]
         return Check(report_lines(made, self.known), made)
 
     def _claim(self, claim: str) -> Claim:

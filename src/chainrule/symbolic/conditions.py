@@ -48,8 +48,8 @@ def conditions_of(
         condition = said(p, what)
         if not implied and condition not in assumed and condition not in kept:
             kept.append(condition)
-    for e in required:
-        kept.append(f"{text(e.as_coeff_Add()[1])} >= {-e.as_coeff_Add()[0]}")
+    least = {e.as_coeff_Add()[1]: e.as_coeff_Add()[0] for e in sorted(required, key=lambda e: -e.as_coeff_Add()[0])}
+    kept += [f"{text(n)} >= {-below}" for n, below in least.items()]
     for k in kinks:
         condition = said(_oriented(k), "!= 0")
         if condition not in kept and condition not in assumed and f"{condition} (a kink)" not in kept:

@@ -16,6 +16,7 @@ from .meaning import at_zero, opened, step
 from .normal import Normal
 
 MOST_CASES = 800
+MOST_SIGNS = 2  # indicators in one normal form
 MOST_SIZES = 3  # values of one size that are looked at one by one
 
 
@@ -77,6 +78,10 @@ def decide(left: Any, right: Any, assumptions: Assumptions, nonnegative: Sequenc
         if _undefined(a - b):
             decision.cases.append(Case(path, "undefined"))
             continue
+        a, b, open_ = _resolved(a, b, given)
+        if open_:
+            stack += _split(open_[0], a, b, given, path, decision)
+            continue
         normal = Normal(given)
         try:
             numerator, _ = normal.fraction(a - b)
@@ -98,6 +103,30 @@ def decide(left: Any, right: Any, assumptions: Assumptions, nonnegative: Sequenc
         else:
             decision.cases.append(Case(path, "different" if not normal.undetermined else "undecided"))
     return decision
+
+
+def _resolved(a: Any, b: Any, given: Assumptions) -> tuple[Any, Any, list[Any]]:
+    """Both sides with the indicators put in whose value is known, and where there are many others, what decides them.
+
+    Many signs in one polynomial make it long, so they are decided one after the other, inner ones first, before it is written out.
+    """
+    while True:
+        found = sorted({f for e in (a, b) for f in e.atoms(step, at_zero)}, key=str)
+        inner = [f for f in found if not f.args[0].has(step, at_zero) and is_named(f)]
+        known: dict[Any, Any] = {}
+        undetermined: dict[Any, None] = {}
+        for f in inner:
+            normal = Normal(given)
+            try:
+                value, below = normal.fraction(f)
+            except (Undecided, TooLarge):
+                continue
+            if value.is_Rational and below == 1:
+                known[f] = value
+            undetermined |= dict.fromkeys(p for p in normal.undetermined if is_named(p))
+        if not known:
+            return a, b, list(undetermined) if len(found) > MOST_SIGNS else []
+        a, b = a.xreplace(known), b.xreplace(known)
 
 
 def _undefined(e: Any) -> bool:
@@ -211,6 +240,11 @@ def _split(
     made = replace(made, signs={q: s for q, s in made.signs.items() if not q.is_number})
     if v.is_Symbol and v.name in given.positive:
         made = made.with_sign(value, 1)
+    if not v.is_Symbol:  # a sum may hold the entry without naming it
+        made = made.with_sign(p, 0)
+    if not possible(made.signs, made.positive, made.ranges):
+        decision.cases.append(Case(here, "impossible"))
+        return found
     found.append((a.xreplace(by), b.xreplace(by), made, here))
     return found
 
@@ -220,7 +254,7 @@ def _solved(p: Any) -> tuple[Any, Any] | None:
     entries = p.atoms(sp.Indexed)
     names = {s for x in entries for s in x.free_symbols}
     single = [s for s in p.free_symbols - names if s.is_Symbol and not s.is_integer]
-    for v in sorted([*single, *entries], key=str):
+    for v in [*sorted(single, key=str), *sorted(entries, key=str)]:
         c = sp.expand(p).coeff(v)
         rest = sp.expand(p - c * v)
         if c.is_Rational and c != 0 and v not in rest.free_symbols and not rest.has(v):

@@ -37,7 +37,7 @@ def _mean(normal: Normal, powers: dict[Any, int]) -> Any:
     """The expectation of a product of atoms; that of a sum is the sum of the expectations."""
     if not powers:
         return sp.Integer(1)
-    sums = [a for a, n in powers.items() if normal.kinds.get(a) == "sum"]
+    sums = [a for a in powers if normal.kinds.get(a) == "sum"]
     if len(sums) == 1 and powers[sums[0]] == 1:
         e = normal.meaning[sums[0]]
         rest = normal.written(sp.Mul(*(a**n for a, n in powers.items() if a is not sums[0])))

@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 from ..errors import InputError
 from .algebra import sp
+from .budget import DEFAULT, checked_budget, within
 from .comparisons import holds, peeled, read_comparison
 from .declared import OPERATIONS, declared_partial
 from .derivative import derivative
@@ -65,6 +66,7 @@ def find(
     conditions: Sequence[str] | str,
     parameters: Sequence[str] | str = (),
     domain: tuple[float, float] | Mapping[str, tuple[float, float]] = (-10.0, 10.0),
+    budget: float = DEFAULT,
 ) -> Found:
     """Find parameters that satisfy strict inequalities or equations.
 
@@ -72,6 +74,7 @@ def find(
         conditions: comparisons, as "sigma(w*x + b) > 1/2"; `=` states an equation.
         parameters: the names to find; every name in the conditions when left out.
         domain: where to look, for all parameters or for each by name.
+        budget: seconds; when they are over nothing is found, and nothing is excluded.
 
     Returns:
         A `Found`. Where every condition is linear in the parameters this is a linear program: a point with the largest
@@ -83,7 +86,12 @@ def find(
     >>> find(["a > 1", "a < 0"]).verdict
     'impossible'
     """
-    return _Search([conditions] if isinstance(conditions, str) else list(conditions), parameters, domain).run()
+    given = [conditions] if isinstance(conditions, str) else list(conditions)
+    return within(
+        checked_budget(budget),
+        lambda: _Search(given, parameters, domain).run(),
+        lambda why: Found("not found", {}, [heading("Find"), words(f"Not found: {why}.")], reason=why),
+    )
 
 
 class _Search:

@@ -81,7 +81,9 @@ def certain(x: Any, relation: str) -> bool:
 def tame(e: Any) -> None:
     """Refuse a constant that is too large to be computed with, before anything computes it."""
     try:
-        enclosure(e, {})
+        size = enclosure(e, {})
+        if max(abs(size.a), abs(size.b)) > mpmath.mpf(10) ** MOST_DIGITS:
+            raise TooLarge(f"a number with more than {MOST_DIGITS:,} digits")
     except Undefined:
         if any(isinstance(f, (sp.exp, sp.Pow)) and _tower(f) > 2 for f in e.atoms(sp.exp, sp.Pow)):
             raise TooLarge(f"a number with more than {MOST_DIGITS:,} digits") from None

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..diff.staged import stage
 from ..errors import InputError
 from ..ir.node import Node
 from ..trace.formula import parse
 from .algebra import sp
+from .budget import left, within
+from .document import heading, words
 from .known import Check, Claim, Known, likely_slip, report_lines
 from .printing import text
 from .program import Written
 from .scalars import tidy
 
 
-def judged(written: Sequence[Written], skipped: int = 0) -> Check:
-    """The verdict on every backward line; `skipped` lines before it are not counted."""
+def judged(written: Sequence[Written], skipped: int = 0, end: float = math.inf) -> Check:
+    """The verdict on every backward line; `skipped` lines before it are not counted.
+
+    Args:
+        end: when the time is over (of `time.monotonic`); the lines that are left then are unknown.
+    """
     forward = [w for w in written if not w.of]
     if not forward:
         raise InputError("the program computes nothing before its gradients", "write the forward lines first", where="")
@@ -31,13 +39,26 @@ def judged(written: Sequence[Written], skipped: int = 0) -> Check:
             "give the sum a name of its own",
             where="",
         )
-    known = Known(parse("\n".join(f"{w.target} = {w.text}" for w in forward)), forward[-1].target)
-    judge = Judge(known, skipped)
-    for w in written:
-        if w.of:
-            judge.line(w)
-    judge.complete()
-    return Check(report_lines(judge.claims, known), judge.claims)
+    backward = [w for w in written if w.of]
+    judges: list[Judge] = []
+
+    staged = stage(parse("\n".join(f"{w.target} = {w.text}" for w in forward)))
+
+    def work() -> Check:
+        known = Known(staged, forward[-1].target)
+        judges.append(Judge(known, skipped))
+        for w in backward:
+            judges[0].line(w)
+        judges[0].complete()
+        return Check(report_lines(judges[0].claims, known), judges[0].claims)
+
+    def over(why: str) -> Check:
+        claims = judges[0].claims if judges else []
+        unknown = [Claim(w.source, None, why=why, line=w.number - skipped) for w in backward[len(claims) :]]
+        claims = [*claims, *unknown]
+        return Check([heading("Checked"), *(words(str(c)) for c in claims)], claims)
+
+    return within(left(end), work, over)
 
 
 @dataclass(frozen=True)

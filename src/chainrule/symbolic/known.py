@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..diff.staged import stage
 from ..ir.node import Node
-from ..trace.formula import parse, pointed, syntax_tree
+from ..ir.staged import Staged
+from ..trace.formula import pointed, syntax_tree
 from ..trace.names import user_name
 from .algebra import sp
 from .assumptions import Assumptions
@@ -107,8 +107,8 @@ class Check(Document):
 class Known:
     """The statements of a computation, with every total derivative."""
 
-    def __init__(self, function: Any, output: str = "") -> None:
-        self.s = Scalars(stage(parse(function) if isinstance(function, str) else function))
+    def __init__(self, staged: Staged, output: str = "") -> None:
+        self.s = Scalars(staged)
         self.nodes: dict[str, Node] = {self.s.staged.names[n]: n for n in [*self.s.staged.inputs, *self.s.statements]}
         if output and output not in self.nodes:
             self.nodes[output] = self.s.staged.output

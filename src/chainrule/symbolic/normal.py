@@ -7,7 +7,7 @@ polynomial is zero: that is what a proof rests on. The converse does not hold, a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -131,7 +131,7 @@ class Normal:
         return least
 
     def _sign_of_atom(self, a: Any) -> int:
-        kind, meaning = self.kinds.get(a), self.meaning.get(a)
+        kind, meaning = self.kinds.get(a), self.meaning.get(a, a)
         if kind in ("exp", "pi", "positive"):
             return 1
         if kind == "root":
@@ -160,7 +160,7 @@ class Normal:
         return found if some else min(found, 0)
 
     @contextmanager
-    def formally(self) -> Iterator[None]:
+    def formally(self) -> Generator[None]:
         """What is read here need not be defined: it may stand for nothing at all."""
         before = dict(self.conditions)
         try:

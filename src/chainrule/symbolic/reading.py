@@ -162,9 +162,9 @@ class Reader:
     def _defined(self, x: Tensor, what: str, node: Any) -> None:
         """Remember a condition of meaning, which simplification may hide later."""
         indices = x.indices()
-        e = x.entry(*indices)
+        e: Any = x.entry(*indices)
         if e.is_number:
-            if e == 0 and what != ">= 0":
+            if e.is_zero and what != ">= 0":
                 zero = "a division by zero" if what == "!= 0" else "this has no value at 0"
                 raise pointed(self.text, node.meta.start_pos, zero, "state it where both sides have a value")
             if e.is_Rational:

@@ -96,7 +96,7 @@ class _Sizes:
             if node.data == "call" and is_sum(node):
                 scope = self._bound(node, scope)
                 children = [c for c in children if c.data not in ("range", "name") or c is children[-1]]
-            head = node.children[0] if node.data in ("getitem", "target") and node.children else None
+            head: Any = node.children[0] if node.children else None
             if node.data == "getitem" and head.data == "name" and str(head.children[0]) not in RANDOM:
                 self._used(head.children[0], [c.children[0] for c in node.children[1:] if c is not None], node, scope)
                 children = []
@@ -116,7 +116,7 @@ class _Sizes:
 
     def _bound(self, node: Any, scope: Mapping[str, Any]) -> Mapping[str, Any]:
         inner = dict(scope)
-        for name, token, b in binders_of(node):
+        for name, token, _ in binders_of(node):
             if not name or (name in inner and inner[name] not in scope.values()):
                 continue
             index = inner[name] = fresh_index(name)
