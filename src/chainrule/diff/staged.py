@@ -23,7 +23,7 @@ from ..ops.loops import Loop
 from ..ops.structured import Structured, pick
 from ..trace.array import Array
 from ..trace.calls import called, check_differentiable, name_of, parameters
-from ..trace.formula import Formula, parse
+from ..trace.formula import Formula, parse, real_value
 from ..trace.handles import dtype_of, plain
 from ..trace.names import leaf_name, names_for
 from ..trace.tree import flatten, paths, unflatten
@@ -57,6 +57,9 @@ def trace_graph(
         the graph, the names of its inputs, and the name of the function.
     """
     _check_call(f, args, kwargs)
+    if isinstance(f, Formula):
+        args = [real_value(f"argument {k + 1}", a) for k, a in enumerate(args)]
+        kwargs = {name: real_value(name, v) for name, v in kwargs.items()}
     tree = (tuple(args), dict(kwargs))
     leaves, treedef = flatten(tree)
     names = list(parameters(f))
