@@ -227,3 +227,23 @@ def test_checkpoint_and_vmap():
     plain = lambda x: np.sin(2 * x) * x
     np.testing.assert_allclose(cr.vmap(cr.grad(f))(x), cr.vmap(cr.grad(plain))(x))
     np.testing.assert_allclose(cr.grad(lambda x: np.sum(cr.vmap(f)(x)))(x), cr.grad(lambda x: np.sum(plain(x)))(x))
+
+
+def test_what_is_not_traced_is_refused_and_what_reaches_nothing_is_said():
+    x = np.array([1.0, 2.0, 3.0])
+    assert cr.trace_gradient(lambda x, y: x * 2, "y", 1.0, 2.0).steps[0].blocked == "never reaches the output"
+    assert cr.trace_gradient("x^2", "x", x=3).total == 6.0
+    with pytest.raises(cr.InputError, match="is a loop"):
+        cr.trace_gradient(lambda x: cr.scan(lambda c, t: (c * t, c), 1.0, x)[0], "x", x)
+    with pytest.raises(cr.InputError, match="is complex"):
+        cr.trace_gradient(lambda x: np.abs(np.exp(1j * x)), "x", 1.5)
+
+
+def test_debug_nans_looks_under_vmap_and_into_loops():
+    x = np.array([0.0, 1.0, 2.0])
+    for call in (
+        lambda: cr.vmap(cr.grad(np.log))(x),
+        lambda: cr.grad(lambda x: cr.scan(lambda c, t: (np.log(c * t), c), 1.0, x)[0])(x),
+    ):
+        with np.errstate(all="ignore"), cr.debug_nans(), pytest.raises(cr.DerivativeError, match=r"log.*infinite"):
+            call()

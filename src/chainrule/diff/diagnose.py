@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import DerivativeError, InputError
 from ..ir.node import Node
-from ..ir.recording import remember_calls, setting, state
+from ..ir.recording import Handle, remember_calls, setting, state
+from ..ops.loops import Loop
 from ..trace.handles import dtype_of
 from ..trace.names import user_name
 from .rules import pulled_back
@@ -20,7 +21,9 @@ from .walk import active_nodes, step_back
 
 
 def _short(x: Any) -> str:
-    a = np.asarray(x)
+    if isinstance(x, tuple):
+        return f"{len(x)} results of a loop"
+    a = np.asarray(_behind(x))
     return (
         f"{float(a):.6g}"
         if a.ndim == 0 and a.dtype.kind in "fiub"
@@ -28,6 +31,13 @@ def _short(x: Any) -> str:
         if a.size
         else "empty"
     )
+
+
+def _behind(x: Any) -> Any:
+    """The numbers behind a value of any number of transforms; under `vmap` those of all examples."""
+    while isinstance(x, Handle):
+        x = x.node.value
+    return x
 
 
 def _named(x: Any) -> str:
@@ -38,7 +48,9 @@ def _named(x: Any) -> str:
 
 def _bad(x: Any) -> str | None:
     """What is wrong with a value: "NaN", "infinite", or nothing."""
-    a = np.asarray(x)
+    if isinstance(x, tuple):  # the results of a loop
+        return next((wrong for v in x if v is not None and (wrong := _bad(v))), None)
+    a = np.asarray(_behind(x))
     if a.dtype.kind not in "fc":
         return None
     return "NaN" if np.isnan(a).any() else "infinite" if np.isinf(a).any() else None
@@ -49,7 +61,8 @@ def debug_nans() -> Generator[None]:
     """Inside, the first value or gradient that is NaN or infinite raises an error that names it.
 
     The error says the user's name of the node, its line, its operation and its operands. Computations inside a transform
-    (`grad`, `jvp`, ...) and with tensors are watched.
+    (`grad`, `jvp`, ...) and with tensors are watched; a jitted function is where it is called for the first time, and not
+    afterwards, when it runs natively: call the function that was jitted.
 
     Raises:
         DerivativeError: at the first such value, or gradient.
@@ -69,7 +82,7 @@ def debug_nans() -> Generator[None]:
 
 def _check(node: Node, k: int, ct: Any) -> None:
     """Raise if the gradient of input `k` of a node is not finite."""
-    wrong = _bad(getattr(ct, "value", ct))
+    wrong = _bad(ct)
     if wrong is not None:
         raise _error(f"the gradient of {_named(node.inputs[k])} is {wrong}, from undoing {_named(node)}", node)
 
@@ -161,8 +174,21 @@ def trace_gradient(f: Callable[..., Any] | str, wrt: str, *args: Any, **values: 
     if wrt not in by_name:
         raise InputError(f"there is no variable {wrt!r}", f"the variables are {', '.join(by_name)}", where="")
     source, output = by_name[wrt], graph.outputs[0]
+    for n in graph.nodes:
+        if isinstance(n.op, Loop):
+            raise InputError(f"{_named(n)} is a loop, which is not looked into", "trace one step of it", where=n.place)
+        if dtype_of(n.value).kind == "c":
+            raise InputError(
+                f"{_named(n)} is complex, and gradients of real numbers are traced",
+                "write it in real numbers",
+                where=n.place,
+            )
     active = active_nodes(made, [source])
-    reached = {*graph.nodes, *graph.inputs}
+    reached = set(graph.nodes)
+
+    def reaches(n: Node) -> bool:
+        return n in reached or n is output or (n is source and output in active)
+
     gradients: dict[Node, Any] = {output: np.ones(output.shape, output.dtype)[()]}
     blocks: dict[Node, list[str]] = {}
     for n in reversed(graph.nodes):
@@ -178,7 +204,7 @@ def trace_gradient(f: Callable[..., Any] | str, wrt: str, *args: Any, **values: 
                 blocks.setdefault(n, []).append(why)
             if c is not None:
                 gradients[i] = gradients[i] + c if i in gradients else c
-    steps = [_step(n, gradients, reached, blocks) for n in [source, *(m for m in made if m in active)]]
+    steps = [_step(n, gradients, reaches, blocks) for n in [source, *(m for m in made if m in active)]]
     return GradientTrace(wrt, steps, _norm(gradients.get(source)))
 
 
@@ -203,9 +229,9 @@ def _blocks(n: Node, k: int, c: Any) -> str:
     return ""
 
 
-def _step(n: Node, gradients: dict[Node, Any], reached: set[Node], blocks: dict[Node, list[str]]) -> Step:
+def _step(n: Node, gradients: dict[Node, Any], reaches: Callable[[Node], bool], blocks: dict[Node, list[str]]) -> Step:
     why = ", ".join(dict.fromkeys(blocks.get(n, ())))
-    if n not in reached:
+    if not reaches(n):
         why = "never reaches the output"
     return Step(
         _named(n) if n.inputs else n.given_name or "",

@@ -28,7 +28,7 @@ from ..ops.structured import Structured, pick
 from ..trace.array import Array
 from ..trace.asked import Asked
 from ..trace.calls import called, check_differentiable, name_of, parameters
-from ..trace.formula import Formula, parse
+from ..trace.formula import Formula, parse, real_value
 from ..trace.handles import dtype_of, plain
 from ..trace.names import leaf_name, names_for
 from ..trace.tree import flatten, paths, unflatten
@@ -79,6 +79,9 @@ def trace_graph(
     """
     _check_call(f, args, kwargs)
     kind: type[Array] = Array if asked is None else Asked
+    if isinstance(f, Formula):
+        args = [real_value(f"argument {k + 1}", a) for k, a in enumerate(args)]
+        kwargs = {name: real_value(name, v) for name, v in kwargs.items()}
     tree = (tuple(args), dict(kwargs))
     leaves, treedef = flatten(tree)
     names = list(parameters(f))

@@ -14,7 +14,7 @@ from ..compile.python import Program
 from ..diff.staged import stage
 from ..errors import InputError
 from ..symbolic.document import page
-from ..trace.formula import Formula, parse, real_value
+from ..trace.formula import parse
 from ..trace.handles import dtype_of
 from .drawing import Drawing
 from .paths import Paths
@@ -140,10 +140,6 @@ class Explanation:
         shapes: Any = None,
     ) -> None:
         given = dict(values or {})
-        formula = isinstance(f, (str, Formula))
-        if formula:
-            args = [real_value(f"argument {k + 1}", a) for k, a in enumerate(args)]
-            given = {name: real_value(name, v) for name, v in given.items()}
         self.at_a_point = bool(args or given)
         with np.errstate(all="ignore"):  # what is not finite is shown, and said below
             self.staged = stage(f, args, given, wrt=wrt, open=open, shapes=shapes)
