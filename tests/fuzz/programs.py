@@ -539,7 +539,7 @@ def _nested(case: Case, f: Any, expected: Any, after: list[Any]) -> None:
     except Exception:  # without axes, an example is a scalar
         return
     batch = rebuilt(examples[0], iter([np.stack(parts) for parts in zip(*map(leaves, examples), strict=True)]))
-    each = np.stack([cr.grad(value)(*e) for e in examples])
+    each = np.stack([cr.grad(value)(*own(e)) for e in examples])
     alike(cr.vmap(cr.grad(value))(*batch), each, "gradients of a batch", case.single)
     alike(cr.grad(lambda x: np.sum(cr.vmap(value)(x, *batch[1:])))(batch[0]), each, "gradient of a batch", case.single)
     alike(
