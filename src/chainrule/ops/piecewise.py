@@ -146,6 +146,14 @@ ceil = Elementwise(
     "ceil", np.ceil, (None,), numpy=(np.ceil,), scalar="float(math.ceil({0}))", latex=r"\lceil {0} \rceil"
 )
 rint = Elementwise("rint", np.rint, (None,), numpy=(np.rint,), scalar="float(round({0}))")
+rounded = Elementwise(
+    "rounded",
+    lambda x, decimals=0: np.round(x, decimals),
+    (None,),
+    text=lambda args, node: f"np.round({args[0]}, {node.params.get('decimals', 0)})",
+    public=False,
+    doc="Rounded to so many decimals; nothing flows.",
+)
 trunc = Elementwise("trunc", np.trunc, (None,), numpy=(np.trunc,), scalar="float(math.trunc({0}))")
 heaviside = Elementwise(
     "heaviside",

@@ -161,10 +161,6 @@ class Array(Handle):
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise lost("array")
 
-    def item(self) -> NoReturn:
-        """Refused: a Python number would lose the derivative."""
-        raise lost("item")
-
     # ---- indexing and assignment ---------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
@@ -245,29 +241,19 @@ class Array(Handle):
         """The entries in order, one after another."""
         return iter(fn.ravel(self))
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        """The same entries in another shape; one length may be -1."""
-        return fn.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes permuted; reversed when none are given."""
-        return fn.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
-
-    def astype(self, dtype: Any, **_: Any) -> Any:
-        """The value in another dtype; nothing flows through an integer."""
-        return record(sh.cast, (self,), {"dtype": np.dtype(dtype)})
-
-    def tolist(self) -> NoReturn:
-        """Refused: Python numbers would lose the derivative."""
-        raise lost("item")
-
-    sum, mean, prod, max, min = fn.sum_, fn.mean, fn.prod, fn.max_, fn.min_
-    var, std, all, any = fn.var, fn.std, fn.all_, fn.any_
-    argmax, argmin, argsort, cumsum = fn.argmax, fn.argmin, fn.argsort, fn.cumsum
-    dot, ravel, flatten, squeeze, swapaxes = fn.dot, fn.ravel, fn.flatten, fn.squeeze, fn.swapaxes
-    clip, copy, take, repeat, round = fn.clip, fn.copy, fn.take, fn.repeat, fn.round_
-    diagonal, trace, nonzero, fill = fn.diagonal, fn.trace, fn.nonzero, fn.fill
-    conj = conjugate = _unary(cx.conj)
+    all, any, sum, prod, mean, var, std, max, min, argmax, argmin = map(
+        fn.method, ("all", "any", "sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin")
+    )
+    reshape, transpose, ravel, flatten, squeeze, swapaxes = map(
+        fn.method, ("reshape", "transpose", "ravel", "flatten", "squeeze", "swapaxes")
+    )
+    argsort, sort, searchsorted, nonzero, cumsum, dot, trace, diagonal = map(
+        fn.method, ("argsort", "sort", "searchsorted", "nonzero", "cumsum", "dot", "trace", "diagonal")
+    )
+    astype, clip, compress, copy, conj, conjugate, fill, item, repeat, round, take, tolist = map(
+        fn.method,
+        ("astype", "clip", "compress", "copy", "conj", "conjugate", "fill", "item", "repeat", "round", "take", "tolist"),
+    )
 
 
 @functools.lru_cache(maxsize=64)

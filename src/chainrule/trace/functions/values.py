@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from ...errors import InputError, TraceError
 from ...ir.recording import Handle, record, state
+from ...ops import complex as cx
 from ...ops import piecewise as pw
 from ...ops import shape as sh
 from ...ops.reduction import reduce_max
 from ...ops.trigonometric import sin
-from ..handles import constant_like, dtype_of, from_nested, operand, plain
-from .dispatch import FUNCTIONS, implements
+from ..handles import constant_like, dtype_of, operand, plain
+from ..lost import lost
+from .dispatch import FUNCTIONS, PLAIN, axes, implements, implements_method
+from .shapes import broadcast_to, copy
+from .signatures import NO_VALUE
 
 
 @implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+def where(condition: Any, x: Any = NO_VALUE, y: Any = NO_VALUE) -> Any:
     """`np.where`; with the condition alone, the concrete indices where it holds."""
-    if x is None and y is None:
+    if x is NO_VALUE:
         return nonzero(condition)
+    if y is NO_VALUE:
+        raise InputError("np.where takes both or neither of x and y", "write np.where(condition, x, y)")
     condition = operand(condition)
     return pw.where(
         condition if dtype_of(condition).kind == "b" else pw.not_equal(condition, 0), operand(x), operand(y)
@@ -29,70 +36,146 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 @implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, **options: Any) -> Any:
+def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
     """`np.clip`."""
-    low, high = options.get("min", a_min), options.get("max", a_max)
+    if (a_min is not None or a_max is not None) and (min is not None or max is not None):
+        raise InputError("np.clip: a_min and min are the same bound, as are a_max and max", "give each once")
+    a, (low, high) = operand(a), (a_min if min is None else min, a_max if max is None else max)
     if low is None:
-        return pw.minimum(a, high) if high is not None else a
-    return pw.maximum(a, low) if high is None else pw.clip(a, low, high)
+        return pw.minimum(a, operand(high)) if high is not None else copy(a)
+    return pw.maximum(a, operand(low)) if high is None else pw.clip(a, operand(low), operand(high))
 
 
 @implements(np.nan_to_num)
-def nan_to_num(x: Any, nan: float = 0.0, **_: Any) -> Any:
-    """`np.nan_to_num` for NaN; infinities stay."""
-    return pw.where(pw.isnan(x), nan, x)
+def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """`np.nan_to_num`: numbers in the place of NaN and the infinities, from which nothing flows."""
+    x = operand(x)
+    dtype = dtype_of(x)
+    if dtype.kind == "c":
+        raise TraceError("np.nan_to_num of a traced complex value", "apply it to x.real and x.imag")
+    if dtype.kind != "f":
+        return copy(x)
+    limits = np.finfo(dtype)
+    high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
+    number, high, low = (v if isinstance(v, Handle) else np.asarray(v).astype(dtype)[()] for v in (nan, high, low))
+    return pw.where(pw.isnan(x), number, pw.where(pw.isinf(x), pw.where(x > 0, high, low), x))
 
 
 @implements(np.round, np.around)
-def round_(a: Any, decimals: int = 0, **_: Any) -> Any:
+def round_(a: Any, decimals: Any = 0) -> Any:
     """`np.round`: nothing flows."""
-    return pw.rint(a) if decimals == 0 else pw.rint(a * 10.0**decimals) / 10.0**decimals
+    return pw.rint(operand(a)) if decimals == 0 and dtype_of(a).kind in "fc" else pw.rounded(a, decimals=decimals)
 
 
 @implements(np.sinc)
 def sinc(x: Any) -> Any:
     """`np.sinc`, smooth through zero."""
+    x = operand(x)
     near = pw.absolute(x) < 1e-3
     y = np.pi * pw.where(near, 1.0, x)
     z = (np.pi * x) ** 2
     return pw.where(near, 1 - z / 6 * (1 - z / 20 * (1 - z / 42)), sin(y) / y)
 
 
+@implements(np.real)
+def real(val: Any) -> Any:
+    """`np.real`."""
+    return cx.real(val)
+
+
+@implements(np.imag)
+def imag(val: Any) -> Any:
+    """`np.imag`."""
+    return cx.imag(val)
+
+
+@implements(np.angle)
+def angle(z: Any, deg: Any = False) -> Any:
+    """`np.angle`."""
+    found = cx.angle(z)
+    return found * (180 / np.pi) if deg else found
+
+
+@implements_method("conj")
+@implements_method("conjugate")
+def conjugate(a: Any) -> Any:
+    """The complex conjugate."""
+    return cx.conj(a)
+
+
+@implements_method("astype")
+def astype(a: Any, dtype: Any, casting: Any = "unsafe", copy: Any = True) -> Any:
+    """The value in another dtype; nothing flows through an integer."""
+    dtype = np.dtype(dtype)
+    if not np.can_cast(a.dtype, dtype, casting):
+        raise InputError(f"x.astype: {a.dtype} cannot become {dtype} with casting={casting!r}", "leave casting out")
+    return a if not copy and dtype == a.dtype else sh.cast(a, dtype=dtype)
+
+
+@implements_method("fill")
 def fill(a: Any, value: Any) -> None:
     """Set every entry."""
     a[...] = value
 
 
+@implements_method("item")
+def item(a: Any, *args: Any) -> NoReturn:
+    """Refused: a Python number would lose the derivative."""
+    raise lost("item")
+
+
+@implements_method("tolist")
+def tolist(a: Any) -> NoReturn:
+    """Refused: Python numbers would lose the derivative."""
+    raise lost("item")
+
+
 def _filled(function: Any) -> Callable[..., Any]:
-    def version(a: Any, *args: Any, **options: Any) -> Any:
-        return constant_like(a, function(np.empty(np.shape(a), dtype_of(a)), *args, **options))
+    def version(a: Any, dtype: Any = None, shape: Any = None) -> Any:
+        model = np.broadcast_to(np.empty((), dtype_of(a)), np.shape(a))
+        return constant_like(a, function(model, dtype, order="C", subok=False, shape=shape))
 
     version.__doc__ = f"`np.{function.__name__}`: a traced array to write into."
     return implements(function)(version)
 
 
-zeros_like, ones_like, empty_like = _filled(np.zeros_like), _filled(np.ones_like), _filled(np.empty_like)
+zeros_like, ones_like = _filled(np.zeros_like), _filled(np.ones_like)
+
+
+@implements(np.empty_like)
+def empty_like(prototype: Any, dtype: Any = None, shape: Any = None) -> Any:
+    """`np.empty_like`, filled with zeros: what it holds may not depend on chance."""
+    return zeros_like(prototype, dtype, shape)
 
 
 @implements(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, **_: Any) -> Any:
+def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
     """`np.full_like`."""
-    base = (
-        zeros_like(a, dtype=dtype, shape=shape) if isinstance(a, Handle) else np.zeros_like(a, dtype=dtype, shape=shape)
-    )
+    wanted = np.shape(a) if shape is None else shape
+    dtype = dtype_of(a) if dtype is None else np.dtype(dtype)
     if isinstance(fill_value, Handle):
-        return pw.where(True, fill_value, base)
-    base[...] = fill_value
-    return base
+        return copy(broadcast_to(sh.cast(fill_value, dtype=dtype), wanted))
+    return constant_like(a, np.full(wanted, fill_value, dtype))
 
 
-@implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
-def array(x: Any, dtype: Any = None, **_: Any) -> Any:
-    """`np.array(..., like=x)`, in which traced values may stand."""
-    made = from_nested(x)
-    if dtype is not None:
-        made = sh.cast(made, dtype=np.dtype(dtype))
-    return made
+def _array(function: Any) -> Callable[..., Any]:
+    def version(object: Any, dtype: Any = None, like: Any = None) -> Any:
+        made = operand(object)
+        made = made if dtype is None else sh.cast(made, dtype=np.dtype(dtype))
+        made = made if isinstance(made, Handle) else constant_like(like, np.array(made))
+        return copy(made) if function is np.array else made
+
+    if function is not np.array:
+
+        def called_a(a: Any, dtype: Any = None, like: Any = None) -> Any:
+            return version(a, dtype, like)
+
+        return implements(function)(called_a)
+    return implements(function)(version)
+
+
+array, asarray, asanyarray = map(_array, (np.array, np.asarray, np.asanyarray))
+ascontiguousarray = _array(np.ascontiguousarray)
 
 
 # ---- questions: plain answers, from which no derivative can flow ----
@@ -107,6 +190,7 @@ def _plainly(*functions: Any) -> None:
 
     for f in functions:
         FUNCTIONS[f] = about(f)
+        PLAIN.add(f)
 
 
 def _bare(x: Any) -> Any:
@@ -123,13 +207,13 @@ _plainly(
 @implements(np.shape)
 def shape(a: Any) -> tuple[int, ...]:
     """`np.shape`: plain."""
-    return a.shape
+    return operand(a).shape
 
 
 @implements(np.ndim)
 def ndim(a: Any) -> int:
     """`np.ndim`: plain."""
-    return len(a.shape)
+    return len(operand(a).shape)
 
 
 @implements(np.iscomplexobj)
@@ -145,9 +229,9 @@ def isrealobj(x: Any) -> bool:
 
 
 @implements(np.size)
-def size(a: Any, axis: int | None = None) -> int:
+def size(a: Any, axis: Any = None) -> int:
     """`np.size`: plain."""
-    return math.prod(a.shape) if axis is None else a.shape[axis]
+    return math.prod(a.shape) if axis is None else math.prod(a.shape[k] for k in axes(axis, len(a.shape)))
 
 
 def nonzero(a: Any) -> Any:
@@ -155,22 +239,24 @@ def nonzero(a: Any) -> Any:
     return np.nonzero(plain(a))
 
 
-@implements(np.all)
-def all_(a: Any, axis: Any = None, **options: Any) -> Any:
-    """`np.all`: a plain truth value."""
-    return np.bool_(not _somewhere(a == 0)) if _asked(a, axis, options) else np.all(plain(a), axis=axis, **options)
+def _truth(function: Any, somewhere: Callable[[Any], Any]) -> Callable[..., Any]:
+    def version(a: Any, axis: Any = None, keepdims: Any = False, where: Any = True) -> Any:
+        if axis is None and not keepdims and where is True and _asked(a):
+            return somewhere(a)
+        return function(_bare(a), axis=axis, keepdims=keepdims, where=_bare(where))
+
+    version.__doc__ = f"`np.{function.__name__}`: a plain truth value."
+    return implements(function)(version)
 
 
-@implements(np.any)
-def any_(a: Any, axis: Any = None, **options: Any) -> Any:
-    """`np.any`: a plain truth value."""
-    return np.bool_(_somewhere(a != 0)) if _asked(a, axis, options) else np.any(plain(a), axis=axis, **options)
-
-
-def _asked(a: Any, axis: Any, options: dict[str, Any]) -> bool:
+def _asked(a: Any) -> bool:
     """Whether somebody notes what is asked (`jit`), and the question is one truth value instead of all entries."""
-    return state.observed is not None and axis is None and not options and math.prod(a.shape) > 0
+    return state.observed is not None and isinstance(a, Handle) and math.prod(a.shape) > 0
 
 
 def _somewhere(hit: Any) -> bool:
     return bool(record(reduce_max, (hit,), {"axis": tuple(range(-len(hit.shape), 0))}))
+
+
+all_ = _truth(np.all, lambda a: np.bool_(not _somewhere(a == 0)))
+any_ = _truth(np.any, lambda a: np.bool_(_somewhere(a != 0)))
