@@ -59,7 +59,7 @@ def evaluated(case: Case, values: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The value of the expression, and every array that it names, as it is afterwards."""
     scope = {"np": np, **values}
     value = eval(case.code, scope)
-    return value, {k: scope[k] for k in sorted(scope) if k not in ("np", "__builtins__")}
+    return value, {k: scope[k] for k in sorted(scope) if k != "np" and not k.startswith("__")}
 
 
 def judge(case: Case) -> str:
@@ -106,22 +106,24 @@ def _judge(case: Case) -> str:
 
 
 def _family(error: Exception) -> tuple[type, ...]:
-    return tuple(k for k in (TypeError, ValueError, IndexError, AttributeError) if isinstance(error, k))
+    return tuple(k for k in (TypeError, ValueError, IndexError, AttributeError, RuntimeError) if isinstance(error, k))
 
 
 def _same(case: Case, found: Any, expected: Any) -> None:
     mine, my_tree = flatten(found)
     theirs, their_tree = flatten(expected)
     if repr(my_tree) != repr(their_tree):
-        raise Wrong(f"{case.code}: NumPy gives {expected}, chainrule {found}")
-    for a, e in zip(mine, theirs, strict=True):
+        raise Wrong(f"{case.code}: NumPy gives {expected}, chainrule {found}".replace("\n", " "))
+    for k, (a, e) in enumerate(zip(mine, theirs, strict=True)):
         a, e = np.asarray(a), np.asarray(e)
         if a.shape != e.shape or a.dtype != e.dtype:
             raise Wrong(f"{case.code}: NumPy gives {e.dtype}{e.shape}, chainrule {a.dtype}{a.shape}")
+        if "np.empty_like" in case.code and k == 0:
+            continue  # what it holds is nobody's promise
         exact = e.dtype.kind not in "fc"
         tolerance = 0 if exact else 20 * float(np.finfo(e.dtype).eps)
         if not np.allclose(a, e, rtol=tolerance, atol=tolerance, equal_nan=not exact):
-            raise Wrong(f"{case.code}: NumPy gives {e!r}, chainrule {a!r}")
+            raise Wrong(f"{case.code}: NumPy gives {e.tolist()}, chainrule {a.tolist()}")
 
 
 def _flowing(tree: Any) -> list[Any]:
@@ -152,7 +154,16 @@ def _derivative(case: Case, program: Any, primals: list[Any], found: Any, pullba
     )
     here = sum(np.sum(b * v) for b, v in zip(back, directions, strict=True))
     size = sum(np.sum(np.abs(b * v)) for b, v in zip(back, directions, strict=True))
-    if np.isfinite(there) and np.isfinite(here) and abs(np.real(there - here)) > 1e-8 * (1 + size):
+    single = (
+        any(o.dtype.itemsize < (16 if o.dtype.kind == "c" else 8) for o in outs)
+        or "np.float32" in case.code
+        or "f4" in case.code
+    )
+    if (
+        np.isfinite(there)
+        and np.isfinite(here)
+        and abs(np.real(there - here)) > (1e-5 if single else 1e-8) * (1 + size)
+    ):
         raise Wrong(f"{case.code}: reverse mode gives {here}, forward mode {there}")
     try:
         ahead, behind = (
@@ -170,7 +181,9 @@ def _derivative(case: Case, program: Any, primals: list[Any], found: Any, pullba
         smooth &= o.dtype in (np.dtype(float), np.dtype(complex))
         wrong = smooth & ~(np.abs(t - (forward + backward) / 2) <= 1e-4 * (1 + np.abs(forward)))
         if np.any(wrong):
-            raise Wrong(f"{case.code}: forward mode gives {t!r}, differences {(forward + backward) / 2!r}")
+            raise Wrong(
+                f"{case.code}: forward mode gives {t!r}, differences {(forward + backward) / 2!r}".replace("\n", " ")
+            )
 
 
 # ---- values for parameters, by their names -------------------------------------------------------------------
@@ -362,7 +375,19 @@ def one_option_each() -> list[Case]:
 # ---- random calls --------------------------------------------------------------------------------------------
 
 SHAPES = ((2, 3), (3, 3), (3,), (), (1,), (0,), (2, 0), (2, 1, 3), (4,))
-DTYPES = ("float64", "float64", "float64", "complex128", "float32", "int64", "int8", "uint8", "bool", "float16", "complex64")
+DTYPES = (
+    "float64",
+    "float64",
+    "float64",
+    "complex128",
+    "float32",
+    "int64",
+    "int8",
+    "uint8",
+    "bool",
+    "float16",
+    "complex64",
+)
 
 
 @st.composite

@@ -15,6 +15,15 @@ INF, PI = float("inf"), math.pi
 UNIT = ((-0.9, 0.9),)
 
 
+def _slope(real: Any, complex: Any) -> Any:
+    """A partial with a square root of x, and for complex numbers one in y, which is on the branch that the value is on."""
+
+    def partial(x: Any, y: Any) -> Any:
+        return complex(x, y) if np.iscomplexobj(x) else real(x, y)
+
+    return partial
+
+
 def _unary(
     name: str, ufunc: Any, partial: Any, latex: str | None = None, scalar: str | None = None, **facts: Any
 ) -> Elementwise:
@@ -29,7 +38,7 @@ tan = _unary("tan", np.tan, lambda x, y: 1 + y * y, domain=((-1.2, 1.2),))
 arcsin = _unary(
     "arcsin",
     np.arcsin,
-    lambda x, y: reciprocal(sqrt(1 - x * x)),
+    _slope(lambda x, y: reciprocal(sqrt(1 - x * x)), lambda x, y: reciprocal(cos(y))),
     aliases=("asin",),
     domain=UNIT,
     scalar="math.asin({0})",
@@ -38,7 +47,7 @@ arcsin = _unary(
 arccos = _unary(
     "arccos",
     np.arccos,
-    lambda x, y: -reciprocal(sqrt(1 - x * x)),
+    _slope(lambda x, y: -reciprocal(sqrt(1 - x * x)), lambda x, y: -reciprocal(sin(y))),
     aliases=("acos",),
     domain=UNIT,
     scalar="math.acos({0})",
@@ -58,7 +67,7 @@ tanh = _unary("tanh", np.tanh, lambda x, y: 1 - y * y, range=(-1, 1), limits={-1
 arcsinh = _unary(
     "arcsinh",
     np.arcsinh,
-    lambda x, y: reciprocal(sqrt(x * x + 1)),
+    _slope(lambda x, y: reciprocal(sqrt(x * x + 1)), lambda x, y: reciprocal(cosh(y))),
     r"\operatorname{{arsinh}}",
     "math.asinh({0})",
     aliases=("asinh",),
@@ -66,7 +75,7 @@ arcsinh = _unary(
 arccosh = _unary(
     "arccosh",
     np.arccosh,
-    lambda x, y: reciprocal(sqrt(x * x - 1)),
+    _slope(lambda x, y: reciprocal(sqrt(x * x - 1)), lambda x, y: reciprocal(sinh(y))),
     r"\operatorname{{arcosh}}",
     "math.acosh({0})",
     aliases=("acosh",),

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import ShapeError, TraceError
+from ..errors import MissingError, ShapeError, TraceError
 from ..ir.deferred import settled
 from ..ir.op import Op
 from ..ir.recording import Handle, record, record_with_number, state
@@ -161,6 +161,11 @@ class Array(Handle):
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise lost("array")
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise MissingError(f"x.{name} of a traced array is not supported", "write it in other operations")
+
     # ---- indexing and assignment ---------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
@@ -252,7 +257,20 @@ class Array(Handle):
     )
     astype, clip, compress, copy, conj, conjugate, fill, item, repeat, round, take, tolist = map(
         fn.method,
-        ("astype", "clip", "compress", "copy", "conj", "conjugate", "fill", "item", "repeat", "round", "take", "tolist"),
+        (
+            "astype",
+            "clip",
+            "compress",
+            "copy",
+            "conj",
+            "conjugate",
+            "fill",
+            "item",
+            "repeat",
+            "round",
+            "take",
+            "tolist",
+        ),
     )
 
 

@@ -88,8 +88,6 @@ def method(name: str) -> Callable[..., Any]:
 
 def put(out: Any, result: Any, name: str, casting: Any = "no") -> Any:
     """Write a result into `out=`, as NumPy does, and return it."""
-    if isinstance(out, tuple) and len(out) == 1:
-        out = out[0]
     if not isinstance(out, Handle):
         if isinstance(result, Handle):
             raise TraceError(
@@ -137,4 +135,3 @@ def one_axis(axis: Any, ndim: int) -> int:
     if not -ndim <= a < ndim:
         raise ShapeError(f"axis {a} is out of bounds for an array with {ndim} axes")
     return a if a < 0 else a - ndim
-

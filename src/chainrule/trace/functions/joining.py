@@ -67,7 +67,7 @@ def column_stack(tup: Any) -> Any:
 @implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     """`np.append`."""
-    return concatenate([arr, values] if axis is not None else [ravel(arr), ravel(values)], axis or 0)
+    return concatenate([ravel(arr), ravel(values)]) if axis is None else concatenate([arr, values], axis)
 
 
 @implements(np.diff)

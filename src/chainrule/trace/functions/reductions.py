@@ -103,10 +103,11 @@ def _counted(a: Any, where: Any, axis: Any) -> Any:
     return sum_(mask, axis=axis, keepdims=True)
 
 
-def _floating(a: Any, dtype: Any, name: str) -> Any:
-    if dtype is not None and np.dtype(dtype).kind not in "fc":
+def _floating(a: Any, dtype: Any, name: str, kinds: str = "fc") -> Any:
+    a = operand(a)
+    if dtype is not None and np.dtype(dtype).kind not in kinds:
         raise TraceError(f"np.{name} of a traced value in dtype {np.dtype(dtype)}", "convert the result with .astype")
-    return in_dtype(operand(a), dtype)
+    return in_dtype(a, dtype)
 
 
 @implements(np.mean)
@@ -141,7 +142,7 @@ def _moment(op: Any, finish: Any, function: Any) -> Callable[..., Any]:
             if ddof != 0:
                 raise InputError("ddof and correction are the same: give one of them")
             ddof = correction
-        a = _floating(a, dtype, op.name)
+        a = _floating(a, dtype, op.name, "c" if dtype_of(a).kind == "c" else "f")
         if where is True and (mean is NO_VALUE or mean is None):
             return op(a, axis=axes(axis, np.ndim(a)), keepdims=bool(keepdims), ddof=ddof)
         a = a if dtype_of(a).kind in "fc" else in_dtype(a, float)

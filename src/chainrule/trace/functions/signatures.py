@@ -45,7 +45,7 @@ _ONE_AXIS = "axis=None, dtype=None, out=None"
 _EXTREME = "axis=None, out=None, keepdims=False, initial=_, where=True"
 _SUM = f"{_ONE_AXIS}, keepdims=False, initial=_, where=True"
 _MOMENT = f"{_ONE_AXIS}, ddof=0, keepdims=False, *, where=True, mean=None"
-_TRUTH = "axis=None, out=None, keepdims=False, *, where=True"
+_TRUTH = f"{_ONE_AXIS}, keepdims=False, *, where=True"
 _INDEX = "axis=None, out=None, *, keepdims=False"
 _SORT = "axis=-1, kind=None, order=None, *, stable=None"
 
@@ -104,11 +104,16 @@ UFUNC_METHODS: dict[str, inspect.Signature] = {
     }.items()
 }
 
-OPTIONS_OF_UFUNCS = {"where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True}  # behind **kwargs
+OPTIONS_OF_UFUNCS = {
+    "where": True,
+    "casting": "same_kind",
+    "order": "K",
+    "dtype": None,
+    "subok": True,
+}  # behind **kwargs
 EQUAL = {  # values beside the default that mean the same to arrays which have no subclasses and live on the CPU
     "subok": (True, False),
     "device": (None, "cpu"),
-    "overwrite_input": (True, False),  # a permission, of which nothing is made
     "optimize": (True, False, "greedy", "optimal"),  # in which order einsum multiplies
     "ndmax": (0,),
 }

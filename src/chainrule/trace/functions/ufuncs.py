@@ -34,7 +34,7 @@ ANYWHERE = (0.0, 1.0)  # a domain for operations that are smooth everywhere
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """What `__array_ufunc__` does: a ufunc, or a method of one, on arguments some of which are traced."""
     if method == "__call__":
-        if ufunc is np.divmod:
+        if ufunc is np.divmod and not options:
             return tuple(call_ufunc(u, method, inputs, options) for u in (np.floor_divide, np.remainder))
         values = tuple([operand(i) for i in inputs])
         op = ufunc_of(ufunc)
@@ -53,7 +53,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
     if callee is None:
         callee = _callees[ufunc, method] = Callee(name, UFUNC_METHODS[method], version(ufunc, name))
     result, out = callee(inputs, options)
-    return result if out is None or out == (None,) else put(out, result, name)
+    out = out[0] if isinstance(out, tuple) else out
+    return result if out is None else put(out, result, name)
 
 
 _callees: dict[tuple[np.ufunc, str], Callee] = {}
@@ -66,7 +67,7 @@ def _with_options(ufunc: np.ufunc, op: Op, inputs: tuple[Any, ...], options: dic
     name = f"np.{ufunc.__name__}"
     rest = {k: v for k, v in options.items() if k not in HANDLED and not (v is NO_VALUE or v in EQUAL.get(k, ()))}
     order = options.get("order", "K")
-    if order != "K" or (rest and rest != {"keepdims": False}):
+    if order != "K" or rest:
         option = "order" if order != "K" else next(iter(rest))
         raise TraceError(
             f"{name} of a traced value does not take {option}={options[option]!r:.60}",
@@ -144,6 +145,8 @@ def _accumulate(ufunc: np.ufunc, name: str) -> Callable[..., Any]:
         raise TraceError(f"{name} of a traced value is not supported", "write it in other operations")
 
     def accumulate(array: Any, axis: Any = 0, dtype: Any = None) -> Any:
+        if axis is None:
+            raise ShapeError(f"{name} runs along one axis, not None")
         return FUNCTIONS[np.cumsum](array, axis=axis, dtype=dtype)
 
     return accumulate

@@ -36,11 +36,12 @@ def where(condition: Any, x: Any = NO_VALUE, y: Any = NO_VALUE) -> Any:
 
 
 @implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, min: Any = NO_VALUE, max: Any = NO_VALUE) -> Any:
     """`np.clip`."""
-    if (a_min is not None or a_max is not None) and (min is not None or max is not None):
-        raise InputError("np.clip: a_min and min are the same bound, as are a_max and max", "give each once")
-    a, (low, high) = operand(a), (a_min if min is None else min, a_max if max is None else max)
+    if (a_min is NO_VALUE) is not (a_max is NO_VALUE) or (a_min is not NO_VALUE and (min, max) != (NO_VALUE,) * 2):
+        raise InputError("np.clip takes both a_min and a_max, or min and max instead", "give None for a missing bound")
+    a = operand(a)
+    low, high = (None if v is NO_VALUE else v for v in ((min, max) if a_min is NO_VALUE else (a_min, a_max)))
     if low is None:
         return pw.minimum(a, operand(high)) if high is not None else copy(a)
     return pw.maximum(a, operand(low)) if high is None else pw.clip(a, operand(low), operand(high))
@@ -194,7 +195,7 @@ def _plainly(*functions: Any) -> None:
 
 
 def _bare(x: Any) -> Any:
-    return [_bare(i) for i in x] if isinstance(x, (list, tuple)) else plain(x)
+    return type(x)(map(_bare, x)) if type(x) in (list, tuple) else plain(x)
 
 
 _plainly(
