@@ -32,6 +32,11 @@ SMOOTH = [op for op in ELEMENTWISE if any(op.flows(k) for k in range(arity(op)))
 CALLS = [(op, k) for op in OPS for k in range(len(op.examples))]
 
 
+def takes_integers(op):
+    """Whether it is one of NumPy's functions of integers only."""
+    return any(isinstance(f, np.ufunc) and not any("d" in t.split("->")[0] for t in f.types) for f in op.numpy)
+
+
 def name(value):
     return value.name if isinstance(value, Operation) else str(value)
 
@@ -48,6 +53,9 @@ def points(op, shapes, seed=0, dtype=float):
         low, high = domains[k] if k < len(domains) else domains[-1]
         x = rng.uniform(low, high, shape)
         x = np.where(np.abs(x) < 0.02, 0.1, x)
+        if takes_integers(op):
+            found.append(rng.integers(0, 9, shape)[()])
+            continue
         found.append(np.asarray(x, dtype)[()])
     if op.name in ("where", "logical_and", "logical_or", "logical_xor", "logical_not", "indicator"):
         found[0] = np.asarray(found[0] > 0)[()]
@@ -148,6 +156,8 @@ ANALYTIC = [
         "polygamma",
         "gelu",
         "stop_gradient",
+        "fabs",
+        "phase",
     )
 ]  # fmt: skip  (NumPy and SciPy define no complex value for these, or not one that is analytic)
 
@@ -187,7 +197,7 @@ def test_broadcasting(op):
         assert sum(np.sum(c) for c in cts) == pytest.approx(np.sum(tangent), rel=1e-10)
 
 
-@pytest.mark.parametrize("op", SMOOTH, ids=name)
+@pytest.mark.parametrize("op", [op for op in SMOOTH if op.name != "float_power"], ids=name)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(), (3,), (0,)])
 def test_dtypes_are_kept(op, dtype, shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 REGISTRY: dict[str, Op] = {}
 declared = itertools.count(1)  # numbers declarations, so that indexes of the registry know when they are old
@@ -90,6 +90,17 @@ class Op:
 def named(name: str) -> Op:
     """The declared operation of that name."""
     return REGISTRY[name]
+
+
+Rule = TypeVar("Rule")
+
+
+class ByKind(dict[type[Op], Rule]):
+    """A rule for each kind of operation; a subclass of a kind has the rule of the kind."""
+
+    def __missing__(self, kind: type[Op]) -> Any:
+        self[kind] = found = next((self[k] for k in kind.__mro__[1:] if k in self), None)
+        return found
 
 
 variable = Op("variable", lambda: None, public=False, doc="An input of a graph.")

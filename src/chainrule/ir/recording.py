@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LIBRARY, ChainruleError, ShapeError
+from ..errors import LIBRARY, ChainruleError, ShapeError, TraceError
 from .deferred import Deferred, deferred, settled
+from .entering import NUMBERS, entering
 from .node import NO_PARAMS, Node
 from .op import REGISTRY, Op, constant
 
@@ -136,6 +137,8 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             if node.op is not constant:
                 history = True
         else:
+            if a.__class__ not in NUMBERS:
+                a = entering(a)
             inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
             values.append(a)
     try:
@@ -180,7 +183,7 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
                 raise
             raise _explained(op, [a.node if isinstance(a, Handle) else a for a in args], error) from error
     inputs: list[Any] = [a.node if isinstance(a, Handle) and a.rank == kind.rank else a for a in args]
-    inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in inputs]
+    inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in map(entering, inputs)]
     values = [i.value if type(i) is Node else i for i in inputs]
     value = op(*values, **params) if known is None else known  # type: ignore[operator]
     history = any(type(i) is Node and i.op is not constant for i in inputs)
@@ -229,4 +232,7 @@ def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
         )
         name = f" {i.given_name}" if type(i) is Node and i.given_name else ""
         lines.append(f"    operand {k + 1}{name}: shape {np.shape(value)}, {np.asarray(value).dtype}{made}")
-    return ShapeError("\n".join(lines), "make the shapes agree, for instance with reshape, transpose or np.newaxis")
+    what = "\n".join(lines)
+    if isinstance(error, TypeError):
+        return TraceError(what, "convert the operands, for instance with .astype(float)")
+    return ShapeError(what, "make the shapes agree, for instance with reshape, transpose or np.newaxis")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from ..ir.op import REGISTRY, Op
 from . import (
     arithmetic,
+    bitwise,
     broadcasting,
     complex,
     custom,
@@ -29,7 +30,7 @@ __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", 
 
 _FAMILIES = (
     arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom, windows, network, shapes,
+    structured, loops, custom, windows, network, shapes, bitwise,
 )  # fmt: skip
 
 

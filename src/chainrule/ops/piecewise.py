@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .broadcasting import dtype_of
 from .kinds import Composite, Elementwise
 
 INF = float("inf")
@@ -116,21 +117,39 @@ absolute = Elementwise(
     "abs",
     np.absolute,
     (lambda x, y: _direction(x, y),),
-    numpy=(np.absolute, np.fabs),
+    numpy=(np.absolute,),
     text="np.abs({0})",
     scalar="abs({0})",
     latex=r"\left|{0}\right|",
     range=(0, INF),
     zero="= 0",
 )
+fabs = Elementwise(
+    "fabs",
+    np.fabs,
+    (lambda x, y: sign(x),),
+    numpy=(np.fabs,),
+    variant=lambda values: absolute if dtype_of(values[0]).kind == "f" else fabs,
+    public=False,
+    doc="np.fabs: the absolute value as a floating-point number.",
+)
 sign = Elementwise(
     "sign",
     np.sign,
     (None,),
     numpy=(np.sign,),
+    variant=lambda values: phase if dtype_of(values[0]).kind == "c" else sign,
     scalar="float(({0} > 0) - ({0} < 0))",
     latex=r"\operatorname{{sign}}({0})",
     range=(-1, 1),
+)
+phase = Composite(
+    "phase",
+    lambda z: z / where(equal(z, 0), 1.0, absolute(z)),
+    value=np.sign,
+    text="np.sign({0})",
+    public=False,
+    doc="The direction of a complex number, z / |z|; 0 at 0.",
 )
 copysign = Elementwise(
     "copysign",

@@ -15,6 +15,7 @@ from ..ir.deferred import settled
 from ..ir.op import Op
 from ..ir.recording import Handle, record, record_with_number, state
 from ..ops import arithmetic as ar
+from ..ops import bitwise as bw
 from ..ops import complex as cx
 from ..ops import exponential as ex
 from ..ops import indexing as ix
@@ -36,6 +37,14 @@ def _binary(op: Op, reflected: bool = False) -> Callable[..., Any]:
     return method
 
 
+def _bitwise(op: bw.Elementwise, reflected: bool = False) -> Callable[..., Any]:
+    def method(self: Array, other: Any) -> Any:
+        other = operand(other)
+        return op(other, self) if reflected else op(self, other)  # on booleans it is a logical operation
+
+    return method
+
+
 def _unary(op: Op) -> Callable[..., Any]:
     def method(self: Array) -> Any:
         return record(op, (self,))
@@ -45,7 +54,8 @@ def _unary(op: Op) -> Callable[..., Any]:
 
 def _inplace(op: Op) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
-        result = record(op, (self, operand(other)))
+        other = operand(other)
+        result = record(op, (self, other)) if op.variant is None else op(self, other)  # type: ignore[operator]
         if self.rebinds_scalars and self.ndim == 0 and self._view is None:
             return result
         self.assign(result)
@@ -121,9 +131,12 @@ class Array(Handle):
     __mod__, __rmod__ = _binary(ar.remainder), _binary(ar.remainder, True)
     __ifloordiv__, __imod__ = _inplace(ar.floor_divide), _inplace(ar.remainder)
     __gt__, __ge__, __lt__, __le__ = map(_binary, (pw.greater, pw.greater_equal, pw.less, pw.less_equal))
-    __and__, __rand__ = _binary(pw.logical_and), _binary(pw.logical_and, True)
-    __or__, __ror__ = _binary(pw.logical_or), _binary(pw.logical_or, True)
-    __xor__, __rxor__ = _binary(pw.logical_xor), _binary(pw.logical_xor, True)
+    __and__, __rand__, __iand__ = _bitwise(bw.bitwise_and), _bitwise(bw.bitwise_and, True), _inplace(bw.bitwise_and)
+    __or__, __ror__, __ior__ = _bitwise(bw.bitwise_or), _bitwise(bw.bitwise_or, True), _inplace(bw.bitwise_or)
+    __xor__, __rxor__, __ixor__ = _bitwise(bw.bitwise_xor), _bitwise(bw.bitwise_xor, True), _inplace(bw.bitwise_xor)
+    __lshift__, __rlshift__, __ilshift__ = _binary(bw.left_shift), _binary(bw.left_shift, True), _inplace(bw.left_shift)
+    __rshift__, __rrshift__ = _binary(bw.right_shift), _binary(bw.right_shift, True)
+    __irshift__ = _inplace(bw.right_shift)
     __neg__, __pos__, __abs__ = _unary(ar.negative), _unary(ar.positive), _unary(pw.absolute)
     __floor__, __ceil__, __trunc__ = _unary(pw.floor), _unary(pw.ceil), _unary(pw.trunc)
 
@@ -134,12 +147,18 @@ class Array(Handle):
         return True if other is None or isinstance(other, str) else record(pw.not_equal, (self, operand(other)))
 
     def __invert__(self) -> Any:
-        if self.dtype != bool:
-            raise TraceError(f"~ on a traced value of dtype {self.dtype}", "~ works on comparisons; for -x write -x")
-        return record(pw.logical_not, (self,))
+        if self.dtype.kind not in "biu":
+            raise TraceError(f"~ on a traced value of dtype {self.dtype}", "~ takes booleans and integers; write -x for -x")
+        return bw.invert(self)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(fn.any_(self == value))
 
     def __round__(self, digits: int = 0) -> Any:
         return record(pw.rint, (self,)) if not digits else record(pw.rint, (self * 10.0**digits,)) / 10.0**digits
@@ -160,6 +179,15 @@ class Array(Handle):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise lost("array")
+
+    def __copy__(self) -> Any:
+        return fn.copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return fn.copy(self)  # the same value with the same history
+
+    def __reduce__(self) -> NoReturn:
+        raise TraceError("pickling a traced value would lose its derivative", "return it, and pickle the result")
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_") or not hasattr(np.ndarray, name):

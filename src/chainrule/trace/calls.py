@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, TraceError, caller
+from ..ir.entering import entering
 from ..ir.node import Node
 from ..ir.recording import Handle, setting, state
 from .array import recording_kind
@@ -172,7 +173,7 @@ def traced_call(
         if state.hook is not None:  # somebody looks at the nodes: let them have names
             written += paths(tree, name)
         leaves, treedef = flatten(tree)
-        flat += leaves
+        flat += map(entering, leaves)
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(np.array(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]

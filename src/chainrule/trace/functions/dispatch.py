@@ -74,10 +74,13 @@ def method(name: str) -> Callable[..., Any]:
     twin, signature = METHODS[name]
     version = FUNCTIONS[getattr(np, twin)] if name not in METHOD_VERSIONS else METHOD_VERSIONS[name]
     callee = Callee(f"x.{name}", signature, version)
+    plain = twin is not None and getattr(np, twin) in PLAIN
 
     def call(self: Any, *args: Any, **options: Any) -> Any:
         if not args and not options:
             return version(self)
+        if plain:
+            return version(self, *args, **options)
         result, out = callee(args, options, (self,))
         return result if out is None else put(out, result, callee.name)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, ShapeError
+from ...ir.entering import allowed
 from ...ops import piecewise as pw
 from ...ops import shape as sh
 from ..handles import dtype_of, operand
@@ -22,7 +23,7 @@ def _parts(arrays: Any, dtype: Any, casting: Any) -> list[Any]:
     for p in parts:
         if not np.can_cast(dtype_of(p), want, casting):
             raise InputError(f"cannot join {dtype_of(p)} into {np.dtype(want)} with casting={casting!r}")
-    return parts if dtype is None else [sh.cast(p, dtype=np.dtype(dtype)) for p in parts]
+    return parts if dtype is None else [sh.cast(p, dtype=allowed(dtype)) for p in parts]
 
 
 @implements(np.concatenate, np.concat if hasattr(np, "concat") else np.concatenate)

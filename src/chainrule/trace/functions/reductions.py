@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, ShapeError, TraceError
+from ...ir.entering import allowed
 from ...ir.recording import Handle
 from ...ops import arithmetic as ar
 from ...ops import broadcasting as bc
@@ -16,7 +17,7 @@ from ...ops import piecewise as pw
 from ...ops import reduction as rd
 from ...ops import shape as sh
 from ...ops.complex import conj, real
-from ..handles import dtype_of, from_nested, operand
+from ..handles import dtype_of, operand
 from .dispatch import axes, implements, implements_method, index_into, one_axis, put
 from .shapes import broadcast_to, copy, expand_dims, ravel, take, take_along_axis, transpose
 from .signatures import NO_VALUE
@@ -26,7 +27,7 @@ def in_dtype(x: Any, dtype: Any) -> Any:
     """The value converted to a dtype; as it is for None."""
     if dtype is None or dtype_of(x) == np.dtype(dtype):
         return x
-    return sh.cast(x, dtype=np.dtype(dtype))
+    return sh.cast(x, dtype=allowed(dtype))
 
 
 def only(x: Any, where: Any, neutral: Any) -> Any:
@@ -143,11 +144,12 @@ def _moment(op: Any, finish: Any, function: Any) -> Callable[..., Any]:
                 raise InputError("ddof and correction are the same: give one of them")
             ddof = correction
         a = _floating(a, dtype, op.name, "c" if dtype_of(a).kind == "c" else "f")
-        if where is True and (mean is NO_VALUE or mean is None):
+        known = mean is not NO_VALUE and mean is not None
+        if where is True and not known:
             return op(a, axis=axes(axis, np.ndim(a)), keepdims=bool(keepdims), ddof=ddof)
         a = a if dtype_of(a).kind in "fc" else in_dtype(a, float)
         count = in_dtype(_counted(a, where, axis), dtype_of(real(a))) - ddof
-        centre = sum_(a, axis, keepdims=True, where=where) / (count + ddof) if mean in (NO_VALUE, None) else mean
+        centre = mean if known else sum_(a, axis, keepdims=True, where=where) / (count + ddof)
         centred = a - operand(centre)
         squared = real(centred * conj(centred)) if dtype_of(centred).kind == "c" else centred * centred
         result = finish(sum_(squared, axis, keepdims=True, where=where) / pw.maximum(count, 0))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, TraceError
+from ...ir.entering import allowed
 from ...ir.op import Op
 from ...ir.recording import Handle, record
 from ...ops import arithmetic as ar
@@ -98,8 +99,9 @@ def _cast_inputs(ufunc: np.ufunc, inputs: tuple[Any, ...], options: dict[str, An
             raise TypeError("both dtype and signature were given")
         signature = (*(None,) * ufunc.nin, np.dtype(wanted["dtype"]))
     given = (*(type(i) if type(i) in (int, float, complex) else dtype_of(i) for i in inputs), *(None,) * ufunc.nout)
-    loop = ufunc.resolve_dtypes(given, signature=_dtypes(signature), casting=casting)  # type: ignore[arg-type, call-overload]
-    return tuple(sh.cast(i, dtype=d) if dtype_of(i) != d else i for i, d in zip(inputs, loop, strict=False))
+    typed = {} if signature is None else {"signature": _dtypes(signature)}
+    loop = ufunc.resolve_dtypes(given, casting=casting, **typed)  # type: ignore[arg-type, call-overload]
+    return tuple(sh.cast(i, dtype=allowed(d)) if dtype_of(i) != d else i for i, d in zip(inputs, loop, strict=False))
 
 
 def _dtypes(signature: Any) -> Any:

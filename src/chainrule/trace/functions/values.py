@@ -9,7 +9,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...errors import InputError, TraceError
+from ...ir.deferred import settled
+from ...ir.entering import allowed
 from ...ir.recording import Handle, record, state
+from ...ops import arithmetic as ar
 from ...ops import complex as cx
 from ...ops import piecewise as pw
 from ...ops import shape as sh
@@ -43,7 +46,7 @@ def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, min: Any = NO_VAL
     a = operand(a)
     low, high = (None if v is NO_VALUE else v for v in ((min, max) if a_min is NO_VALUE else (a_min, a_max)))
     if low is None:
-        return pw.minimum(a, operand(high)) if high is not None else copy(a)
+        return pw.minimum(a, operand(high)) if high is not None else ar.positive(a)
     return pw.maximum(a, operand(low)) if high is None else pw.clip(a, operand(low), operand(high))
 
 
@@ -65,7 +68,10 @@ def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -
 @implements(np.round, np.around)
 def round_(a: Any, decimals: Any = 0) -> Any:
     """`np.round`: nothing flows."""
-    return pw.rint(operand(a)) if decimals == 0 and dtype_of(a).kind in "fc" else pw.rounded(a, decimals=decimals)
+    a = operand(a)
+    if decimals < 0 and dtype_of(a).kind in "iu":
+        raise TraceError("np.round of traced integers to tens or hundreds", "write x // 10 * 10, or round floats")
+    return pw.rint(a) if decimals == 0 and dtype_of(a).kind in "fc" else pw.rounded(a, decimals=decimals)
 
 
 @implements(np.sinc)
@@ -100,14 +106,14 @@ def angle(z: Any, deg: Any = False) -> Any:
 @implements_method("conj")
 @implements_method("conjugate")
 def conjugate(a: Any) -> Any:
-    """The complex conjugate."""
-    return cx.conj(a)
+    """The complex conjugate; a real array itself."""
+    return cx.conj(a) if dtype_of(a).kind == "c" else a
 
 
 @implements_method("astype")
 def astype(a: Any, dtype: Any, casting: Any = "unsafe", copy: Any = True) -> Any:
     """The value in another dtype; nothing flows through an integer."""
-    dtype = np.dtype(dtype)
+    dtype = allowed(dtype)
     if not np.can_cast(a.dtype, dtype, casting):
         raise InputError(f"x.astype: {a.dtype} cannot become {dtype} with casting={casting!r}", "leave casting out")
     return a if not copy and dtype == a.dtype else sh.cast(a, dtype=dtype)
@@ -116,6 +122,8 @@ def astype(a: Any, dtype: Any, casting: Any = "unsafe", copy: Any = True) -> Any
 @implements_method("fill")
 def fill(a: Any, value: Any) -> None:
     """Set every entry."""
+    if isinstance(settled(a.node.value), np.generic):
+        raise TraceError("x.fill of a scalar, which cannot be written into", "write x = value")
     a[...] = value
 
 
@@ -153,7 +161,7 @@ def empty_like(prototype: Any, dtype: Any = None, shape: Any = None) -> Any:
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
     """`np.full_like`."""
     wanted = np.shape(a) if shape is None else shape
-    dtype = dtype_of(a) if dtype is None else np.dtype(dtype)
+    dtype = dtype_of(a) if dtype is None else allowed(dtype)
     if isinstance(fill_value, Handle):
         return copy(broadcast_to(sh.cast(fill_value, dtype=dtype), wanted))
     return constant_like(a, np.full(wanted, fill_value, dtype))
@@ -162,7 +170,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
 def _array(function: Any) -> Callable[..., Any]:
     def version(object: Any, dtype: Any = None, like: Any = None) -> Any:
         made = operand(object)
-        made = made if dtype is None else sh.cast(made, dtype=np.dtype(dtype))
+        made = made if dtype is None else sh.cast(made, dtype=allowed(dtype))
         made = made if isinstance(made, Handle) else constant_like(like, np.array(made))
         return copy(made) if function is np.array else made
 
