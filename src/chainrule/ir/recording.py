@@ -22,6 +22,7 @@ from .node import NO_PARAMS, Node
 from .op import REGISTRY, Op, constant
 
 _getframe = sys._getframe
+REJECTED = (ValueError, TypeError, IndexError, OverflowError)  # what NumPy says of operands that do not go together
 
 
 class State(threading.local):
@@ -148,7 +149,7 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             value = op.value(*values, **params) if state.observed is None else deferred(op, values, params)
     except ChainruleError:
         raise
-    except (ValueError, TypeError, IndexError) as error:
+    except REJECTED as error:
         raise _explained(op, inputs, error) from error
     if not history or not state.recording:
         if not history or state.observed is None:
@@ -167,7 +168,10 @@ def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False
     if node.op is constant or state.level or not state.recording or state.observed is not None:
         return record(op, (number, a) if reflected else (a, number))
     x = node.value
-    value = op.value(number, x) if reflected else op.value(x, number)
+    try:
+        value = op.value(number, x) if reflected else op.value(x, number)
+    except REJECTED as error:
+        raise _explained(op, [number, node] if reflected else [node, number], error) from error
     inputs = (number, node) if reflected else (node, number)
     return a.__class__(_located(op, inputs, NO_PARAMS, value, _getframe(2)))
 
@@ -178,7 +182,7 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
     if not kind.records:
         try:
             return kind.bind(op, args, params)
-        except (ValueError, TypeError, IndexError) as error:
+        except REJECTED as error:
             if isinstance(error, ChainruleError):
                 raise
             raise _explained(op, [a.node if isinstance(a, Handle) else a for a in args], error) from error

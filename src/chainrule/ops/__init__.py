@@ -8,6 +8,7 @@ from . import (
     bitwise,
     broadcasting,
     complex,
+    conversion,
     custom,
     exponential,
     indexing,
@@ -30,7 +31,7 @@ __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", 
 
 _FAMILIES = (
     arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom, windows, network, shapes, bitwise,
+    structured, loops, custom, windows, network, shapes, bitwise, conversion,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .broadcasting import dtype_of
+from .conversion import wide
 from .kinds import Elementwise
 
 INF = float("inf")
@@ -38,7 +39,7 @@ multiply = Elementwise(
 divide = Elementwise(
     "divide",
     _divide,
-    (lambda a, b, y: reciprocal(b), lambda a, b, y: -y / b),
+    (lambda a, b, y: reciprocal(wide(b, y)), lambda a, b, y: -y / b),
     numpy=(np.true_divide,),
     infix=("/", 20),
     latex=r"\frac{{{0}}}{{{1}}}",

@@ -11,6 +11,7 @@ import numpy as np
 
 from .arithmetic import reciprocal
 from .broadcasting import dtype_of
+from .conversion import wide
 from .kinds import Composite, Elementwise
 from .piecewise import equal, where
 
@@ -22,12 +23,18 @@ POSITIVE = ((0.3, 3.0),)
 def _power_base(x: Any, n: Any, y: Any) -> Any:
     if isinstance(n, (int, float)):
         return 0.0 * x if n == 0 else n * power(x, n - 1)
+    x, n = wide(x, y), wide(n, y)
     return n * power(x, where(equal(n, 0), 1, n - 1))
 
 
 def _power_exponent(x: Any, n: Any, y: Any) -> Any:
-    x = where(equal(x, 0), 1, x)
+    x = where(equal(x, 0), 1, wide(x, y))
     return y * log(x + 0j if np.iscomplexobj(n) else x)
+
+
+def _of_booleans(values: Sequence[Any]) -> Elementwise:
+    kinds = {dtype_of(v).kind for v in values}
+    return boolean_power if "b" in kinds and not kinds & {"f", "c"} else power
 
 
 def _in_double(values: Sequence[Any]) -> Elementwise:
@@ -47,12 +54,22 @@ power = Elementwise(
     "power",
     operator.pow,
     (_power_base, _power_exponent),
-    numpy=(np.power,),
     aliases=("pow",),
     infix=("**", 40),
     latex="{0.atom}^{{{1}}}",
     domain=((0.3, 2.0), (-2.0, 3.0)),
     neutral={1: 1},
+)
+boolean_power = Elementwise(
+    "boolean_power",
+    np.power,
+    (None, None),
+    numpy=(np.power,),
+    text="np.power({0}, {1})",
+    domain=((0.3, 2.0), (-2.0, 3.0)),
+    variant=_of_booleans,
+    public=False,
+    doc="np.power, which of booleans has another dtype than `**`.",
 )
 float_power = Elementwise(
     "float_power",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import reciprocal
+from .conversion import wide
 from .exponential import sqrt
 from .kinds import Elementwise
 
@@ -22,6 +23,11 @@ def _slope(real: Any, complex: Any) -> Any:
         return complex(x, y) if np.iscomplexobj(x) else real(x, y)
 
     return partial
+
+
+def _squares(a: Any, b: Any, y: Any) -> Any:
+    a, b = wide(a, y), wide(b, y)
+    return a * a + b * b
 
 
 def _unary(
@@ -94,7 +100,7 @@ arctanh = _unary(
 arctan2 = Elementwise(
     "arctan2",
     np.arctan2,
-    (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
+    (lambda a, b, y: b / _squares(a, b, y), lambda a, b, y: -a / _squares(a, b, y)),
     numpy=(np.arctan2,),
     aliases=("atan2",),
     scalar="math.atan2({0}, {1})",

@@ -141,14 +141,26 @@ class Array(Handle):
     __floor__, __ceil__, __trunc__ = _unary(pw.floor), _unary(pw.ceil), _unary(pw.trunc)
 
     def __eq__(self, other: Any) -> Any:
-        return False if other is None or isinstance(other, str) else record(pw.equal, (self, operand(other)))
+        return (
+            self._never(False) if other is None or isinstance(other, str) else record(pw.equal, (self, operand(other)))
+        )
 
     def __ne__(self, other: Any) -> Any:
-        return True if other is None or isinstance(other, str) else record(pw.not_equal, (self, operand(other)))
+        return (
+            self._never(True)
+            if other is None or isinstance(other, str)
+            else record(pw.not_equal, (self, operand(other)))
+        )
+
+    def _never(self, answer: bool) -> Any:
+        """What NumPy answers, entry by entry, when an array is compared with something that is no number."""
+        return np.full(self.shape, answer)[()] if self.shape else answer
 
     def __invert__(self) -> Any:
         if self.dtype.kind not in "biu":
-            raise TraceError(f"~ on a traced value of dtype {self.dtype}", "~ takes booleans and integers; write -x for -x")
+            raise TraceError(
+                f"~ on a traced value of dtype {self.dtype}", "~ takes booleans and integers; write -x for -x"
+            )
         return bw.invert(self)
 
     def __divmod__(self, other: Any) -> Any:

@@ -41,7 +41,9 @@ def vdot(a: Any, b: Any) -> Any:
 def inner(a: Any, b: Any) -> Any:
     """`np.inner`: the last axes summed over."""
     a, b = operand(a), operand(b)
-    return ar.multiply(a, b) if np.ndim(a) == 0 or np.ndim(b) == 0 else tensordot(a, b, ((-1,), (-1,)))
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return ar.multiply(a, b)
+    return la.matmul(a, b) if np.ndim(a) == np.ndim(b) == 1 else tensordot(a, b, ((-1,), (-1,)))
 
 
 @implements(np.outer)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import ChainruleError, InputError, ShapeError, TraceError
+from ...ir.recording import REJECTED
 
 NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]  # how NumPy's signatures say that an option was left out
 
@@ -207,7 +208,7 @@ def guarded(name: str, version: Callable[..., Any], args: tuple[Any, ...], named
         return version(*args, **named)
     except ChainruleError:
         raise
-    except (ValueError, TypeError, IndexError) as error:
+    except REJECTED as error:
         if isinstance(error.__cause__, ChainruleError):
             raise error.__cause__ from None
         raise ShapeError(f"{name}: {error}", "check the arguments against NumPy's documentation") from error
