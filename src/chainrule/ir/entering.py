@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 
 KINDS = "?bhilqBHILQefdFD"  # NumPy's letters; longdouble, objects, text, dates and records have no place here
+NATIVE = frozenset(map(np.dtype, KINDS))
 NUMBERS = frozenset({bool, int, float, complex, *(np.dtype(c).type for c in KINDS)})
 ARRAYS = frozenset({np.ndarray, np.memmap})
 
@@ -19,7 +20,9 @@ def entering(x: Any) -> Any:
     Raises:
         InputError: a subclass of arrays with a meaning of its own (masked arrays, matrices), or a dtype with no derivative.
     """
-    if x.__class__ in NUMBERS or not isinstance(x, (np.ndarray, np.generic)):
+    if x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in NATIVE):
+        return x
+    if not isinstance(x, (np.ndarray, np.generic)):
         return x
     if isinstance(x, np.ndarray) and x.__class__ not in ARRAYS:
         name = f"{type(x).__module__.partition('.')[0]}.{type(x).__name__}"
@@ -45,7 +48,9 @@ def allowed(dtype: Any) -> np.dtype[Any]:
         InputError: it is none of them.
     """
     dtype = np.dtype(dtype)
-    if dtype.char in KINDS:
-        return dtype if dtype.isnative else dtype.newbyteorder("=")
+    if dtype in NATIVE:
+        return dtype
+    if dtype.newbyteorder("=") in NATIVE:
+        return dtype.newbyteorder("=")
     fix = "pass float64" if dtype.kind == "f" else "pass complex128" if dtype.kind == "c" else "pass numbers"
     raise InputError(f"values of dtype {dtype} cannot be computed with here", fix)

@@ -95,7 +95,7 @@ def named(name: str) -> Op:
 Rule = TypeVar("Rule")
 
 
-class ByKind(dict[type[Op], Rule]):
+class ByKind(dict[type[Op], Rule | None]):
     """A rule for each kind of operation; a subclass of a kind has the rule of the kind."""
 
     def __missing__(self, kind: type[Op]) -> Any:

@@ -25,6 +25,17 @@ _getframe = sys._getframe
 REJECTED = (ValueError, TypeError, IndexError, OverflowError)  # what NumPy says of operands that do not go together
 
 
+class _Libraries(dict[str, bool]):
+    """Whether a file is a library's; each is looked at once."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = found = filename.startswith(LIBRARY)
+        return found
+
+
+_LIBRARIES = _Libraries()
+
+
 class State(threading.local):
     """What the current thread is doing.
 
@@ -138,9 +149,11 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             if node.op is not constant:
                 history = True
         else:
-            if a.__class__ not in NUMBERS:
+            if a.__class__ in NUMBERS:
+                inputs.append(a)
+            else:
                 a = entering(a)
-            inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
+                inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
             values.append(a)
     try:
         if known is not None:
@@ -201,7 +214,7 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
 def _located(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any], value: Any, frame: Any) -> Node:
     """A node that knows the user's line: the innermost frame from `frame` outward that is no library's."""
     code = frame.f_code
-    while code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
+    while _LIBRARIES[code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
         code = frame.f_code
     made = Node(op, inputs, params, value, code, frame.f_lasti)  # type: ignore[arg-type]

@@ -46,7 +46,7 @@ signbit = Elementwise("signbit", np.signbit, (None,), numpy=(np.signbit,), scala
 where = Elementwise(
     "where",
     np.where,
-    (None, lambda c, a, b, y: c, lambda c, a, b, y: logical_not(c)),
+    (None, lambda c, a, b, y: c if dtype_of(c).kind == "b" else not_equal(c, 0), lambda c, a, b, y: logical_not(c)),
     numpy=(np.where,),
     scalar="({1} if {0} else {2})",
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",

@@ -37,10 +37,11 @@ def _binary(op: Op, reflected: bool = False) -> Callable[..., Any]:
     return method
 
 
-def _bitwise(op: bw.Elementwise, reflected: bool = False) -> Callable[..., Any]:
+def _bitwise(op: Op, reflected: bool = False) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
         other = operand(other)
-        return op(other, self) if reflected else op(self, other)  # on booleans it is a logical operation
+        values = (other, self) if reflected else (self, other)
+        return record(op if op.variant is None else op.variant(values), values)  # on booleans it is a logical operation
 
     return method
 
@@ -201,7 +202,7 @@ class Array(Handle):
     def __reduce__(self) -> NoReturn:
         raise TraceError("pickling a traced value would lose its derivative", "return it, and pickle the result")
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         raise MissingError(f"x.{name} of a traced array is not supported", "write it in other operations")

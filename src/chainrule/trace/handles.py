@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import TraceError, caller
 from ..ir.deferred import Deferred, settled
-from ..ir.entering import NUMBERS, entering
+from ..ir.entering import NATIVE, NUMBERS, entering
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, View, record, state
@@ -50,7 +50,7 @@ def constant_like(x: Handle, value: Any) -> Any:
 
 def operand(x: Any) -> Any:
     """What the user wrote beside a traced value, as an input of an operation."""
-    if isinstance(x, Handle) or x.__class__ in NUMBERS:
+    if isinstance(x, Handle) or x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in NATIVE):
         return x
     if isinstance(x, (float, int, complex, np.ndarray, np.generic)):
         return entering(x)

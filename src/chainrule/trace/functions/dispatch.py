@@ -11,10 +11,10 @@ import numpy as np
 
 from ...errors import ShapeError, TraceError
 from ...ir.deferred import settled
-from ...ir.recording import Handle
+from ...ir.recording import REJECTED, Handle
 from ...ops import indexing as ix
 from ..handles import constant_like, dtype_of, operand, split_index
-from .signatures import METHODS, Callee, signature_of
+from .signatures import METHODS, Callee, rejected, signature_of
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # by NumPy's function
 PLAIN: set[Any] = set()  # functions whose answers are plain, and which NumPy itself answers
@@ -65,6 +65,11 @@ def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any],
         )
     if function in PLAIN:
         return version(*args, **options)
+    if len(args) == 1 and not options:
+        try:
+            return version(args[0])
+        except REJECTED as error:
+            raise rejected(name_of(function), error) from error
     result, out = _callee(function)(args, options)
     return result if out is None else put(out, result, name_of(function))
 
@@ -72,13 +77,17 @@ def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any],
 def method(name: str) -> Callable[..., Any]:
     """A method of arrays: the twin of NumPy's function, with the signature of NumPy's method."""
     twin, signature = METHODS[name]
-    version = FUNCTIONS[getattr(np, twin)] if name not in METHOD_VERSIONS else METHOD_VERSIONS[name]
+    function = getattr(np, twin or "", None)
+    version = METHOD_VERSIONS[name] if name in METHOD_VERSIONS else FUNCTIONS[function]
     callee = Callee(f"x.{name}", signature, version)
-    plain = twin is not None and getattr(np, twin) in PLAIN
+    plain = function in PLAIN
 
     def call(self: Any, *args: Any, **options: Any) -> Any:
         if not args and not options:
-            return version(self)
+            try:
+                return version(self)
+            except REJECTED as error:
+                raise rejected(callee.name, error) from error
         if plain:
             return version(self, *args, **options)
         result, out = callee(args, options, (self,))

@@ -19,11 +19,13 @@ from .signatures import NO_VALUE
 def _parts(arrays: Any, dtype: Any, casting: Any) -> list[Any]:
     """The arrays, converted where a dtype is given and NumPy allows it."""
     parts = [operand(a) for a in arrays]
-    want = np.result_type(*map(dtype_of, parts)) if dtype is None and parts else dtype
+    if (dtype is None and casting in ("same_kind", "unsafe")) or not parts:
+        return parts
+    want = allowed(np.result_type(*map(dtype_of, parts)) if dtype is None else dtype)
     for p in parts:
         if not np.can_cast(dtype_of(p), want, casting):
-            raise InputError(f"cannot join {dtype_of(p)} into {np.dtype(want)} with casting={casting!r}")
-    return parts if dtype is None else [sh.cast(p, dtype=allowed(dtype)) for p in parts]
+            raise InputError(f"cannot join {dtype_of(p)} into {want} with casting={casting!r}", "convert with .astype")
+    return [sh.cast(p, dtype=want) for p in parts]
 
 
 @implements(np.concatenate, np.concat if hasattr(np, "concat") else np.concatenate)

@@ -57,7 +57,9 @@ def _total(op: Any, identity: int, join: Any, *functions: Any) -> Callable[..., 
     def version(
         a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
     ) -> Any:
-        a = in_dtype(operand(a), dtype)
+        a = operand(a)
+        if dtype is not None:
+            a = in_dtype(a, dtype)
         if where is not True:
             a = only(a, where, identity)
         result = op(a, axis=axes(axis, np.ndim(a)), keepdims=bool(keepdims))

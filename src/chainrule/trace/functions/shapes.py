@@ -210,12 +210,12 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:
     """`np.tile`."""
-    A = operand(A)
+    a = operand(A)
     reps = tuple(map(operator.index, listed(reps)))
-    n = max(len(reps), np.ndim(A))
-    shape = (1,) * (n - np.ndim(A)) + tuple(np.shape(A))
+    n = max(len(reps), np.ndim(a))
+    shape = (1,) * (n - np.ndim(a)) + tuple(np.shape(a))
     reps = (1,) * (n - len(reps)) + reps
-    wide = reshape(A, tuple(m for s in shape for m in (1, s)))
+    wide = reshape(a, tuple(m for s in shape for m in (1, s)))
     wide = broadcast_to(wide, tuple(m for r, s in zip(reps, shape, strict=True) for m in (r, s)))
     return copy(reshape(wide, tuple(r * s for r, s in zip(reps, shape, strict=True))))
 

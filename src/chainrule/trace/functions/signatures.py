@@ -144,12 +144,13 @@ INSTEAD = {  # what to write, by the name of the option
 
 
 class Plan(NamedTuple):
-    """Which of the values of a call goes where: by position, by name, nowhere (with its default), into `out`."""
+    """Which of the values of a call goes where: by position, by name, nowhere (at its default), into `out`."""
 
     spread: tuple[int, ...]
     named: tuple[tuple[str, int], ...]
     unused: tuple[tuple[str, int, Any], ...]
     out: int
+    direct: bool  # whether our version takes the arguments just as they are given
 
 
 class Callee:
@@ -170,7 +171,16 @@ class Callee:
         plan = self.plans.get(key)
         if plan is None:
             plan = self.plans[key] = self._plan(*key)
-        values = (*args, *options.values())
+        values = (*args, *options.values()) if options else args
+        for v in values:
+            if v is NO_VALUE:
+                break
+        else:
+            if plan.direct:
+                try:
+                    return self.version(*receiver, *args, **options), None
+                except REJECTED as error:
+                    raise rejected(self.name, error) from error
         for parameter, k, default in plan.unused:
             if not _stands_at(values[k], default, parameter):
                 raise TraceError(
@@ -178,7 +188,10 @@ class Callee:
                     INSTEAD.get(parameter, "leave it out, or write it in other operations"),
                 )
         named = {p: values[k] for p, k in plan.named if values[k] is not NO_VALUE}
-        result = guarded(self.name, self.version, (*receiver, *(values[k] for k in plan.spread)), named)
+        try:
+            result = self.version(*receiver, *[values[k] for k in plan.spread], **named)
+        except REJECTED as error:
+            raise rejected(self.name, error) from error
         return result, values[plan.out] if plan.out >= 0 else None
 
     def _plan(self, count: int, keywords: tuple[str, ...]) -> Plan:
@@ -199,19 +212,19 @@ class Callee:
                 given.append((CALLED_BEFORE.get(parameter, parameter), value, p.default))
         named = tuple((k, v) for k, v, _ in given if k in taken)
         unused = tuple(g for g in given if g[0] not in taken and g[0] != "out")
-        return Plan(spread, named, unused, next((v for k, v, _ in given if k == "out"), -1))
+        out = next((v for k, v, _ in given if k == "out"), -1)
+        behind = len(self.signature.parameters) > 0 and next(iter(taken)) not in self.signature.parameters
+        ours = list(taken)[behind:][:count]
+        direct = not spread and not unused and out < 0 and [k for k, v in named if v < count] == ours
+        return Plan(spread, named, unused, out, direct)
 
 
-def guarded(name: str, version: Callable[..., Any], args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
-    """The result of a version; what NumPy or Python finds wrong with the arguments is an error of ours."""
-    try:
-        return version(*args, **named)
-    except ChainruleError:
-        raise
-    except REJECTED as error:
-        if isinstance(error.__cause__, ChainruleError):
-            raise error.__cause__ from None
-        raise ShapeError(f"{name}: {error}", "check the arguments against NumPy's documentation") from error
+def rejected(name: str, error: Exception) -> ChainruleError:
+    """What NumPy or Python finds wrong with the arguments of a function, as an error of ours."""
+    for known in (error, error.__cause__):
+        if isinstance(known, ChainruleError):
+            return known
+    return ShapeError(f"{name}: {error}", "check the arguments against NumPy's documentation")
 
 
 def _stands_at(value: Any, default: Any, parameter: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ShapeError, TraceError
 from ...ir.entering import allowed
 from ...ir.op import Op
-from ...ir.recording import Handle, record
+from ...ir.recording import REJECTED, Handle, record
 from ...ops import arithmetic as ar
 from ...ops import broadcasting as bc
 from ...ops import indexing as ix
@@ -19,7 +19,7 @@ from ...ops import shape as sh
 from ..handles import dtype_of, operand, split_index
 from ..lost import ufunc_of
 from .dispatch import FUNCTIONS, put
-from .signatures import EQUAL, INSTEAD, NO_VALUE, UFUNC_METHODS, Callee, guarded
+from .signatures import EQUAL, INSTEAD, NO_VALUE, UFUNC_METHODS, Callee, rejected
 
 REDUCTIONS: dict[Any, Any] = {  # what `ufunc.reduce` is
     np.add: np.sum,
@@ -76,11 +76,14 @@ def _with_options(ufunc: np.ufunc, op: Op, inputs: tuple[Any, ...], options: dic
         )
     out = options.get("out", (None,))[0]
     casting, condition = options.get("casting", "same_kind"), options.get("where", True)
-    inputs = guarded(name, _cast_inputs, (ufunc, inputs, options, casting), {})
-    if condition is not True:
-        if out is None:
-            raise TraceError(f"{name}(..., where=...) leaves entries undefined", "use np.where(condition, a, b)")
-        return put(out, _masked(op, inputs, operand(condition), out), name, casting)
+    if condition is not True and out is None:
+        raise TraceError(f"{name}(..., where=...) leaves entries undefined", "use np.where(condition, a, b)")
+    try:
+        inputs = _cast_inputs(ufunc, inputs, options, casting)
+        if condition is not True:
+            return put(out, _masked(op, inputs, operand(condition), out), name, casting)
+    except REJECTED as error:
+        raise rejected(name, error) from error
     result = op(*inputs)  # type: ignore[operator]
     return result if out is None else put(out, result, name, casting)
 

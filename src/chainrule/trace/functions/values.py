@@ -190,6 +190,9 @@ ascontiguousarray = _array(np.ascontiguousarray)
 # ---- questions: plain answers, from which no derivative can flow ----
 
 
+PLAIN.update((np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj))
+
+
 def _plainly(*functions: Any) -> None:
     def about(function: Any) -> Callable[..., Any]:
         def version(*args: Any, **options: Any) -> Any:
@@ -216,13 +219,13 @@ _plainly(
 @implements(np.shape)
 def shape(a: Any) -> tuple[int, ...]:
     """`np.shape`: plain."""
-    return operand(a).shape
+    return a.shape if isinstance(a, Handle) else operand(a).shape
 
 
 @implements(np.ndim)
 def ndim(a: Any) -> int:
     """`np.ndim`: plain."""
-    return len(operand(a).shape)
+    return len(shape(a))
 
 
 @implements(np.iscomplexobj)
