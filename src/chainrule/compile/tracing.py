@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.deferred import settled
+from ..ir.entering import entering
 from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import drawn, variable
@@ -51,7 +52,7 @@ class Traced:
 def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequence[Any]) -> Traced:
     """Trace `call`, which applies `f` to leaves put in their places."""
     kind = recording_kind()
-    handles = [kind(Node(variable, (), NO_PARAMS, x)) for x in leaves]
+    handles = [kind(Node(variable, (), NO_PARAMS, entering(x))) for x in leaves]
     nodes = [h.node for h in handles]
     observed: dict[Node, str] = {}
     with setting(depth=state.depth + 1, recording=True, observed=observed), users_warnings():

@@ -8,6 +8,7 @@ import numpy as np
 
 from .arithmetic import stop_gradient
 from .broadcasting import AXES, Axes, axes_text, count, expand, kept, reduction_text, reshape, sum
+from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
@@ -104,7 +105,14 @@ prod = Composite(
 
 def _var(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
     centred = x - mean(x, axis=axis, keepdims=True)
-    return sum(centred * centred, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+    squared = real(centred * conj(centred)) if np.iscomplexobj(x) else centred * centred
+    return sum(squared, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+
+
+def _std(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
+    if count(x, axis) == 1:  # nothing varies: no slope, where the root of zero has an infinite one
+        x = stop_gradient(x)
+    return sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
 
 
 def _moment_text(name: str) -> Any:
@@ -126,7 +134,7 @@ var = Composite(
 )
 std = Composite(
     "std",
-    lambda x, axis, keepdims=False, ddof=0: sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof)),
+    _std,
     value=lambda x, axis, keepdims=False, ddof=0: np.std(x, axis=axis, keepdims=keepdims, ddof=ddof),
     text=_moment_text("std"),
     examples=AXES[:3],
@@ -231,13 +239,23 @@ log_softmax = Composite(
     prelude="from scipy import special\n",
     doc="log(softmax(x)) along axes, accurate for any x.",
 )
+
+
+def _search_text(name: str) -> Any:
+    def text(args: list[Any], node: Any) -> str:
+        options = "".join(f", {k}={v!r}" for k, v in node.params.items() if v is not None)
+        return f"np.{name}({args[0]}{options})"
+
+    return text
+
+
 argmax = Linear(
     "argmax",
     lambda x, axis=None: np.argmax(x, axis=axis),
     (None,),
     numpy=(),
-    text="np.argmax({0})",
-    examples=((((2, 3),), {}),),
+    text=_search_text("argmax"),
+    examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the largest entry: an integer, so nothing flows.",
 )
 argmin = Linear(
@@ -245,15 +263,15 @@ argmin = Linear(
     lambda x, axis=None: np.argmin(x, axis=axis),
     (None,),
     numpy=(),
-    text="np.argmin({0})",
-    examples=((((2, 3),), {}),),
+    text=_search_text("argmin"),
+    examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the smallest entry: an integer, so nothing flows.",
 )
 argsort = Linear(
     "argsort",
-    lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
+    lambda x, axis=-1, kind=None: np.argsort(x, axis=axis, kind=kind),
     (None,),
-    text="np.argsort({0}, kind='stable')",
-    examples=((((3,),), {}),),
+    text=_search_text("argsort"),
+    examples=((((3,),), {}), (((2, 3),), {"axis": -2, "kind": "stable"})),
     doc="The order that sorts: integers, so nothing flows.",
 )
