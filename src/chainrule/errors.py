@@ -13,6 +13,7 @@ __all__ = [
     "DivergenceError",
     "FormulaError",
     "InputError",
+    "MissingError",
     "ShapeError",
     "TraceError",
     "caller",
@@ -80,6 +81,10 @@ class ChainruleError(Exception):
 
 class TraceError(ChainruleError, TypeError):
     """Code under a transform would lose a derivative, or uses what chainrule cannot trace."""
+
+
+class MissingError(ChainruleError, AttributeError):
+    """A traced array has no such method or attribute, though NumPy's arrays have."""
 
 
 class InputError(ChainruleError, TypeError):

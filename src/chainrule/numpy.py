@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as _np
 
+from .ir.entering import entering
 from .ir.node import NO_PARAMS, Node
 from .ir.op import constant
 from .ir.recording import Handle, state
@@ -28,7 +29,9 @@ _CREATORS = {"zeros", "ones", "empty", "eye", "identity", "arange", "linspace", 
 
 def _made(value: Any) -> Any:
     """An array to write traced values into; outside every transform, a plain one."""
-    return value if state.depth == state.level == 0 else recording_kind()(Node(constant, (), NO_PARAMS, value))
+    return (
+        value if state.depth == state.level == 0 else recording_kind()(Node(constant, (), NO_PARAMS, entering(value)))
+    )
 
 
 def array(x: Any, dtype: Any = None) -> Any:

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import InputError, ShapeError, TraceError
+from ..ir.entering import entering
 from ..ir.node import Node
-from ..ir.op import Op
+from ..ir.op import ByKind, Op
 from ..ir.recording import Handle, setting, state
 from ..ops.broadcasting import broadcast_to
 from ..trace import functions as fn
@@ -103,7 +104,7 @@ class Batched(Array):
             each.append(mine and a.node.params is EACH)
         if not any(each):
             return cls.of(op(*values, **params), False)  # type: ignore[operator]
-        rule = RULES.get(op.name) or BY_KIND.get(type(op)) or BY_KIND[Op]
+        rule = RULES.get(op.name) or BY_KIND[type(op)]
         return cls.of(rule(op, values, each, dict(params), cls.length), True)
 
 
@@ -119,7 +120,7 @@ def bottom(x: Any) -> Any:
 Rule = Callable[[Any, list[Any], list[bool], dict[str, Any], int], Any]
 
 RULES: dict[str, Rule] = {}  # by the name of the operation
-BY_KIND: dict[type[Op], Rule] = {}
+BY_KIND: ByKind[Rule] = ByKind()
 
 
 def spread(x: Any, each: bool, n: int) -> Any:
@@ -164,6 +165,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
                 f"vmap: in_axes has {len(axes)} entries for {len(args)} arguments", "give one for each argument"
             )
         leaves, treedef = flatten((args, kwargs))
+        leaves = list(map(entering, leaves))
         where = [a for arg, axis in zip(args, axes, strict=True) for a in _axes_of(arg, axis)]
         where += [0] * (len(leaves) - len(where))
         length = _length(leaves, where)

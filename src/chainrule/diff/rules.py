@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DerivativeError
 from ..ir.node import NO_PARAMS, Node
-from ..ir.op import Op, variable
+from ..ir.op import ByKind, Op, variable
 from ..ir.recording import Handle
 from ..ops.arithmetic import alias
 from ..ops.broadcasting import broadcast_to, sum_to
@@ -82,17 +83,17 @@ def _linear_vjp(op: Linear, k: int, ct: Any, out: Any, args: Sequence[Any], para
     return back if isinstance(back, tuple) else _typed(back, dtype_of(args[k]))
 
 
-VJP: dict[type[Op], Callable[..., Any]] = {Elementwise: _elementwise_vjp, Linear: _linear_vjp}
+VJP: ByKind[Any] = ByKind({Elementwise: _elementwise_vjp, Linear: _linear_vjp})
 
 # For operations with bodies, all inputs at once: functions of (op, positions, ct, out, args, params) giving a list.
-WHOLE_VJP: dict[type[Op], Callable[..., list[Any]]] = {}
+WHOLE_VJP: ByKind[Any] = ByKind()
 
 
 def pulled_back(op: Op, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: Any) -> list[Any]:
     """The cotangents of the inputs at `positions` (None where nothing flows)."""
-    rule = VJP.get(type(op))
+    rule = VJP[type(op)]
     if rule is None:
-        return WHOLE_VJP[type(op)](op, positions, ct, out, args, params)
+        return _known(WHOLE_VJP, op)(op, positions, ct, out, args, params)
     return [rule(op, k, ct, out, args, params) for k in positions]
 
 
@@ -125,4 +126,19 @@ def _linear_jvp(op: Linear, ts: Sequence[Any], out: Any, args: Sequence[Any], pa
     return total
 
 
-JVP: dict[type[Op], Callable[..., Any]] = {Elementwise: _elementwise_jvp, Linear: _linear_jvp}
+JVP: ByKind[Any] = ByKind({Elementwise: _elementwise_jvp, Linear: _linear_jvp})
+
+
+def pushed_forward(op: Op, ts: Sequence[Any], out: Any, args: Sequence[Any], params: Any) -> Any:
+    """The tangent of the output, given those of the inputs (None for zero)."""
+    return _known(JVP, op)(op, ts, out, args, params)
+
+
+def _known(rules: ByKind[Any], op: Op) -> Callable[..., Any]:
+    rule = rules[type(op)]
+    if rule is None:
+        raise DerivativeError(
+            f"{op.name} is a {type(op).__name__}, a kind of operation that has no derivative rule",
+            "declare it with chainrule.ops.Elementwise, Linear or Composite",
+        )
+    return rule

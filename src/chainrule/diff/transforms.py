@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, ShapeError
+from ..ir.entering import entering
 from ..ir.recording import Handle, setting, state
 from ..ops.arithmetic import stop_gradient as _stop
 from ..trace.calls import Argnums, Trace, as_float, finished, name_of, owned, select, traced_call, users_warnings
@@ -164,6 +165,7 @@ def _matching(tree: Any, t: Trace, word: str) -> list[Any]:
             f"the {word} ({len(flatten(tree)[0])} values) has another structure than the output ({len(t.outputs)} values)",
             f"give a {word} of the same structure as the output",
         )
+    leaves = list(map(entering, leaves))
     for c, o in zip(leaves, t.outputs, strict=True):
         if np.shape(c) != np.shape(o):
             raise ShapeError(
@@ -224,7 +226,7 @@ def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
             raise InputError(
                 "a tangent does not have the structure of its primal", "give tangents of the same structure"
             )
-        given += leaves
+        given += map(entering, leaves)
     for v, x in zip(t.leaves, given, strict=True):
         if np.shape(x) != v.shape:
             raise ShapeError(

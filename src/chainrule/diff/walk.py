@@ -13,7 +13,7 @@ import numpy as np
 from ..ir.node import Node, reachable
 from ..ir.recording import Handle, state
 from ..ops.indexing import filled, getitem
-from .rules import JVP, VJP, pulled_back
+from .rules import VJP, pulled_back, pushed_forward
 
 
 def active_nodes(nodes: Sequence[Node], leaves: Sequence[Node]) -> set[Node]:
@@ -81,7 +81,7 @@ def reverse(
             ):
                 _gather(cot, buffers, inputs[0], ct, args, params)
                 continue
-        vjp = VJP.get(type(op))
+        vjp = VJP[type(op)]
         if vjp is None:
             positions = [k for k, i in enumerate(inputs) if type(i) is Node and i in active]
             found = iter(pulled_back(op, positions, ct, out, args, params))
@@ -136,7 +136,7 @@ def forward(
         else:
             args = n.values
             out = n.value
-        t = JVP[type(n.op)](n.op, ts, out, args, n.params)
+        t = pushed_forward(n.op, ts, out, args, n.params)
         if t is not None:
             moving[n] = t
     return [moving.get(o) for o in outputs]

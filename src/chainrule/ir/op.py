@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 REGISTRY: dict[str, Op] = {}
 declared = itertools.count(1)  # numbers declarations, so that indexes of the registry know when they are old
@@ -34,6 +34,8 @@ class Op:
         examples: calls to test it by, each a pair of (shape or array for each input, params). Elementwise
             operations need none.
         view: whether the value can share memory with its first input.
+        variant: which operation it is on given inputs, where NumPy's function of that name is another one for some
+            dtypes: `&` on booleans is `logical_and`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Op:
         scalar_prelude: str = "",
         examples: Sequence[tuple[tuple[Any, ...], dict[str, Any]]] = (),
         view: bool = False,
+        variant: Callable[[Sequence[Any]], Op] | None = None,
         doc: str = "",
         public: bool = True,
     ) -> None:
@@ -67,7 +70,7 @@ class Op:
         self.domain, self.range, self.limits, self.zero = domain, range, dict(limits or {}), zero
         self.neutral = dict(neutral or {})
         self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
-        self.examples, self.view, self.public = tuple(examples), view, public
+        self.examples, self.view, self.variant, self.public = tuple(examples), view, variant, public
         self.__name__ = name
         self.__doc__ = doc or f"The operation `{name}`."
         REGISTRY[name] = self
@@ -87,6 +90,17 @@ class Op:
 def named(name: str) -> Op:
     """The declared operation of that name."""
     return REGISTRY[name]
+
+
+Rule = TypeVar("Rule")
+
+
+class ByKind(dict[type[Op], Rule | None]):
+    """A rule for each kind of operation; a subclass of a kind has the rule of the kind."""
+
+    def __missing__(self, kind: type[Op]) -> Any:
+        self[kind] = found = next((self[k] for k in kind.__mro__[1:] if k in self), None)
+        return found
 
 
 variable = Op("variable", lambda: None, public=False, doc="An input of a graph.")

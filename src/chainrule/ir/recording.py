@@ -15,12 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LIBRARY, ChainruleError, ShapeError, caller, place
+from ..errors import LIBRARY, ChainruleError, ShapeError, TraceError, caller, place
 from .deferred import Deferred, deferred, settled
+from .entering import NUMBERS, entering
 from .node import NO_PARAMS, Node
 from .op import REGISTRY, Op, constant
 
 _getframe = sys._getframe
+REJECTED = (ValueError, TypeError, IndexError, OverflowError)  # what NumPy says of operands that do not go together
+
+
+class _Libraries(dict[str, bool]):
+    """Whether a file is a library's; each is looked at once."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = found = filename.startswith(LIBRARY)
+        return found
+
+
+_LIBRARIES = _Libraries()
 
 
 class State(threading.local):
@@ -226,7 +239,11 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             if node.op is not constant:
                 history = True
         else:
-            inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
+            if a.__class__ in NUMBERS:
+                inputs.append(a)
+            else:
+                a = entering(a)
+                inputs.append(frozen(a) if a.__class__ is np.ndarray else a)
             values.append(a)
     try:
         if known is not None:
@@ -235,7 +252,7 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
             value = op.value(*values, **params) if state.observed is None else deferred(op, values, params)
     except ChainruleError:
         raise
-    except (ValueError, TypeError, IndexError) as error:
+    except REJECTED as error:
         raise _explained(op, inputs, error) from error
     if not history or not state.recording:
         if not history or state.observed is None:
@@ -254,7 +271,10 @@ def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False
     if node.op is constant or state.level or not state.recording or state.observed is not None:
         return record(op, (number, a) if reflected else (a, number))
     x = node.value
-    value = op.value(number, x) if reflected else op.value(x, number)
+    try:
+        value = op.value(number, x) if reflected else op.value(x, number)
+    except REJECTED as error:
+        raise _explained(op, [number, node] if reflected else [node, number], error) from error
     inputs = (number, node) if reflected else (node, number)
     return a.__class__(_located(op, inputs, NO_PARAMS, value, _getframe(2)))
 
@@ -265,12 +285,12 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
     if not kind.records:
         try:
             return kind.bind(op, args, params)
-        except (ValueError, TypeError, IndexError) as error:
+        except REJECTED as error:
             if isinstance(error, ChainruleError):
                 raise
             raise _explained(op, [a.node if isinstance(a, Handle) else a for a in args], error) from error
     inputs: list[Any] = [a.node if isinstance(a, Handle) and a.rank == kind.rank else a for a in args]
-    inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in inputs]
+    inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in map(entering, inputs)]
     values = [i.value if type(i) is Node else i for i in inputs]
     value = op(*values, **params) if known is None else known  # type: ignore[operator]
     history = any(type(i) is Node and i.op is not constant for i in inputs)
@@ -284,7 +304,7 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
 def _located(op: Op, inputs: tuple[Any, ...], params: Mapping[str, Any], value: Any, frame: Any) -> Node:
     """A node that knows the user's line: the innermost frame from `frame` outward that is no library's."""
     code = frame.f_code
-    while code.co_filename.startswith(LIBRARY) and frame.f_back is not None:
+    while _LIBRARIES[code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
         code = frame.f_code
     made = Node(op, inputs, params, value, code, frame.f_lasti)  # type: ignore[arg-type]
@@ -319,4 +339,7 @@ def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
         )
         name = f" {i.given_name}" if type(i) is Node and i.given_name else ""
         lines.append(f"    operand {k + 1}{name}: shape {np.shape(value)}, {np.asarray(value).dtype}{made}")
-    return ShapeError("\n".join(lines), "make the shapes agree, for instance with reshape, transpose or np.newaxis")
+    what = "\n".join(lines)
+    if isinstance(error, TypeError):
+        return TraceError(what, "convert the operands, for instance with .astype(float)")
+    return ShapeError(what, "make the shapes agree, for instance with reshape, transpose or np.newaxis")

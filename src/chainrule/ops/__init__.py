@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterable
 from ..ir.op import REGISTRY, Op
 from . import (
     arithmetic,
+    bitwise,
     broadcasting,
     complex,
+    conversion,
     custom,
     exponential,
     indexing,
@@ -29,7 +31,7 @@ __all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", 
 
 _FAMILIES = (
     arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom, windows, network, shapes,
+    structured, loops, custom, windows, network, shapes, bitwise, conversion,
 )  # fmt: skip
 
 

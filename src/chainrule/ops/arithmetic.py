@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .broadcasting import dtype_of
+from .conversion import wide
 from .kinds import Elementwise
 
 INF = float("inf")
@@ -37,7 +39,7 @@ multiply = Elementwise(
 divide = Elementwise(
     "divide",
     _divide,
-    (lambda a, b, y: reciprocal(b), lambda a, b, y: -y / b),
+    (lambda a, b, y: reciprocal(wide(b, y)), lambda a, b, y: -y / b),
     numpy=(np.true_divide,),
     infix=("/", 20),
     latex=r"\frac{{{0}}}{{{1}}}",
@@ -51,12 +53,21 @@ reciprocal = Elementwise(
     "reciprocal",
     lambda x: _divide(1, x),
     (lambda x, y: -y * y,),
-    numpy=(np.reciprocal,),
     text="1 / {0.tight}",
     scalar="1 / {0.tight}",
     latex=r"\frac{{1}}{{{0}}}",
     domain=((0.5, 2),),
     doc="1 / x.",
+)
+integer_reciprocal = Elementwise(
+    "integer_reciprocal",
+    np.reciprocal,
+    (None,),
+    numpy=(np.reciprocal,),
+    text="np.reciprocal({0})",
+    variant=lambda values: reciprocal if dtype_of(values[0]).kind in "fc" else integer_reciprocal,
+    public=False,
+    doc="np.reciprocal, which of integers is 1 // x.",
 )
 floor_divide = Elementwise(
     "floor_divide",

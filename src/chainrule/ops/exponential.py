@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .arithmetic import reciprocal
+from .broadcasting import dtype_of
+from .conversion import wide
 from .kinds import Composite, Elementwise
 from .piecewise import equal, where
 
@@ -20,10 +23,29 @@ POSITIVE = ((0.3, 3.0),)
 def _power_base(x: Any, n: Any, y: Any) -> Any:
     if isinstance(n, (int, float)):
         return 0.0 * x if n == 0 else n * power(x, n - 1)
+    x, n = wide(x, y), wide(n, y)
     return n * power(x, where(equal(n, 0), 1, n - 1))
 
 
+def _power_exponent(x: Any, n: Any, y: Any) -> Any:
+    x = where(equal(x, 0), 1, wide(x, y))
+    return y * log(x + 0j if np.iscomplexobj(n) else x)
+
+
+def _of_booleans(values: Sequence[Any]) -> Elementwise:
+    kinds = {dtype_of(v).kind for v in values}
+    return boolean_power if "b" in kinds and not kinds & {"f", "c"} else power
+
+
+def _in_double(values: Sequence[Any]) -> Elementwise:
+    """`float_power` is `power` where that is in double precision."""
+    plain = [v if type(v) in (int, float, complex) else np.zeros((), dtype_of(v)) for v in values]
+    return power if np.result_type(*plain) in (np.dtype(float), np.dtype(complex)) else float_power
+
+
 def _sigmoid(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        raise TypeError("the sigmoid of complex numbers is not implemented: write 1 / (1 + exp(-x))")
     e = np.exp(-np.abs(x))
     return np.where(np.greater_equal(x, 0), 1, e)[()] / (1 + e)
 
@@ -37,14 +59,34 @@ def _power_scalar(args: list[Any], node: Any) -> str | None:
 power = Elementwise(
     "power",
     operator.pow,
-    (_power_base, lambda x, n, y: y * log(where(equal(x, 0), 1, x))),
-    numpy=(np.power, np.float_power),
+    (_power_base, _power_exponent),
     aliases=("pow",),
     infix=("**", 40),
     scalar=_power_scalar,
     latex="{0.atom}^{{{1}}}",
     domain=((0.3, 2.0), (-2.0, 3.0)),
     neutral={1: 1},
+)
+boolean_power = Elementwise(
+    "boolean_power",
+    np.power,
+    (None, None),
+    numpy=(np.power,),
+    text="np.power({0}, {1})",
+    domain=((0.3, 2.0), (-2.0, 3.0)),
+    variant=_of_booleans,
+    public=False,
+    doc="np.power, which of booleans has another dtype than `**`.",
+)
+float_power = Elementwise(
+    "float_power",
+    np.float_power,
+    (_power_base, _power_exponent),
+    numpy=(np.float_power,),
+    domain=((0.3, 2.0), (-2.0, 3.0)),
+    variant=_in_double,
+    public=False,
+    doc="np.float_power: a power in double precision.",
 )
 square = Elementwise(
     "square",

@@ -17,6 +17,10 @@ class Operation(Op):
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """The value on plain inputs; a recorded value when any input is traced."""
+        if self.variant is not None:
+            other = self.variant(args)
+            if other is not self:
+                return other(*args, **params)  # type: ignore[operator]
         for a in args:
             if isinstance(a, Handle):
                 return record(self, args, params)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .broadcasting import dtype_of
 from .kinds import Composite, Elementwise
 
 INF = float("inf")
@@ -45,7 +46,7 @@ signbit = Elementwise("signbit", np.signbit, (None,), numpy=(np.signbit,), scala
 where = Elementwise(
     "where",
     np.where,
-    (None, lambda c, a, b, y: c, lambda c, a, b, y: logical_not(c)),
+    (None, lambda c, a, b, y: c if dtype_of(c).kind == "b" else not_equal(c, 0), lambda c, a, b, y: logical_not(c)),
     numpy=(np.where,),
     scalar="({1} if {0} else {2})",
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
@@ -131,22 +132,40 @@ absolute = Elementwise(
     "abs",
     np.absolute,
     (lambda x, y: _direction(x, y),),
-    numpy=(np.absolute, np.fabs),
+    numpy=(np.absolute,),
     text="np.abs({0})",
     scalar="abs({0})",
     latex=r"\left|{0}\right|",
     range=(0, INF),
     zero="= 0",
 )
+fabs = Elementwise(
+    "fabs",
+    np.fabs,
+    (lambda x, y: sign(x),),
+    numpy=(np.fabs,),
+    variant=lambda values: absolute if dtype_of(values[0]).kind == "f" else fabs,
+    public=False,
+    doc="np.fabs: the absolute value as a floating-point number.",
+)
 sign = Elementwise(
     "sign",
     np.sign,
     (None,),
     numpy=(np.sign,),
+    variant=lambda values: phase if dtype_of(values[0]).kind == "c" else sign,
     scalar="sign({0})",
     scalar_prelude=_SIGN,
     latex=r"\operatorname{{sign}}({0})",
     range=(-1, 1),
+)
+phase = Composite(
+    "phase",
+    lambda z: z / where(equal(z, 0), 1.0, absolute(z)),
+    value=np.sign,
+    text="np.sign({0})",
+    public=False,
+    doc="The direction of a complex number, z / |z|; 0 at 0.",
 )
 copysign = Elementwise(
     "copysign",
@@ -162,6 +181,14 @@ ceil = Elementwise(
     "ceil", np.ceil, (None,), numpy=(np.ceil,), scalar="float(math.ceil({0}))", latex=r"\lceil {0} \rceil"
 )
 rint = Elementwise("rint", np.rint, (None,), numpy=(np.rint,), scalar="float(round({0}))")
+rounded = Elementwise(
+    "rounded",
+    lambda x, decimals=0: np.round(x, decimals),
+    (None,),
+    text=lambda args, node: f"np.round({args[0]}, {node.params.get('decimals', 0)})",
+    public=False,
+    doc="Rounded to so many decimals; nothing flows.",
+)
 trunc = Elementwise("trunc", np.trunc, (None,), numpy=(np.trunc,), scalar="float(math.trunc({0}))")
 heaviside = Elementwise(
     "heaviside",

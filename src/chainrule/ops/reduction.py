@@ -8,6 +8,7 @@ import numpy as np
 
 from .arithmetic import stop_gradient
 from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, reduction_text, reshape, sum
+from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
@@ -115,7 +116,14 @@ prod = Composite(
 
 def _var(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
     centred = x - mean(x, axis=axis, keepdims=True)
-    return sum(centred * centred, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+    squared = real(centred * conj(centred)) if np.iscomplexobj(x) else centred * centred
+    return sum(squared, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
+
+
+def _std(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
+    if count(x, axis) == 1:  # nothing varies: no slope, where the root of zero has an infinite one
+        x = stop_gradient(x)
+    return sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
 
 
 def _moment_text(name: str) -> Any:
@@ -137,7 +145,7 @@ var = Composite(
 )
 std = Composite(
     "std",
-    lambda x, axis, keepdims=False, ddof=0: sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof)),
+    _std,
     value=lambda x, axis, keepdims=False, ddof=0: np.std(x, axis=axis, keepdims=keepdims, ddof=ddof),
     text=_moment_text("std"),
     examples=AXES[:3],
@@ -244,13 +252,12 @@ log_softmax = Composite(
 )
 
 
-def _axis_text(node: Any, usual: int | None) -> str:
-    axis = node.params.get("axis", usual)
-    return "" if axis == usual else f", axis={axis}"
+def _search_text(name: str) -> Any:
+    def text(args: list[Any], node: Any) -> str:
+        options = "".join(f", {k}={v!r}" for k, v in node.params.items() if v is not None)
+        return f"np.{name}({args[0]}{options})"
 
-
-def _place_text(name: str) -> Any:
-    return lambda args, node: f"np.{name}({args[0]}{_axis_text(node, None)})"
+    return text
 
 
 argmax = Linear(
@@ -258,8 +265,8 @@ argmax = Linear(
     lambda x, axis=None: np.argmax(x, axis=axis),
     (None,),
     numpy=(),
-    text=_place_text("argmax"),
-    examples=((((2, 3),), {}),),
+    text=_search_text("argmax"),
+    examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the largest entry: an integer, so nothing flows.",
 )
 argmin = Linear(
@@ -267,15 +274,15 @@ argmin = Linear(
     lambda x, axis=None: np.argmin(x, axis=axis),
     (None,),
     numpy=(),
-    text=_place_text("argmin"),
-    examples=((((2, 3),), {}),),
+    text=_search_text("argmin"),
+    examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the smallest entry: an integer, so nothing flows.",
 )
 argsort = Linear(
     "argsort",
-    lambda x, axis=-1: np.argsort(x, axis=axis, kind="stable"),
+    lambda x, axis=-1, kind=None: np.argsort(x, axis=axis, kind=kind),
     (None,),
-    text=lambda args, node: f"np.argsort({args[0]}{_axis_text(node, -1)}, kind='stable')",
-    examples=((((3,),), {}),),
+    text=_search_text("argsort"),
+    examples=((((3,),), {}), (((2, 3),), {"axis": -2, "kind": "stable"})),
     doc="The order that sorts: integers, so nothing flows.",
 )

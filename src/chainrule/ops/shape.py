@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .conversion import cast as cast
 from .indexing import getitem
 from .kinds import Linear
 
@@ -122,21 +123,4 @@ cumsum = Linear(
     (lambda ct, x, axis: flip(cumsum(flip(ct, axis=axis), axis=axis), axis=axis),),
     text=lambda args, node: f"np.cumsum({args[0]}, axis={node.params['axis']})",
     examples=((((2, 3),), {"axis": -2}),),
-)
-
-
-def _cast_text(args: list[Any], node: Any) -> str:
-    name = np.dtype(node.params["dtype"]).name
-    return f"np.{name}({args[0]})" if np.ndim(node.value) == 0 else f"{args[0].atom}.astype({name!r})"
-
-
-cast = Linear(
-    "cast",
-    lambda x, dtype: x.astype(dtype) if isinstance(x, np.ndarray) else np.asarray(x).astype(dtype)[()],
-    (lambda ct, x, dtype: ct,),  # the rule for linear operations brings it back to the dtype of x
-    text=_cast_text,
-    latex="{0}",
-    public=False,
-    doc="The value in another dtype; nothing flows through an integer.",
-    examples=((((2, 3),), {"dtype": np.dtype(float)}),),
 )

@@ -24,6 +24,12 @@ def _scipy(name: str) -> Callable[..., Any]:
     return value
 
 
+def _digamma(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        raise TypeError("SciPy has the derivative of digamma for real numbers only")
+    return _scipy("psi")(x)
+
+
 def _special(name: str, partial: Any, of: str = "", **facts: Any) -> Elementwise:
     of = of or name
     return Elementwise(name, _scipy(of), (partial,), text=f"special.{of}({{0}})", prelude=FROM_SCIPY, **facts)
@@ -53,8 +59,15 @@ gammaln = _special(
     latex=r"\log\Gamma({0})",
     domain=((0.5, 4.0),),
 )
-digamma = _special(
-    "digamma", lambda x, y: polygamma(x, n=1), "psi", aliases=("psi",), latex=r"\psi({0})", domain=((0.5, 4.0),)
+digamma = Elementwise(
+    "digamma",
+    _digamma,
+    (lambda x, y: polygamma(x, n=1),),
+    aliases=("psi",),
+    text="special.psi({0})",
+    prelude=FROM_SCIPY,
+    latex=r"\psi({0})",
+    domain=((0.5, 4.0),),
 )
 polygamma = Elementwise(
     "polygamma",

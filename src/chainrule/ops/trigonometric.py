@@ -8,11 +8,26 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import reciprocal
+from .conversion import wide
 from .exponential import sqrt
 from .kinds import Elementwise
 
 INF, PI = float("inf"), math.pi
 UNIT = ((-0.9, 0.9),)
+
+
+def _slope(real: Any, complex: Any) -> Any:
+    """A partial with a square root of x, and for complex numbers one in y, which is on the branch that the value is on."""
+
+    def partial(x: Any, y: Any) -> Any:
+        return complex(x, y) if np.iscomplexobj(x) else real(x, y)
+
+    return partial
+
+
+def _squares(a: Any, b: Any, y: Any) -> Any:
+    a, b = wide(a, y), wide(b, y)
+    return a * a + b * b
 
 
 def _unary(
@@ -29,7 +44,7 @@ tan = _unary("tan", np.tan, lambda x, y: 1 + y * y, domain=((-1.2, 1.2),))
 arcsin = _unary(
     "arcsin",
     np.arcsin,
-    lambda x, y: reciprocal(sqrt(1 - x * x)),
+    _slope(lambda x, y: reciprocal(sqrt(1 - x * x)), lambda x, y: reciprocal(cos(y))),
     aliases=("asin",),
     domain=UNIT,
     scalar="math.asin({0})",
@@ -38,7 +53,7 @@ arcsin = _unary(
 arccos = _unary(
     "arccos",
     np.arccos,
-    lambda x, y: -reciprocal(sqrt(1 - x * x)),
+    _slope(lambda x, y: -reciprocal(sqrt(1 - x * x)), lambda x, y: -reciprocal(sin(y))),
     aliases=("acos",),
     domain=UNIT,
     scalar="math.acos({0})",
@@ -58,7 +73,7 @@ tanh = _unary("tanh", np.tanh, lambda x, y: 1 - y * y, range=(-1, 1), limits={-1
 arcsinh = _unary(
     "arcsinh",
     np.arcsinh,
-    lambda x, y: reciprocal(sqrt(x * x + 1)),
+    _slope(lambda x, y: reciprocal(sqrt(x * x + 1)), lambda x, y: reciprocal(cosh(y))),
     r"\operatorname{{arsinh}}",
     "math.asinh({0})",
     aliases=("asinh",),
@@ -66,7 +81,7 @@ arcsinh = _unary(
 arccosh = _unary(
     "arccosh",
     np.arccosh,
-    lambda x, y: reciprocal(sqrt(x * x - 1)),
+    _slope(lambda x, y: reciprocal(sqrt(x * x - 1)), lambda x, y: reciprocal(sinh(y))),
     r"\operatorname{{arcosh}}",
     "math.acosh({0})",
     aliases=("acosh",),
@@ -85,7 +100,7 @@ arctanh = _unary(
 arctan2 = Elementwise(
     "arctan2",
     np.arctan2,
-    (lambda a, b, y: b / (a * a + b * b), lambda a, b, y: -a / (a * a + b * b)),
+    (lambda a, b, y: b / _squares(a, b, y), lambda a, b, y: -a / _squares(a, b, y)),
     numpy=(np.arctan2,),
     aliases=("atan2",),
     scalar="math.atan2({0}, {1})",

@@ -10,12 +10,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import ShapeError, TraceError
+from ..errors import MissingError, ShapeError, TraceError
 from ..ir.deferred import Deferred, settled
 from ..ir.node import NO_PARAMS
 from ..ir.op import Op
 from ..ir.recording import Cell, Handle, Shared, View, record, record_with_number, state
 from ..ops import arithmetic as ar
+from ..ops import bitwise as bw
 from ..ops import complex as cx
 from ..ops import exponential as ex
 from ..ops import indexing as ix
@@ -47,6 +48,15 @@ def _binary(op: Op, reflected: bool = False) -> Callable[..., Any]:
     return method
 
 
+def _bitwise(op: Op, reflected: bool = False) -> Callable[..., Any]:
+    def method(self: Array, other: Any) -> Any:
+        other = operand(other)
+        values = (other, self) if reflected else (self, other)
+        return record(op if op.variant is None else op.variant(values), values)  # on booleans it is a logical operation
+
+    return method
+
+
 def _unary(op: Op) -> Callable[..., Any]:
     def method(self: Array) -> Any:
         return record(op, (self,))
@@ -68,9 +78,10 @@ def _whole(op: Op, python: Callable[[Any], int]) -> Callable[..., Any]:
     return method
 
 
-def _inplace(op: Op | Callable[..., Any]) -> Callable[..., Any]:
+def _inplace(op: Op) -> Callable[..., Any]:
     def method(self: Array, other: Any) -> Any:
-        result = record(op, (self, operand(other))) if isinstance(op, Op) else op(self, other)
+        other = operand(other)
+        result = record(op, (self, other)) if op.variant is None else op(self, other)  # type: ignore[operator]
         if self.rebinds_scalars and not self.shape and not self.tied and type(as_seen(self)) is not np.ndarray:
             return result
         self.assign(self._laid(result))
@@ -156,12 +167,13 @@ class Array(Handle):
     __floordiv__, __rfloordiv__ = _binary(ar.floor_divide), _binary(ar.floor_divide, True)
     __mod__, __rmod__ = _binary(ar.remainder), _binary(ar.remainder, True)
     __ifloordiv__, __imod__ = _inplace(ar.floor_divide), _inplace(ar.remainder)
-    __iand__, __ior__, __ixor__ = map(_inplace, (operator.and_, operator.or_, operator.xor))
-    __ilshift__, __irshift__ = map(_inplace, (operator.lshift, operator.rshift))
     __gt__, __ge__, __lt__, __le__ = map(_binary, (pw.greater, pw.greater_equal, pw.less, pw.less_equal))
-    __and__, __rand__ = _binary(pw.logical_and), _binary(pw.logical_and, True)
-    __or__, __ror__ = _binary(pw.logical_or), _binary(pw.logical_or, True)
-    __xor__, __rxor__ = _binary(pw.logical_xor), _binary(pw.logical_xor, True)
+    __and__, __rand__, __iand__ = _bitwise(bw.bitwise_and), _bitwise(bw.bitwise_and, True), _inplace(bw.bitwise_and)
+    __or__, __ror__, __ior__ = _bitwise(bw.bitwise_or), _bitwise(bw.bitwise_or, True), _inplace(bw.bitwise_or)
+    __xor__, __rxor__, __ixor__ = _bitwise(bw.bitwise_xor), _bitwise(bw.bitwise_xor, True), _inplace(bw.bitwise_xor)
+    __lshift__, __rlshift__, __ilshift__ = _binary(bw.left_shift), _binary(bw.left_shift, True), _inplace(bw.left_shift)
+    __rshift__, __rrshift__ = _binary(bw.right_shift), _binary(bw.right_shift, True)
+    __irshift__ = _inplace(bw.right_shift)
     __neg__, __pos__ = _unary(ar.negative), _unary(ar.positive)
     __floor__, __ceil__, __trunc__ = (
         _whole(pw.floor, math.floor),
@@ -174,18 +186,36 @@ class Array(Handle):
         return record(pw.absolute, (self,), known=abs(value) if type(value) in (int, float) else None)
 
     def __eq__(self, other: Any) -> Any:
-        return False if other is None or isinstance(other, str) else record(pw.equal, (self, operand(other)))
+        return (
+            self._never(False) if other is None or isinstance(other, str) else record(pw.equal, (self, operand(other)))
+        )
 
     def __ne__(self, other: Any) -> Any:
-        return True if other is None or isinstance(other, str) else record(pw.not_equal, (self, operand(other)))
+        return (
+            self._never(True)
+            if other is None or isinstance(other, str)
+            else record(pw.not_equal, (self, operand(other)))
+        )
+
+    def _never(self, answer: bool) -> Any:
+        """What NumPy answers, entry by entry, when an array is compared with something that is no number."""
+        return np.full(self.shape, answer)[()] if self.shape else answer
 
     def __invert__(self) -> Any:
-        if self.dtype != bool:
-            raise TraceError(f"~ on a traced value of dtype {self.dtype}", "~ works on comparisons; for -x write -x")
-        return record(pw.logical_not, (self,))
+        if self.dtype.kind not in "biu":
+            raise TraceError(
+                f"~ on a traced value of dtype {self.dtype}", "~ takes booleans and integers; write -x for -x"
+            )
+        return bw.invert(self)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(fn.any_(self == value))
 
     def __round__(self, digits: int | None = None) -> Any:
         if type(self.node.value) in (int, float) and seen_plain(self):  # Python rounds decimal digits exactly
@@ -211,9 +241,19 @@ class Array(Handle):
     def __array__(self, dtype: Any = None, copy: Any = None) -> NoReturn:
         raise lost("array")
 
-    def item(self) -> NoReturn:
-        """Refused: a Python number would lose the derivative."""
-        raise lost("item")
+    def __copy__(self) -> Any:
+        return fn.copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return fn.copy(self)  # the same value with the same history
+
+    def __reduce__(self) -> NoReturn:
+        raise TraceError("pickling a traced value would lose its derivative", "return it, and pickle the result")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise MissingError(f"x.{name} of a traced array is not supported", "write it in other operations")
 
     # ---- indexing and assignment ---------------------------------------------------------------------------
 
@@ -339,29 +379,32 @@ class Array(Handle):
             raise TraceError("view() of a traced array takes no dtype or type", "use astype for another dtype")
         return view_of(self, ix.getitem, {"index": (Ellipsis,)})
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        """The same entries in another shape; one length may be -1."""
-        return fn.reshape(self, shape[0] if len(shape) == 1 else shape, order=order)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes permuted; reversed when none are given."""
-        return fn.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)
-
-    def astype(self, dtype: Any, **_: Any) -> Any:
-        """The value in another dtype; nothing flows through an integer."""
-        return record(sh.cast, (self,), {"dtype": np.dtype(dtype)})
-
-    def tolist(self) -> NoReturn:
-        """Refused: Python numbers would lose the derivative."""
-        raise lost("item")
-
-    sum, mean, prod, max, min = fn.sum_, fn.mean, fn.prod, fn.max_, fn.min_
-    var, std, all, any = fn.var, fn.std, fn.all_, fn.any_
-    argmax, argmin, argsort, cumsum = fn.argmax, fn.argmin, fn.argsort, fn.cumsum
-    dot, ravel, flatten, squeeze, swapaxes = fn.dot, fn.ravel, fn.flatten, fn.squeeze, fn.swapaxes
-    clip, copy, take, repeat, round = fn.clip, fn.copy_method, fn.take, fn.repeat, fn.round_
-    diagonal, trace, nonzero, fill = fn.diagonal, fn.trace, fn.nonzero, fn.fill
-    conj = conjugate = _unary(cx.conj)
+    all, any, sum, prod, mean, var, std, max, min, argmax, argmin = map(
+        fn.method, ("all", "any", "sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin")
+    )
+    reshape, transpose, ravel, flatten, squeeze, swapaxes = map(
+        fn.method, ("reshape", "transpose", "ravel", "flatten", "squeeze", "swapaxes")
+    )
+    argsort, sort, searchsorted, nonzero, cumsum, dot, trace, diagonal = map(
+        fn.method, ("argsort", "sort", "searchsorted", "nonzero", "cumsum", "dot", "trace", "diagonal")
+    )
+    astype, clip, compress, copy, conj, conjugate, fill, item, repeat, round, take, tolist = map(
+        fn.method,
+        (
+            "astype",
+            "clip",
+            "compress",
+            "copy",
+            "conj",
+            "conjugate",
+            "fill",
+            "item",
+            "repeat",
+            "round",
+            "take",
+            "tolist",
+        ),
+    )
 
 
 @functools.lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ChainruleError, InputError, TraceError, caller
+from ..ir.entering import entering
 from ..ir.layout import copied
 from ..ir.node import NO_PARAMS, Node
 from ..ir.recording import Handle, Shared, setting, state
@@ -201,7 +202,7 @@ def traced_call(
         if state.hook is not None:  # somebody looks at the nodes: let them have names
             written += paths(tree, name)
         leaves, treedef = flatten(tree)
-        flat += leaves
+        flat += map(entering, leaves)
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(copied(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]

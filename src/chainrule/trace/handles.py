@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import TraceError, caller
 from ..ir.deferred import Deferred, settled
+from ..ir.entering import NATIVE, NUMBERS, entering
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import Op, constant
 from ..ir.recording import Handle, Questions, View, record, state
@@ -56,13 +57,15 @@ def constant_like(x: Handle, value: Any) -> Any:
     """A value without history, as a handle of the same type as `x`, made on the user's line."""
     frame = caller()
     code, lasti = (frame.f_code, frame.f_lasti) if frame else (None, 0)
-    return type(x)(Node(constant, (), NO_PARAMS, value, code, lasti))
+    return type(x)(Node(constant, (), NO_PARAMS, entering(value), code, lasti))
 
 
 def operand(x: Any) -> Any:
     """What the user wrote beside a traced value, as an input of an operation."""
-    if isinstance(x, (Handle, float, int, np.ndarray, np.generic, complex)):
+    if isinstance(x, Handle) or x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in NATIVE):
         return x
+    if isinstance(x, (float, int, complex, np.ndarray, np.generic)):
+        return entering(x)
     if isinstance(x, (list, tuple)):
         return from_nested(x)
     raise TraceError(f"cannot compute with a traced value and {type(x).__name__} {x!r:.60}", "use numbers or arrays")
@@ -74,7 +77,7 @@ def from_nested(x: Any) -> Any:
         items = [from_nested(i) for i in x]
         if any(isinstance(i, Handle) for i in items):
             return sh.stack(*items, axis=-1 - max(np.ndim(i) for i in items))
-        return np.array(items)
+        return entering(np.array([entering(i) for i in items]))
     return x
 
 
@@ -161,7 +164,7 @@ def split_index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
             a = (
                 part
                 if isinstance(part, Handle)
-                else np.asarray(from_nested(part) if isinstance(part, list) and part else part)
+                else np.asarray(from_nested(part) if isinstance(part, list) and part else entering(part))
             )
             if isinstance(part, list) and not part:
                 a = np.asarray([], int)

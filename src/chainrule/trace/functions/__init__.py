@@ -2,8 +2,11 @@
 
 from .dispatch import FUNCTIONS as FUNCTIONS
 from .dispatch import call_function as call_function
-from .dispatch import call_ufunc as call_ufunc
+from .dispatch import method as method
+from .joining import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shapes import *  # noqa: F403
+from .signatures import METHODS as METHODS
+from .ufuncs import call_ufunc as call_ufunc
 from .values import *  # noqa: F403

@@ -1,7 +1,8 @@
-"""How NumPy's functions reach operations: the table, ufuncs and their methods, and axis arguments."""
+"""How NumPy's functions, ufuncs and methods reach operations: the tables, `out=`, and axis arguments."""
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -9,29 +10,21 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, TraceError
-from ...ir.recording import Handle, record
-from ...ops import broadcasting as bc
-from ...ops import by_ufunc
+from ...ir.deferred import settled
+from ...ir.recording import REJECTED, Handle
 from ...ops import indexing as ix
-from ...ops import piecewise as pw
-from ..handles import constant_like, operand, split_index
-from ..lost import ufunc_of
+from ..handles import constant_like, dtype_of, operand, split_index
 from ..memory import lying
+from .signatures import METHODS, Callee, rejected, signature_of
 
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # by NumPy's function
+PLAIN: set[Any] = set()  # functions whose answers are plain, and which NumPy itself answers
+METHOD_VERSIONS: dict[str, Callable[..., Any]] = {}  # of methods that are no twin of a function
 CREATORS = (np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.arange)
-REDUCTIONS: dict[Any, Any] = {  # what `ufunc.reduce` is
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_and: np.all,
-    np.logical_or: np.any,
-}
 
 
 def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the traced version of NumPy functions."""
+    """Register the traced version of NumPy functions. It takes parameters by NumPy's names, as many as it handles."""
 
     def register(version: Callable[..., Any]) -> Callable[..., Any]:
         version = lying(version, functions)
@@ -42,79 +35,102 @@ def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., 
     return register
 
 
+def implements_method(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the traced version of a method that has no function beside it."""
+
+    def register(version: Callable[..., Any]) -> Callable[..., Any]:
+        METHOD_VERSIONS[name] = version
+        return version
+
+    return register
+
+
+@functools.cache
+def _callee(function: Any) -> Callee:
+    return Callee(name_of(function), signature_of(function), FUNCTIONS[function])
+
+
+def name_of(function: Any) -> str:
+    """The name of a function of NumPy's as users write it: `np.linalg.norm`."""
+    return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
 def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any], traced: Handle) -> Any:
     """What `__array_function__` does: NumPy's function on arguments some of which are traced."""
-    if function in CREATORS:  # np.zeros(3, like=x)
-        return constant_like(traced, function(*args, **options))
     version = FUNCTIONS.get(function)
-    if version is not None:
-        out = options.pop("out", None)
-        result = version(*args, **options)
-        return result if out is None else _put(out, result)
-    op = by_ufunc(function)
-    if op is not None:
-        return op(*args, **options)  # type: ignore[operator]
-    name = f"{getattr(function, '__module__', 'numpy').replace('numpy', 'np', 1)}.{function.__name__}"
-    raise TraceError(
-        f"{name} of a traced value is not supported",
-        "write it in other operations; a linear map can be declared with chainrule.linear",
-    )
-
-
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """What `__array_ufunc__` does: a ufunc, or a method of one, on arguments some of which are traced."""
-    if method == "__call__" and not options:
-        return record(ufunc_of(ufunc), tuple(operand(i) for i in inputs))
-    if method == "__call__":
-        out = options.pop("out", (None,))[0]
-        condition = options.pop("where", True)
-        dtype = options.pop("dtype", None)
-        _none_left(ufunc, options)
-        result = record(ufunc_of(ufunc), tuple(operand(i) for i in inputs))
-        if dtype is not None:
-            result = result.astype(dtype)
-        if condition is not True:
-            if out is None:
-                raise TraceError(
-                    f"np.{ufunc.__name__}(..., where=...) leaves entries undefined", "use np.where(condition, a, b)"
-                )
-            result = pw.where(condition, result, out)
-        return result if out is None else _put(out, result)
-    if method == "at":
-        return _at(ufunc, *inputs)
-    if method == "reduce" and ufunc in REDUCTIONS:
-        options.setdefault("axis", 0)
-        return FUNCTIONS[REDUCTIONS[ufunc]](*inputs, **options)
-    if method == "accumulate" and ufunc is np.add:
-        return FUNCTIONS[np.cumsum](*inputs, **{"axis": 0, **options})
-    if method == "outer":
-        a, b = (operand(i) for i in inputs)
-        return ufunc_of(ufunc)(bc.reshape(a, shape=(*np.shape(a), *(1,) * np.ndim(b))), b)  # type: ignore[operator]
-    raise TraceError(f"np.{ufunc.__name__}.{method} of a traced value is not supported", "write it in other operations")
-
-
-def _none_left(ufunc: np.ufunc, options: dict[str, Any]) -> None:
-    if options:
-        raise TraceError(f"np.{ufunc.__name__} of a traced value: the option {next(iter(options))!r} is not supported")
-
-
-def _put(out: Any, result: Any) -> Any:
-    if not isinstance(out, Handle):
+    if version is None and function in CREATORS:  # np.zeros(3, like=x)
+        return constant_like(traced, function(*args, **options))
+    if version is None:
         raise TraceError(
-            "writing a traced result into a plain NumPy array (out=, or a += b with a plain a) would lose its derivative",
-            "write a = a + b, or create a with np.zeros_like(x) of a traced x or chainrule.numpy.zeros(...)",
+            f"{name_of(function)} of a traced value is not supported",
+            "write it in other operations; a linear map can be declared with chainrule.linear",
         )
-    out.assign(result)  # type: ignore[attr-defined]
+    if function in PLAIN:
+        return version(*args, **options)
+    if len(args) == 1 and not options:
+        try:
+            return version(args[0])
+        except REJECTED as error:
+            raise rejected(name_of(function), error) from error
+    result, out = _callee(function)(args, options)
+    return result if out is None else put(out, result, name_of(function))
+
+
+def method(name: str) -> Callable[..., Any]:
+    """A method of arrays: the twin of NumPy's function, with the signature of NumPy's method."""
+    twin, signature = METHODS[name]
+    function = getattr(np, twin or "", None)
+    version = METHOD_VERSIONS[name] if name in METHOD_VERSIONS else FUNCTIONS[function]
+    callee = Callee(f"x.{name}", signature, version)
+    plain = function in PLAIN
+
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        if not args and not options:
+            try:
+                return version(self)
+            except REJECTED as error:
+                raise rejected(callee.name, error) from error
+        if plain:
+            return version(self, *args, **options)
+        result, out = callee(args, options, (self,))
+        return result if out is None else put(out, result, callee.name)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = version.__doc__
+    return call
+
+
+def put(out: Any, result: Any, name: str, casting: Any = "no") -> Any:
+    """Write a result into `out=`, as NumPy does, and return it."""
+    if not isinstance(out, Handle):
+        if isinstance(result, Handle):
+            raise TraceError(
+                "writing a traced result into a plain NumPy array (out=, or a += b with a plain a) would lose its derivative",
+                "write a = a + b, or create a with np.zeros_like(x) of a traced x or chainrule.numpy.zeros(...)",
+            )
+        if not isinstance(out, np.ndarray):
+            raise TraceError(f"{name}: out must be an array, not {type(out).__name__}", "create one with np.zeros_like")
+        np.copyto(out, result, casting=casting)
+        return out
+    if isinstance(settled(out.node.value), np.generic):
+        raise TraceError(f"{name}: out is a scalar, which cannot be written into", "write y = ... instead of out=y")
+    if not np.can_cast(dtype_of(result), out.dtype, casting):
+        raise TraceError(
+            f"{name}: the result is {dtype_of(result)}, and out is {out.dtype}", "make out with the dtype of the result"
+        )
+    if np.shape(result) != out.shape:
+        raise ShapeError(f"{name}: the result has shape {np.shape(result)}, and out {out.shape}")
+    if isinstance(result, Handle):
+        out.assign(result)  # type: ignore[attr-defined]
+    else:
+        out[...] = result  # type: ignore[index]
     return out
 
 
-def _at(ufunc: np.ufunc, target: Any, index: Any, values: Any = None) -> None:
-    if ufunc not in (np.add, np.subtract) or not isinstance(target, Handle):
-        fix = "create the target with np.zeros_like(x) of a traced x or chainrule.numpy.zeros(...)"
-        raise TraceError(f"np.{ufunc.__name__}.at is supported for add and subtract on a traced target", fix)
+def index_into(a: Any, index: Any) -> Any:
+    """`a[index]` as an array of its own; either may be traced."""
     template, arrays = split_index(index)
-    values = operand(values) if ufunc is np.add else -operand(values)
-    target.assign(record(ix.index_add, (target, values, *arrays), {"index": template}))  # type: ignore[attr-defined]
+    return ix.getitem(operand(a), *arrays, index=template)
 
 
 def axes(axis: Any, ndim: int) -> tuple[int, ...]:

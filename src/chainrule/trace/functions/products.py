@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,11 @@ from ...ops import exponential as ex
 from ...ops import indexing as ix
 from ...ops import linalg as la
 from ...ops import piecewise as pw
-from ..handles import operand, view_of
-from .dispatch import implements
-from .reductions import max_, min_, sum_
-from .shapes import expand_dims, moveaxis, ravel, reshape, take, transpose
+from ...ops.complex import conj
+from ..handles import dtype_of, operand, view_of
+from .dispatch import implements, one_axis
+from .reductions import in_dtype, max_, min_, sum_
+from .shapes import expand_dims, listed, moveaxis, ravel, reshape, squeeze, take, transpose
 
 
 @implements(np.dot)
@@ -33,14 +33,18 @@ def dot(a: Any, b: Any) -> Any:
 
 @implements(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
-    """`np.vdot`."""
-    return la.matmul(ravel(a), ravel(b))
+    """`np.vdot`: the sum of conj(a) * b over all entries."""
+    a = ravel(a)
+    return la.matmul(conj(a) if dtype_of(a).kind == "c" else a, ravel(b))
 
 
 @implements(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    """`np.inner`."""
-    return ar.multiply(a, b) if np.ndim(a) == 0 or np.ndim(b) == 0 else tensordot(a, b, ((-1,), (-1,)))
+    """`np.inner`: the last axes summed over."""
+    a, b = operand(a), operand(b)
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return ar.multiply(a, b)
+    return la.matmul(a, b) if np.ndim(a) == np.ndim(b) == 1 else tensordot(a, b, ((-1,), (-1,)))
 
 
 @implements(np.outer)
@@ -52,12 +56,13 @@ def outer(a: Any, b: Any) -> Any:
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """`np.tensordot`."""
+    a, b = operand(a), operand(b)
     na, nb = np.ndim(a), np.ndim(b)
     if isinstance(axes, int):
-        axes = (range(na - axes, na), range(axes))
-    left, right = (
-        [i % n for i in (x if isinstance(x, (Sequence, range)) else (x,))] for x, n in zip(axes, (na, nb), strict=True)
-    )
+        axes = (range(-axes, 0), range(axes))
+    left, right = ([one_axis(i, n) + n for i in listed(x)] for x, n in zip(axes, (na, nb), strict=True))
+    if [np.shape(a)[i] for i in left] != [np.shape(b)[j] for j in right]:
+        raise ShapeError(f"np.tensordot: the axes {axes} of shapes {np.shape(a)} and {np.shape(b)} do not fit")
     letters = string.ascii_letters
     ta, tb = list(letters[:na]), list(letters[na : na + nb])
     for i, j in zip(left, right, strict=True):
@@ -67,8 +72,10 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 @implements(np.einsum)
-def einsum(subscripts: str, *operands: Any, **_: Any) -> Any:
+def einsum(*operands: Any) -> Any:
     """`np.einsum` with a string of subscripts."""
+    subscripts, *given = operands
+    operands = tuple(map(operand, given)) if isinstance(subscripts, str) else ()
     if not isinstance(subscripts, str):
         raise TraceError(
             "np.einsum of traced values takes its subscripts as a string", "write np.einsum('ij,jk->ik', a, b)"
@@ -141,9 +148,9 @@ def _unit_axes_dropped(x: Any, term: str, terms: list[str], operands: tuple[Any,
 
 
 @implements(np.trace)
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None) -> Any:
     """`np.trace`."""
-    return sum_(diagonal(a, offset, axis1, axis2), axis=-1)
+    return sum_(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
 @implements(np.diagonal)
@@ -153,10 +160,13 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 
 @implements(np.diag)
-def diag(v: Any, k: int = 0) -> Any:
+def diag(v: Any, k: Any = 0) -> Any:
     """`np.diag`."""
+    v = operand(v)
     if np.ndim(v) == 2:
         return diagonal(v, k)
+    if np.ndim(v) != 1:
+        raise ShapeError(f"np.diag takes a vector or a matrix, not an array of shape {np.shape(v)}")
     n = np.shape(v)[0] + abs(k)
     i = np.arange(np.shape(v)[0])
     return ix.scatter(v, i - min(k, 0), i + max(k, 0), index=(ix.HERE, ix.HERE), shape=(n, n))
@@ -164,8 +174,10 @@ def diag(v: Any, k: int = 0) -> Any:
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
-    """`np.kron` of arrays with the same number of axes."""
-    n = np.ndim(a)
+    """`np.kron`."""
+    a, b = operand(a), operand(b)
+    n = max(np.ndim(a), np.ndim(b))
+    a, b = (reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
     left = expand_dims(a, tuple(range(1, 2 * n, 2)))
     right = expand_dims(b, tuple(range(0, 2 * n, 2)))
     return reshape(left * right, tuple(p * q for p, q in zip(np.shape(a), np.shape(b), strict=True)))
@@ -174,7 +186,8 @@ def kron(a: Any, b: Any) -> Any:
 @implements(np.cross)
 def cross(a: Any, b: Any) -> Any:
     """`np.cross` of vectors along the last axis, of length 3."""
-    if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
+    a, b = operand(a), operand(b)
+    if np.shape(a)[-1:] != (3,) or np.shape(b)[-1:] != (3,):
         raise ShapeError(
             f"np.cross of traced values needs vectors of length 3, got shapes {np.shape(a)} and {np.shape(b)}"
         )
@@ -182,20 +195,52 @@ def cross(a: Any, b: Any) -> Any:
     return take(a, ahead, -1) * take(b, behind, -1) - take(a, behind, -1) * take(b, ahead, -1)
 
 
+# ---- norms ---------------------------------------------------------------------------------------------------
+
+
 @implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """`np.linalg.norm`: Frobenius and vector norms; zero has gradient zero (a subgradient)."""
-    if ord not in (None, 2, "fro") and not (np.ndim(x) == 1 or isinstance(axis, int)):
-        raise TraceError(f"np.linalg.norm of a traced matrix with ord={ord!r} is not supported")
-    if ord in (None, "fro") or (ord == 2 and (np.ndim(x) == 1 or isinstance(axis, int))):
-        total = sum_(pw.absolute(x) ** 2, axis=axis, keepdims=keepdims)
-        zero = pw.equal(total, 0)
-        return pw.where(zero, 0.0, ex.sqrt(pw.where(zero, 1.0, total)))
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    """`np.linalg.norm`, but for those of singular values; zero has gradient zero (a subgradient)."""
+    x = operand(x)
+    x = x if dtype_of(x).kind in "fc" else in_dtype(x, float)
+    n = np.ndim(x)
+    if ord is None and axis is None:
+        return _vector_norm(x, 2, None, keepdims)
+    along = [one_axis(k, n) for k in (range(n) if axis is None else listed(axis))]
+    if len(along) == 1:
+        return _vector_norm(x, 2 if ord is None else ord, along[0], keepdims)
+    if len(along) != 2 or along[0] == along[1]:
+        raise ShapeError(f"np.linalg.norm: axis={axis} of an array of shape {np.shape(x)} with ord={ord!r}")
+    if ord in (None, "fro", "f"):
+        return _vector_norm(x, 2, tuple(along), keepdims)
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise TraceError(
+            f"np.linalg.norm of a traced matrix with ord={ord!r} is not supported", "use ord=None, 1 or np.inf"
+        )
+    summed, searched = along if abs(ord) == 1 else along[::-1]
+    sums = sum_(pw.absolute(x), summed, keepdims=True)
+    result = (max_ if ord > 0 else min_)(sums, searched, keepdims=True)
+    return result if keepdims else squeeze(result, tuple(along))
+
+
+def _vector_norm(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
+    if not isinstance(ord, (int, float, np.number)):
+        raise TraceError(f"np.linalg.norm of a traced vector has no ord={ord!r}", "give a number")
     size = pw.absolute(x)
+    if ord == 2:
+        total = sum_(size**2, axis, keepdims=keepdims)
+        return _from_zero(total, ex.sqrt)
     if ord == 1:
-        return sum_(size, axis=axis, keepdims=keepdims)
-    if ord in (np.inf, -np.inf):
-        return (max_ if ord > 0 else min_)(size, axis=axis, keepdims=keepdims)
-    if (isinstance(ord, (int, float)) and np.ndim(x) == 1) or isinstance(axis, int):
-        return sum_(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
-    raise TraceError(f"np.linalg.norm of a traced value with ord={ord!r} is not supported")
+        return sum_(size, axis, keepdims=keepdims)
+    if abs(ord) == np.inf:
+        return (max_ if ord > 0 else min_)(size, axis, keepdims)
+    if ord == 0:
+        return in_dtype(sum_(pw.not_equal(x, 0), axis, keepdims=keepdims), dtype_of(size))
+    total = sum_(size**ord, axis, keepdims=keepdims)
+    return _from_zero(total, lambda t: t ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
+
+
+def _from_zero(x: Any, root: Any) -> Any:
+    """A root of x, with slope zero at zero."""
+    zero = pw.equal(x, 0)
+    return pw.where(zero, dtype_of(x).type(0), root(pw.where(zero, dtype_of(x).type(1), x)))

@@ -1,4 +1,4 @@
-"""Shapes, joining, splitting, taking."""
+"""Shapes, splitting, taking."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ShapeError, TraceError
+from ...errors import InputError, ShapeError, TraceError
 from ...ir.recording import Handle
 from ...ops import broadcasting as bc
 from ...ops import indexing as ix
+from ...ops import piecewise as pw
 from ...ops import shape as sh
-from ..handles import from_nested, operand, view_of
+from ..handles import dtype_of, operand, view_of
 from ..memory import copied
-from .dispatch import axes, implements, one_axis
+from .dispatch import axes, implements, implements_method, index_into, one_axis
+
+
+def listed(x: Any) -> tuple[Any, ...]:
+    """One or several, as NumPy's shapes and axes are given."""
+    return tuple(x) if isinstance(x, (tuple, list, range)) or (isinstance(x, np.ndarray) and x.ndim) else (x,)
 
 
 @implements(np.reshape)
-def reshape(a: Any, shape: Any = None, order: str = "C", **options: Any) -> Any:
+def reshape(a: Any, shape: Any) -> Any:
     """`np.reshape`."""
-    if order != "C":
-        raise TraceError(
-            f"reshape with order={order!r} of a traced value is not supported", "transpose before and after instead"
-        )
-    want = options.get("newshape", shape)
-    sizes = [operator.index(n) for n in (want if isinstance(want, (tuple, list)) else (want,))]
+    a = operand(a)
+    sizes = [operator.index(n) for n in listed(shape)]
     total = int(np.size(a))
     if sizes.count(-1) == 1:
         known = -int(np.prod(sizes))
@@ -37,37 +39,47 @@ def reshape(a: Any, shape: Any = None, order: str = "C", **options: Any) -> Any:
     return _view(a, bc.reshape, shape=tuple(sizes))
 
 
+@implements_method("reshape")
+def reshaped(a: Any, *shape: Any) -> Any:
+    """The same entries in another shape; one length may be -1."""
+    return reshape(a, shape[0] if len(shape) == 1 else shape)
+
+
 def _view(a: Any, op: Any, **params: Any) -> Any:
     return view_of(a, op, params) if isinstance(a, Handle) else op(a, **params)
 
 
 @implements(np.ravel)
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Any) -> Any:
     """`np.ravel`: a view of an array that lies in C order, of others a copy."""
-    if order == "C" and isinstance(a, Handle):
+    a = operand(a)
+    if isinstance(a, Handle):
         return view_of(a, bc.reshape, {"shape": (math.prod(a.shape),)}, take=np.ravel)
-    return reshape(a, (int(np.size(a)),), order=order)
+    return reshape(a, (int(np.size(a)),))
 
 
 @implements(np.copy)
-def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+def copy(a: Any, order: Any = "K") -> Any:
     """`np.copy`: a handle of its own."""
-    return copied(a, order) if isinstance(a, Handle) else np.array(a)
+    return copied(a, order) if isinstance(a, Handle) else np.array(a, order=order)
 
 
-def copy_method(a: Any, order: str = "C") -> Any:
+@implements_method("copy")
+def copy_method(a: Any, order: Any = "C") -> Any:
     """`ndarray.copy`, whose order is not that of `np.copy`."""
     return copy(a, order)
 
 
-def flatten(a: Any, order: str = "C") -> Any:
+@implements_method("flatten")
+def flatten(a: Any) -> Any:
     """A copy with one axis."""
-    return copy(ravel(a, order))
+    return copy(ravel(a))
 
 
 @implements(np.transpose, np.permute_dims if hasattr(np, "permute_dims") else np.transpose)
 def transpose(a: Any, axes: Any = None) -> Any:
     """`np.transpose`."""
+    a = operand(a)
     n = np.ndim(a)
     if axes is None:
         axes = range(-1, -n - 1, -1)
@@ -77,28 +89,42 @@ def transpose(a: Any, axes: Any = None) -> Any:
     return _view(a, sh.transpose, axes=found)
 
 
+@implements_method("transpose")
+def transposed(a: Any, *axes: Any) -> Any:
+    """The axes permuted; reversed when none are given."""
+    given = axes[0] if len(axes) == 1 else axes or None
+    return transpose(a, given if given is None else listed(given))
+
+
 @implements(np.swapaxes)
-def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+def swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
     """`np.swapaxes`."""
-    order = list(range(np.ndim(a)))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    a = operand(a)
+    n = np.ndim(a)
+    i, j = one_axis(axis1, n), one_axis(axis2, n)
+    order = list(range(-n, 0))
+    order[i], order[j] = order[j], order[i]
     return transpose(a, order)
 
 
 if hasattr(np, "matrix_transpose"):
 
     @implements(np.matrix_transpose)
-    def matrix_transpose(a: Any) -> Any:
+    def matrix_transpose(x: Any) -> Any:
         """`np.matrix_transpose`."""
-        return swapaxes(a, -1, -2)
+        if np.ndim(x) < 2:
+            raise ShapeError(f"np.matrix_transpose needs two axes, got shape {np.shape(x)}")
+        return swapaxes(x, -1, -2)
 
 
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     """`np.moveaxis`."""
+    a = operand(a)
     n = np.ndim(a)
-    src = [k % n for k in (source if isinstance(source, (tuple, list)) else (source,))]
-    dst = [k % n for k in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    src, dst = ([one_axis(k, n) + n for k in listed(given)] for given in (source, destination))
+    if len(set(src)) < len(src) or len(set(dst)) < len(dst) or len(src) != len(dst):
+        raise ShapeError(f"np.moveaxis cannot move the axes {source} to {destination}", "name each axis once")
     order = [k for k in range(n) if k not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         order.insert(d, s)
@@ -108,6 +134,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
     """`np.squeeze`."""
+    a = operand(a)
     shape = np.shape(a)
     drop = (
         [k for k, n in enumerate(shape) if n == 1] if axis is None else [k + len(shape) for k in axes(axis, len(shape))]
@@ -120,189 +147,189 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
     """`np.expand_dims`."""
-    new = axis if isinstance(axis, (tuple, list)) else (axis,)
+    a = operand(a)
+    new = listed(axis)
     n = np.ndim(a) + len(new)
-    where = {one_axis(k, n) + n for k in new}
+    where = [k + n for k in axes(new, n)]
     rest = iter(np.shape(a))
     return reshape(a, tuple(1 if k in where else next(rest) for k in range(n)))
 
 
+def _each(one: Any, arrays: tuple[Any, ...]) -> Any:
+    made = tuple(one(operand(a)) for a in arrays)
+    return made[0] if len(made) == 1 else made
+
+
 @implements(np.atleast_1d)
-def atleast_1d(a: Any) -> Any:
+def atleast_1d(*arys: Any) -> Any:
     """`np.atleast_1d`."""
-    return reshape(a, (1,)) if np.ndim(a) == 0 else a
+    return _each(lambda a: reshape(a, (1,)) if np.ndim(a) == 0 else a, arys)
 
 
 @implements(np.atleast_2d)
-def atleast_2d(a: Any) -> Any:
+def atleast_2d(*arys: Any) -> Any:
     """`np.atleast_2d`."""
-    return a if np.ndim(a) >= 2 else reshape(a, (1, int(np.size(a))))
+    return _each(lambda a: a if np.ndim(a) >= 2 else reshape(a, (1, int(np.size(a)))), arys)
 
 
 @implements(np.broadcast_to)
-def broadcast_to(a: Any, shape: Any, **_: Any) -> Any:
+def broadcast_to(array: Any, shape: Any) -> Any:
     """`np.broadcast_to`."""
-    return _view(a, bc.broadcast_to, shape=tuple(shape) if isinstance(shape, (tuple, list)) else (shape,))
+    return _view(operand(array), bc.broadcast_to, shape=tuple(map(operator.index, listed(shape))))
 
 
 @implements(np.broadcast_arrays)
-def broadcast_arrays(*arrays: Any, **_: Any) -> Any:
+def broadcast_arrays(*args: Any) -> Any:
     """`np.broadcast_arrays`."""
-    shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
-    return tuple(broadcast_to(a, shape) for a in arrays)
+    shape = np.broadcast_shapes(*(np.shape(a) for a in args))
+    return tuple(broadcast_to(a, shape) for a in args)
 
 
-@implements(np.concatenate, np.concat if hasattr(np, "concat") else np.concatenate)
-def concatenate(arrays: Any, axis: Any = 0, dtype: Any = None, **_: Any) -> Any:
-    """`np.concatenate`."""
-    parts = [from_nested(a) if dtype is None else sh.cast(from_nested(a), dtype=np.dtype(dtype)) for a in arrays]
-    if axis is None:
-        parts, axis = [ravel(p) for p in parts], 0
-    if any(np.ndim(p) == 0 for p in parts):
-        raise ShapeError(
-            "np.concatenate: zero-dimensional arrays cannot be concatenated", "use np.stack([...]) for scalars"
-        )
-    return sh.concatenate(*parts, axis=one_axis(axis, np.ndim(parts[0])))
+def _sections(indices_or_sections: Any) -> int | list[int]:
+    try:
+        return operator.index(indices_or_sections)
+    except TypeError:
+        return [operator.index(s) for s in indices_or_sections]
 
 
-@implements(np.stack)
-def stack(arrays: Any, axis: int = 0, **_: Any) -> Any:
-    """`np.stack`."""
-    parts = [from_nested(a) for a in arrays]
-    return sh.stack(*parts, axis=one_axis(axis, np.ndim(parts[0]) + 1))
-
-
-@implements(np.vstack)
-def vstack(arrays: Any, **_: Any) -> Any:
-    """`np.vstack`."""
-    return concatenate([atleast_2d(a) for a in arrays], 0)
-
-
-@implements(np.hstack)
-def hstack(arrays: Any, **_: Any) -> Any:
-    """`np.hstack`."""
-    parts = [atleast_1d(a) for a in arrays]
-    return concatenate(parts, 0 if np.ndim(parts[0]) == 1 else 1)
-
-
-@implements(np.column_stack)
-def column_stack(arrays: Any) -> Any:
-    """`np.column_stack`."""
-    return concatenate([a if np.ndim(a) >= 2 else reshape(a, (-1, 1)) for a in arrays], 1)
-
-
-@implements(np.append)
-def append(arr: Any, values: Any, axis: Any = None) -> Any:
-    """`np.append`."""
-    return concatenate([arr, values] if axis is not None else [ravel(operand(arr)), ravel(operand(values))], axis or 0)
-
-
-@implements(np.split, np.array_split)
-def split(a: Any, sections: Any, axis: int = 0) -> Any:
-    """`np.split` and `np.array_split`."""
-    n = np.shape(a)[axis]
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """`np.array_split`."""
+    k = one_axis(axis, np.ndim(ary))
+    n = np.shape(ary)[k]
+    sections = _sections(indices_or_sections)
     if isinstance(sections, int):
+        if sections <= 0:
+            raise ShapeError(f"an array cannot be split into {sections} parts")
         size, more = divmod(n, sections)
-        sections = list(np.cumsum([size + (k < more) for k in range(sections)]))[:-1]
-    bounds = [0, *(int(s) for s in sections), n]
-    k = one_axis(axis, np.ndim(a))
+        sections = list(itertools.accumulate(size + (j < more) for j in range(sections)))[:-1]
     tail = (slice(None),) * (-k - 1)
-    return [_view(a, ix.getitem, index=(Ellipsis, slice(i, j), *tail)) for i, j in itertools.pairwise(bounds)]
+    cuts = itertools.pairwise([0, *sections, n])
+    return [_view(ary, ix.getitem, index=(Ellipsis, slice(i, j), *tail)) for i, j in cuts]
+
+
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """`np.split`."""
+    sections, n = _sections(indices_or_sections), np.shape(ary)[one_axis(axis, np.ndim(ary))]
+    if isinstance(sections, int) and (sections <= 0 or n % sections):
+        raise ShapeError(f"np.split: {n} entries are not {sections} equal parts", "use np.array_split")
+    return array_split(ary, sections, axis)
 
 
 @implements(np.tile)
-def tile(a: Any, reps: Any) -> Any:
+def tile(A: Any, reps: Any) -> Any:
     """`np.tile`."""
-    reps = tuple(reps) if isinstance(reps, (tuple, list)) else (reps,)
+    a = operand(A)
+    reps = tuple(map(operator.index, listed(reps)))
     n = max(len(reps), np.ndim(a))
     shape = (1,) * (n - np.ndim(a)) + tuple(np.shape(a))
     reps = (1,) * (n - len(reps)) + reps
     wide = reshape(a, tuple(m for s in shape for m in (1, s)))
     wide = broadcast_to(wide, tuple(m for r, s in zip(reps, shape, strict=True) for m in (r, s)))
-    whole = reshape(wide, tuple(r * s for r, s in zip(reps, shape, strict=True)))
-    return copied(whole, "C") if isinstance(whole, Handle) else whole
+    return copy(reshape(wide, tuple(r * s for r, s in zip(reps, shape, strict=True))), "C")
 
 
 @implements(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """`np.repeat`."""
-    if axis is None:
-        return repeat(ravel(a), repeats, 0)
-    return take(a, np.repeat(np.arange(np.shape(a)[axis]), repeats), axis)
+    a, axis = (ravel(a), 0) if axis is None else (operand(a), axis)
+    return take(a, np.repeat(np.arange(np.shape(a)[one_axis(axis, np.ndim(a))]), repeats), axis)
 
 
 @implements(np.flip)
-def flip(a: Any, axis: Any = None) -> Any:
+def flip(m: Any, axis: Any = None) -> Any:
     """`np.flip`."""
-    return _view(a, sh.flip, axis=axes(axis, np.ndim(a)))
+    m = operand(m)
+    return _view(m, sh.flip, axis=axes(axis, np.ndim(m)))
 
 
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """`np.roll`."""
+    a = operand(a)
     if axis is None:
-        return reshape(roll(ravel(a), shift, 0), np.shape(a))
-    k = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    shifts = tuple(shift) if isinstance(shift, (tuple, list)) else (shift,) * len(k)
-    return sh.roll(a, shift=shifts, axis=tuple(one_axis(i, np.ndim(a)) for i in k))
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0, **_: Any) -> Any:
-    """`np.pad` with zeros."""
-    if mode != "constant" or np.any(constant_values != 0):
-        raise TraceError(
-            f"np.pad of a traced value pads with zeros only, not mode={mode!r}", "add the border with np.concatenate"
-        )
-    width = np.broadcast_to(np.asarray(pad_width, int), (np.ndim(array), 2)).tolist()
-    return sh.pad(array, width=tuple((a, b) for a, b in width))
+        return reshape(roll(ravel(a), sum(map(operator.index, listed(shift))), 0), np.shape(a))
+    shifts, k = np.broadcast_arrays(listed(shift), [one_axis(i, np.ndim(a)) for i in listed(axis)])
+    return sh.roll(a, shift=tuple(map(operator.index, shifts)), axis=tuple(map(operator.index, k)))
 
 
 @implements(np.tril)
-def tril(m: Any, k: int = 0) -> Any:
+def tril(m: Any, k: Any = 0) -> Any:
     """`np.tril`."""
-    return sh.tril(m, k=k)
+    return sh.tril(_square(m), k=operator.index(k))
 
 
 @implements(np.triu)
-def triu(m: Any, k: int = 0) -> Any:
+def triu(m: Any, k: Any = 0) -> Any:
     """`np.triu`."""
-    return sh.triu(m, k=k)
+    return sh.triu(_square(m), k=operator.index(k))
 
 
-@implements(np.diff)
-def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """`np.diff`."""
-    for _ in range(n):
-        tail = (slice(None),) * (-one_axis(axis, np.ndim(a)) - 1)
-        a = a[(Ellipsis, slice(1, None), *tail)] - a[(Ellipsis, slice(None, -1), *tail)]
-    return a
+def _square(m: Any) -> Any:
+    m = operand(m)
+    return broadcast_to(m, np.shape(m) * 2) if np.ndim(m) == 1 else m
+
+
+# ---- taking --------------------------------------------------------------------------------------------------
 
 
 @implements(np.take)
-def take(a: Any, indices: Any, axis: Any = None, **_: Any) -> Any:
+def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     """`np.take`."""
-    if axis is None:
-        return ravel(a)[indices]
-    return a[(Ellipsis, indices, *(slice(None),) * (-one_axis(axis, np.ndim(a)) - 1))]
+    a, axis = (ravel(a), -1) if axis is None else (operand(a), one_axis(axis, np.ndim(a)))
+    indices = indices if isinstance(indices, Handle) else np.asarray(indices)
+    if dtype_of(indices).kind == "b":
+        indices = sh.cast(indices, dtype=np.dtype(int))
+    n = np.shape(a)[axis]
+    if mode == "clip":
+        indices = pw.clip(indices, 0, n - 1)
+    elif mode == "wrap":
+        indices = indices % n
+    elif mode != "raise":
+        raise InputError(f"np.take has no mode {mode!r}", "use 'raise', 'wrap' or 'clip'")
+    return index_into(a, (Ellipsis, indices, *(slice(None),) * (-axis - 1)))
 
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """`np.take_along_axis`."""
-    if axis is None:
-        return ravel(arr)[indices]
-    k, n = one_axis(axis, np.ndim(arr)) + np.ndim(arr), np.ndim(arr)
+    arr, axis = (ravel(arr), -1) if axis is None else (operand(arr), axis)
+    n = np.ndim(arr)
+    indices = indices if isinstance(indices, Handle) else np.asarray(indices)
+    if np.ndim(indices) != n or dtype_of(indices).kind not in "iu":
+        raise ShapeError(
+            f"np.take_along_axis: the indices have shape {np.shape(indices)} and dtype {dtype_of(indices)}, the array has {n} axes",
+            "give integers with as many axes as the array",
+        )
+    k = one_axis(axis, n) + n
     grid = [np.arange(m).reshape((1,) * i + (m,) + (1,) * (n - i - 1)) for i, m in enumerate(np.shape(arr))]
-    return arr[tuple(indices if i == k else g for i, g in enumerate(grid))]
+    return index_into(arr, tuple(indices if i == k else g for i, g in enumerate(grid)))
 
 
-@implements(np.meshgrid)
-def meshgrid(*xs: Any, indexing: str = "xy", **_: Any) -> Any:
-    """`np.meshgrid`."""
-    n = len(xs)
-    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    grids = broadcast_arrays(
-        *(reshape(x, tuple(-1 if order[j] == k else 1 for j in range(n))) for k, x in enumerate(xs))
-    )
-    return [copied(g, "C") if isinstance(g, Handle) else g for g in grids]
+PADS_BY_INDEX = ("edge", "reflect", "symmetric", "wrap")
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
+    """`np.pad` with plain constants, or with entries of the array."""
+    array = operand(array)
+    if isinstance(pad_width, dict):
+        raise TraceError("np.pad of a traced value takes pad_width as numbers", "give (before, after) for each axis")
+    counts = np.asarray(pad_width)
+    if counts.dtype.kind not in "iu":
+        raise InputError(f"np.pad: pad_width={pad_width!r} is not made of integers")
+    width = np.broadcast_to(counts, (np.ndim(array), 2)).tolist()
+    if mode in PADS_BY_INDEX:
+        for k, both in enumerate(width):
+            array = take(array, np.pad(np.arange(np.shape(array)[k]), both, mode), k) if any(both) else array
+        return array
+    if mode != "constant" or isinstance(constant_values, Handle):
+        raise TraceError(
+            f"np.pad of a traced value with mode={mode!r} is not supported", "add the border with np.concatenate"
+        )
+    padded = sh.pad(array, width=tuple((a, b) for a, b in width))
+    if not np.any(constant_values):
+        return padded
+    border = np.pad(np.zeros(np.shape(array), dtype_of(array)), width, constant_values=constant_values)
+    return pw.where(np.pad(np.ones(np.shape(array), bool), width), padded, border)
