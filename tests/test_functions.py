@@ -1,9 +1,17 @@
 """Plain NumPy code under a transform: the same values, and derivatives that agree with differences."""
 
+import inspect
+from collections import Counter
+
 import numpy as np
 import pytest
+from fuzz.harness import AGREED, Wrong
+from fuzz.options import judge, one_option_each
 
 import chainrule as cr
+from chainrule.trace.functions import FUNCTIONS, METHODS
+from chainrule.trace.functions.dispatch import METHOD_VERSIONS, PLAIN
+from chainrule.trace.functions.signatures import NO_VALUE, UFUNC_METHODS, WRITTEN_IN_C, signature_of
 
 A = np.random.default_rng(0).uniform(0.3, 1.5, (3, 4))
 B = np.random.default_rng(1).uniform(0.3, 1.5, (4, 3))
@@ -160,3 +168,146 @@ def test_questions_are_plain():
 
     cr.grad(f)(V)
     assert seen == [(4,), 1, 4, (4,), 4, True, False, True]
+
+
+# ---- options -------------------------------------------------------------------------------------------------
+
+
+def test_every_option_of_every_function_is_numpys_or_refused():
+    """One option at a time, by position and by name, on every function, ufunc and method that NumPy has."""
+    tally, wrong = Counter(), []
+    for case in one_option_each():
+        try:
+            tally[judge(case)] += 1
+        except cr.ChainruleError:
+            tally["refused"] += 1
+        except Wrong as error:
+            wrong.append(str(error))
+    assert not wrong, "\n".join(wrong[:20])
+    assert tally[AGREED] > 3 * tally["refused"] > 0
+
+
+@pytest.mark.parametrize(("call", "expected"), [
+    ("np.var(x, 0, None, None, 1)", 1.0),
+    ("x.max(0, None, True)", [3.0]),
+    ("np.take(x, [-1], mode='clip')", [1.0]),
+    ("np.nan_to_num(x / 0, posinf=9.0)", [9.0, 9.0, 9.0]),
+    ("np.cumsum(x + 0.5, dtype=int)", [1, 3, 6]),
+    ("np.meshgrid(x, x, sparse=True)[0]", [[1.0, 2.0, 3.0]]),
+    ("np.median(x * np.array([1.0, np.nan, 1.0]))", np.nan),
+    ("np.sum(x, where=x > 1.5, initial=10.0)", 15.0),
+    ("np.split(x, 3)[1]", [2.0]),
+    ("np.vdot(1j * x, x)", -14j),
+])  # fmt: skip
+def test_options_that_were_once_swallowed(call, expected):
+    x = np.array([1.0, 2.0, 3.0])
+    with np.errstate(all="ignore"):
+        out, _ = cr.vjp(lambda x: eval(call, {"np": np, "x": x}), x)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_an_option_that_is_not_handled_is_named():
+    refusals = {
+        "np.reshape(x, (3, 1), order='F')": "np.reshape of a traced value does not take order='F'",
+        "x.astype(float, order='F')": "x.astype of a traced value does not take order='F'",
+        "np.add(x, x, order='F')": "np.add of a traced value does not take order='F'",
+        "np.matmul(x, x, axes=[(0,), (0,), ()])": "does not take axes=",
+        "np.sum(x, out=np.zeros(()))": "plain NumPy array",
+        "np.pad(x, 1, stat_length=2)": "does not take stat_length=2",
+    }
+    for call, message in refusals.items():
+        with pytest.raises(cr.ChainruleError) as error:
+            cr.grad(lambda x, call=call: np.sum(eval(call, {"np": np, "x": x})))(V)
+        assert message in str(error.value)
+
+
+def test_out_is_written_by_functions_methods_and_ufuncs():
+    for call in (
+        "np.sum(a, axis=0, out=o)",
+        "a.sum(0, None, o)",
+        "np.add.reduce(a, out=o)",
+        "np.max(a, 0, o) * 0 + a.sum(0, out=o)",
+    ):
+
+        def f(a, call=call):
+            o = np.zeros_like(a[0])
+            eval(call, {"np": np, "a": a, "o": o})
+            return o * o
+
+        np.testing.assert_array_equal(cr.vjp(f, A)[0], A.sum(0) ** 2)
+        cr.check_grads(f, (A,), order=1)
+
+
+def test_where_keeps_masked_points_out_of_the_derivative():
+    f = lambda x: np.sum(np.log(x, out=np.zeros_like(x), where=x > 0) + np.sqrt(x, out=np.ones_like(x), where=x > 0))
+    np.testing.assert_array_equal(cr.grad(f)(np.array([0.0, 1.0])), [0.0, 1.5])
+
+
+# ---- signatures ----------------------------------------------------------------------------------------------
+
+NEWEST = pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.4.0", reason="written for NumPy 2.4")
+
+
+@NEWEST
+@pytest.mark.parametrize("name", WRITTEN_IN_C)
+def test_signatures_of_functions_in_c_are_numpys(name):
+    assert WRITTEN_IN_C[name] == inspect.signature(getattr(np, name))
+
+
+@NEWEST
+@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("all", "any")])
+def test_signatures_of_methods_are_numpys(name):
+    """Where NumPy's method ends in **kwargs, they are those of the function that it calls."""
+    given = list(inspect.signature(getattr(np.ndarray, name)).parameters.values())[1:]
+    ours = METHODS[name][1].parameters
+    hidden = {
+        "max": "_amax",
+        "min": "_amin",
+        "sum": "_sum",
+        "prod": "_prod",
+        "mean": "_mean",
+        "var": "_var",
+        "std": "_std",
+    }
+    if name in hidden:
+        theirs = inspect.signature(getattr(np._core._methods, hidden[name])).parameters
+        assert {n: p.default for n, p in ours.items()} == {n: p.default for n, p in list(theirs.items())[1:]}
+    else:
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        assert [p.default for p in given] == [p.default for p in ours.values()]
+        assert [p.kind in positional for p in given] == [p.kind in positional for p in ours.values()]
+
+
+@NEWEST
+@pytest.mark.parametrize("name", ["reduce", "accumulate", "reduceat"])
+def test_signatures_of_methods_of_ufuncs_are_numpys(name):
+    theirs = [p for p in inspect.signature(getattr(np.add, name)).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    assert theirs == list(UFUNC_METHODS[name].parameters.values())[: len(theirs)]
+
+
+def versions():
+    for function, version in FUNCTIONS.items():
+        if function not in PLAIN:
+            yield pytest.param(signature_of(function), version, id=function.__name__)
+    for name, version in METHOD_VERSIONS.items():
+        yield pytest.param(METHODS[name][1], version, id=f"x.{name}")
+
+
+@pytest.mark.parametrize(("signature", "version"), list(versions()))
+def test_versions_take_parameters_of_numpys_at_numpys_defaults(signature, version):
+    theirs, ours = signature.parameters, dict(inspect.signature(version).parameters)
+    if next(iter(ours)) not in theirs:
+        ours.pop(next(iter(ours)))  # the array whose method it is
+    spread = any(p.kind is p.VAR_KEYWORD for p in theirs.values())
+    for name, p in ours.items():
+        if name not in theirs:
+            assert spread, f"NumPy has no parameter {name}"
+        elif p.default is not p.empty:
+            same = {repr(p.default), repr(theirs[name].default)}
+            left_out = {
+                repr(NO_VALUE),
+                "None",
+                "False",
+                "True",
+            }  # how NumPy says, in one way or another, that nothing was given
+            assert len(same) == 1 or same <= left_out

@@ -104,7 +104,7 @@ class Batched(Array):
             each.append(mine and a.node.params is EACH)
         if not any(each):
             return cls.of(op(*values, **params), False)  # type: ignore[operator]
-        rule = RULES.get(op.name) or BY_KIND[type(op)]
+        rule: Any = RULES.get(op.name) or BY_KIND[type(op)] or BY_KIND[Op]
         return cls.of(rule(op, values, each, dict(params), cls.length), True)
 
 
@@ -120,7 +120,7 @@ def bottom(x: Any) -> Any:
 Rule = Callable[[Any, list[Any], list[bool], dict[str, Any], int], Any]
 
 RULES: dict[str, Rule] = {}  # by the name of the operation
-BY_KIND: ByKind[Rule] = ByKind()
+BY_KIND: ByKind[Any] = ByKind()
 
 
 def spread(x: Any, each: bool, n: int) -> Any:

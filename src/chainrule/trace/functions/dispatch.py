@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, TraceError
-from ...ir.deferred import settled
 from ...ir.recording import REJECTED, Handle
 from ...ops import indexing as ix
-from ..handles import constant_like, dtype_of, operand, split_index
+from ..handles import constant_like, operand, split_index
 from ..memory import lying
-from .signatures import METHODS, Callee, rejected, signature_of
+from .binding import Callee, rejected
+from .signatures import METHODS, signature_of
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # by NumPy's function
 PLAIN: set[Any] = set()  # functions whose answers are plain, and which NumPy itself answers
@@ -72,8 +72,7 @@ def call_function(function: Any, args: tuple[Any, ...], options: dict[str, Any],
             return version(args[0])
         except REJECTED as error:
             raise rejected(name_of(function), error) from error
-    result, out = _callee(function)(args, options)
-    return result if out is None else put(out, result, name_of(function))
+    return _callee(function)(args, options)
 
 
 def method(name: str) -> Callable[..., Any]:
@@ -92,39 +91,11 @@ def method(name: str) -> Callable[..., Any]:
                 raise rejected(callee.name, error) from error
         if plain:
             return version(self, *args, **options)
-        result, out = callee(args, options, (self,))
-        return result if out is None else put(out, result, callee.name)
+        return callee(args, options, (self,))
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = version.__doc__
     return call
-
-
-def put(out: Any, result: Any, name: str, casting: Any = "no") -> Any:
-    """Write a result into `out=`, as NumPy does, and return it."""
-    if not isinstance(out, Handle):
-        if isinstance(result, Handle):
-            raise TraceError(
-                "writing a traced result into a plain NumPy array (out=, or a += b with a plain a) would lose its derivative",
-                "write a = a + b, or create a with np.zeros_like(x) of a traced x or chainrule.numpy.zeros(...)",
-            )
-        if not isinstance(out, np.ndarray):
-            raise TraceError(f"{name}: out must be an array, not {type(out).__name__}", "create one with np.zeros_like")
-        np.copyto(out, result, casting=casting)
-        return out
-    if isinstance(settled(out.node.value), np.generic):
-        raise TraceError(f"{name}: out is a scalar, which cannot be written into", "write y = ... instead of out=y")
-    if not np.can_cast(dtype_of(result), out.dtype, casting):
-        raise TraceError(
-            f"{name}: the result is {dtype_of(result)}, and out is {out.dtype}", "make out with the dtype of the result"
-        )
-    if np.shape(result) != out.shape:
-        raise ShapeError(f"{name}: the result has shape {np.shape(result)}, and out {out.shape}")
-    if isinstance(result, Handle):
-        out.assign(result)  # type: ignore[attr-defined]
-    else:
-        out[...] = result  # type: ignore[index]
-    return out
 
 
 def index_into(a: Any, index: Any) -> Any:

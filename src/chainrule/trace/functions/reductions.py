@@ -18,7 +18,8 @@ from ...ops import reduction as rd
 from ...ops import shape as sh
 from ...ops.complex import conj, real
 from ..handles import dtype_of, operand
-from .dispatch import axes, implements, implements_method, index_into, one_axis, put
+from .binding import put
+from .dispatch import axes, implements, implements_method, index_into, one_axis
 from .shapes import broadcast_to, copy, expand_dims, ravel, take, take_along_axis, transpose
 from .signatures import NO_VALUE
 

@@ -18,8 +18,9 @@ from ...ops import piecewise as pw
 from ...ops import shape as sh
 from ..handles import dtype_of, operand, split_index
 from ..lost import ufunc_of
-from .dispatch import FUNCTIONS, put
-from .signatures import EQUAL, INSTEAD, NO_VALUE, UFUNC_METHODS, Callee, rejected
+from .binding import INSTEAD, Callee, put, rejected
+from .dispatch import FUNCTIONS
+from .signatures import EQUAL, NO_VALUE, UFUNC_METHODS
 
 REDUCTIONS: dict[Any, Any] = {  # what `ufunc.reduce` is
     np.add: np.sum,
@@ -53,9 +54,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
     callee = _callees.get((ufunc, method))
     if callee is None:
         callee = _callees[ufunc, method] = Callee(name, UFUNC_METHODS[method], version(ufunc, name))
-    result, out = callee(inputs, options)
-    out = out[0] if isinstance(out, tuple) else out
-    return result if out is None else put(out, result, name)
+    return callee(inputs, options)
 
 
 _callees: dict[tuple[np.ufunc, str], Callee] = {}

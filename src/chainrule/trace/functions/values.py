@@ -54,13 +54,21 @@ def imag(val: Any) -> Any:
 @implements(np.clip)
 def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, min: Any = NO_VALUE, max: Any = NO_VALUE) -> Any:
     """`np.clip`."""
-    if (a_min is NO_VALUE) is not (a_max is NO_VALUE) or (a_min is not NO_VALUE and (min, max) != (NO_VALUE,) * 2):
+    if a_min is not NO_VALUE and a_max is not NO_VALUE and min is max is NO_VALUE:
+        return clipped(a, a_min, a_max)
+    if a_min is not NO_VALUE or a_max is not NO_VALUE:
         raise InputError("np.clip takes both a_min and a_max, or min and max instead", "give None for a missing bound")
-    a = operand(a)
-    low, high = (None if v is NO_VALUE else v for v in ((min, max) if a_min is NO_VALUE else (a_min, a_max)))
-    if low is None:
-        return pw.minimum(a, operand(high)) if high is not None else ar.positive(a)
-    return pw.maximum(a, operand(low)) if high is None else pw.clip(a, operand(low), operand(high))
+    return clipped(a, *(None if bound is NO_VALUE else bound for bound in (min, max)))
+
+
+@implements_method("clip")
+def clipped(a: Any, min: Any = None, max: Any = None) -> Any:
+    """Kept between two bounds, each of which may be missing."""
+    if min is not None and max is not None:
+        return pw.clip(operand(a), operand(min), operand(max))
+    if min is None:
+        return pw.minimum(operand(a), operand(max)) if max is not None else ar.positive(operand(a))
+    return pw.maximum(operand(a), operand(min))
 
 
 @implements(np.nan_to_num)
