@@ -73,6 +73,19 @@ def test_grad():
     assert data == {"value": 9.0, "gradients": {"x": 6.0}}
 
 
+def test_the_gradient_of_an_array_is_refused():
+    assert "returns an array of shape (2,), not a single number" in run("grad", "x^2", "--at", "x=[1,2]", code=2)
+    assert "df/dx" in run("grad", "sum(x^2)", "--at", "x=[1,2]")
+
+
+def test_printed_conditions(file):
+    out = run("code", f"{file}:branch", "--at", "x=-2")
+    assert "this program was printed for not x > 0 (user.py:13: return x if x > 0 else -x)" in out
+    for lang in ("torch", "jax", "c"):
+        assert "printed for not x > 0" in run("code", f"{file}:branch", "--at", "x=-2", "--lang", lang)
+    assert "choose python, torch, jax or c" in run("code", "x", "--lang", "fortran", code=2)
+
+
 def test_arrays(tmp_path, file):
     np.save(tmp_path / "data.npy", np.arange(3.0))
     (tmp_path / "data.csv").write_text("0,1,2\n")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from test_operations import OPS
 
+import chainrule as cr
 from chainrule.compile.native.c99 import c_source
 from chainrule.compile.native.engine import llvm
 from chainrule.compile.native.program import NativeProgram
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.skipif(llvm() is None, reason="llvmlite is not installe
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 FLOATS = ("float16", "float32", "float64")
 DTYPES = ("bool", *INTEGERS, *FLOATS, "complex64", "complex128")
+PAIRED = ("bool", "int8", "int32", "int64", "uint8", "uint64", "float16", "float32", "float64", "complex128")
 EXACT = ("floor", "ceil", "rint", "trunc", "sign", "abs", "negative", "add", "subtract", "multiply", "divide", "remainder", "floor_divide")  # fmt: skip
 ZEROS = (
     "maximum",
@@ -145,7 +147,7 @@ def elementwise(op):
     count = len(op.partials)
     conditions = ("bool",) if op.name == "where" else ()
     rest = count - len(conditions)
-    combinations = [(d,) for d in DTYPES] if rest == 1 else [(a, b) for a in DTYPES for b in DTYPES]
+    combinations = [(d,) for d in DTYPES] if rest == 1 else [(a, b) for a in PAIRED for b in PAIRED]
     for dtypes in combinations:
         grids = [g.ravel() for g in np.meshgrid(*map(edges, dtypes), indexing="ij")]
         inputs = [*(np.resize(edges(c), grids[0].shape) for c in conditions), *grids]
@@ -233,3 +235,53 @@ def test_casts(have, tmp_path):
     judged(cases)
     if shutil.which("gcc"):
         judged_in_c(cases, tmp_path)
+
+
+CALLS = {
+    "sum": np.sum, "prod": np.prod, "mean": np.mean, "max": np.max, "min": np.min, "sum of rows": lambda a: np.sum(a, axis=0), "largest of rows": lambda a: a.max(axis=1),
+    "strided sum": lambda a: np.sum(a[::-1, ::2]), "+ 1": lambda a: a + 1, "* 2.5": lambda a: a * 2.5, "// 2": lambda a: a // 2, "% 3": lambda a: a % 3, "** 2": lambda a: a**2,
+    "** 0": lambda a: a**0, "/ 3": lambda a: a / 3, "negative": lambda a: -a, "abs": np.abs, "> 2": lambda a: a > 2, "== 2.5": lambda a: a == 2.5, "< -1": lambda a: a < -1,
+    "where": lambda a: np.where(a > 1, a, 2), "where 0.5": lambda a: np.where(a > 1, a, 0.5), "maximum": lambda a: np.maximum(a, 2), "square": np.square, "sqrt": np.sqrt,
+    "rows": lambda a: a[np.array([1, -1, 0], np.int8)], "sum of comparisons": lambda a: np.sum(a > 1), "mean of comparisons": lambda a: np.mean(a > 1), "exp": np.exp,
+    "as int32": lambda a: a.astype(np.int32), "as float32": lambda a: a.astype(np.float32), "product": lambda a: a @ a.T, "a bool times": lambda a: (a > 1) * a, "sign": np.sign,
+    "* np.float32": lambda a: a * np.float32(0.3), "+ np.int64": lambda a: a + np.int64(3), "int8 array": lambda a: a + np.array([1, 2, 3], np.int8), "var": np.var,
+    "concatenated": lambda a: np.concatenate([a, a > 1]), "stacked": lambda a: np.stack([a[0], a[1] * 2]), "clip": lambda a: np.clip(a, 1, 3), "ptp": lambda a: a.max() - a.min(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("call", CALLS)
+def test_calls_from_the_outside(call, dtype):
+    """`jit` of what a user writes, on every dtype: the value and dtype of the plain call, or a refusal."""
+    f = CALLS[call]
+    a = filled((2, 3), dtype, 2)
+    for x in (a, np.asfortranarray(a), np.repeat(a, 2, axis=1)[:, ::2]):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                want = f(x)
+            except (TypeError, ValueError):
+                return
+            compiled_call = cr.jit(f)
+            try:
+                for _ in range(2):  # the general call, then the native entry
+                    found = difference(compiled_call(x), want, ulps=64, zeros=False)
+                    assert not found, found
+            except ChainruleError:
+                return
+
+
+@pytest.mark.parametrize("f", [np.max, np.min, np.argmax])
+def test_nothing_has_no_largest_entry(f):
+    with pytest.raises((ValueError, ChainruleError)):
+        cr.jit(lambda a: f(a))(np.zeros(0))
+    with pytest.raises((ValueError, ChainruleError)):
+        cr.jit(lambda a: f(a, axis=1))(np.zeros((2, 0)))
+
+
+@pytest.mark.parametrize("index", [3, -4, 127, -128])
+def test_an_index_out_of_range_raises(index):
+    g = cr.jit(lambda a, i: a[i])
+    np.testing.assert_array_equal(g(np.arange(3.0), np.array([2, -3], np.int8)), [2, 0])
+    with pytest.raises((IndexError, ChainruleError)):
+        g(np.arange(3.0), np.array([0, index], np.int8))

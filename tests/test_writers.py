@@ -108,6 +108,85 @@ def test_c_of_a_loop(tmp_path):
     np.testing.assert_allclose(gradient, want[1], rtol=1e-12)
 
 
+def in_c(tmp_path, program, inputs, results):
+    """Compile a program without a warning, call it, and give its status."""
+    (tmp_path / "f.c").write_text(str(program))
+    done = subprocess.run(
+        ["gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", tmp_path / "f.so", tmp_path / "f.c", "-lm"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stderr}\n{program}"
+    arrays = [np.ascontiguousarray(x) for x in inputs]
+    function = getattr(ctypes.CDLL(str(tmp_path / "f.so")), program.name)
+    return function(*(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, *results)))
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("formula", "point"),
+    [
+        ("2*x + 3*y", {"x": 1.0, "y": 2.0}), ("x", {"x": 3.0}), ("x + 0*y", {"x": 3.0, "y": 2.0}), ("int*double + i*v3 + t1", dict.fromkeys(["int", "double", "i", "v3", "t1"], 2.0)),
+        ("exp(exp)*NAN", {"exp": 0.5, "NAN": 2.0}), ("β*Δx", {"β": 2.0, "Δx": 3.0}), ("x // 0.7 + x % 0.7", {"x": -2.0}), ("x' * x'", {"x_prime": 3.0}),
+        ("sum + step*k + status + a", dict.fromkeys(["sum", "step", "k", "status", "a"], 2.0)), ("f*df", {"f": 2.0, "df": 3.0}), ("sign(x)*round(y)", {"x": -0.0, "y": 2.5}),
+    ],
+)  # fmt: skip
+def test_any_formula_in_c(tmp_path, formula, point):
+    try:
+        f = cr.parse(formula)
+    except cr.FormulaError:
+        f = eval(f"lambda {', '.join(point)}: {formula}")
+    program = cr.code(f, lang="c", **point)
+    value, gradients = np.empty(1), [np.empty(1) for _ in point]
+    in_c(tmp_path, program, list(point.values()), [value, *gradients])
+    want, slopes = cr.value_and_grad(f, tuple(range(len(point))))(*point.values())
+    assert value[0] == pytest.approx(want)
+    np.testing.assert_allclose(np.ravel(gradients), slopes)
+
+
+@needs_gcc
+def test_c_says_where_it_is_not_right(tmp_path):
+    def f(x):
+        size = x @ x
+        if size > 1:
+            return x[0] * size if np.any(x > 2) else size
+        return x[1]
+
+    program = cr.code(f, np.array([1.0, 3.0]), lang="c")
+    assert "1: it was printed for size > 1 (test_writers.py:" in program
+    for x, status in (([1.0, 3.0], 0), ([4.0, 0.1], 0), ([0.1, 0.2], 1), ([1.5, 1.0], 2)):
+        x = np.array(x)
+        value, gradient = np.zeros(1), np.zeros(2)
+        assert in_c(tmp_path, program, [x], [value, gradient]) == status
+        if status:
+            assert np.isnan([*value, *gradient]).all()
+        else:
+            np.testing.assert_allclose(value, f(x))
+            np.testing.assert_allclose(gradient, cr.grad(f)(x))
+
+
+@needs_gcc
+def test_c_says_where_an_index_is_out_of_range(tmp_path):
+    def f(x, table):
+        return np.sum(table[np.floor(x).astype(int)] * x)
+
+    table = np.array([2.0, 3.0, 5.0])
+    program = cr.code(f, np.array([0.5, 1.5]), table, lang="c")
+    for x, status in (([2.5, -1.0], 0), ([3.5, 0.0], -1), ([0.0, -4.0], -1), ([np.nan, 0.0], -1), ([1e300, 0.0], -1)):
+        value, gradients = np.zeros(1), [np.zeros(2), np.zeros(3)]
+        assert in_c(tmp_path, program, [np.array(x), table], [value, *gradients]) == status
+        assert np.isnan(value[0]) == bool(status)
+        if not status:
+            np.testing.assert_allclose(value, f(np.array(x), table))
+
+
+@needs_gcc
+def test_c_is_in_single_precision_where_the_program_is(tmp_path):
+    text = str(cr.code(lambda x: np.sum(np.sin(x) * 0.1 + np.exp(x)), np.ones(3, "f4"), lang="c"))
+    assert "sinf(" in text
+    assert "0.1f" in text
+    assert "double" not in text
+
+
 def test_what_c_cannot_say_is_named():
     with pytest.raises(cr.InputError, match=r"cannot be written in C: .*cumsum"):
         cr.code(lambda x: np.sum(np.cumsum(x) ** 2), np.ones(3), lang="c")
@@ -136,6 +215,85 @@ def test_torch_functions_pass_gradcheck(name):
     given = [torch.tensor(np.asarray(v, float), requires_grad=True) for v in values.values()]
     assert torch.autograd.gradcheck(namespace[code.name].apply, given), str(code)
     np.testing.assert_allclose(namespace[code.name].apply(*given).detach(), f(**values), rtol=1e-12)
+
+
+def torch_function(code):
+    namespace = {}
+    exec(str(code), namespace)
+    return namespace[code.name].apply
+
+
+@pytest.mark.peers
+@needs_torch
+def test_a_torch_program_stays_in_single_precision_and_takes_any_batch():
+    import torch
+
+    def loss(W, b, x):
+        z = x @ W + b
+        h = np.where(z > 0, z, 0.1 * z)
+        return np.sum(h * np.array([0.3, 0.7]) + (h > 1) * 0.1)
+
+    call = torch_function(cr.code(loss, np.ones((3, 2)), np.zeros(2), np.ones((4, 3)), wrt="W,b", lang="torch"))
+    rng = np.random.default_rng(0)
+    for n in (1, 4, 9):
+        given = [rng.standard_normal(s).astype("f4") for s in ((3, 2), (2,), (n, 3))]
+        tensors = [torch.tensor(g, requires_grad=k < 2) for k, g in enumerate(given)]
+        value = call(*tensors)
+        value.backward()
+        assert value.dtype == tensors[0].grad.dtype == torch.float32
+        want, slopes = cr.value_and_grad(loss, (0, 1))(*(g.astype(float) for g in given))
+        np.testing.assert_allclose(value.item(), want, rtol=1e-5)
+        for t, slope in zip(tensors[:2], slopes, strict=True):
+            np.testing.assert_allclose(t.grad, slope, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="other shapes"):
+        call(*tensors[:2], torch.ones(4, 2))
+
+
+@pytest.mark.peers
+@needs_torch
+def test_a_torch_program_says_what_it_was_printed_for():
+    import torch
+
+    call = torch_function(
+        cr.code(lambda x: np.sum(x * x) if np.any(x > 2) else x[0], np.array([1.0, 3.0]), lang="torch")
+    )
+    assert float(call(torch.tensor([3.0, 1.0]))) == 10
+    with pytest.raises(ValueError, match=r"printed for torch.any\(x > 2\)"):
+        call(torch.tensor([1.0, 1.0]))
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="first derivatives"):  # a second derivative would be wrong
+        torch.autograd.grad(call(x), x, create_graph=True)
+
+
+@pytest.mark.peers
+@needs_jax
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_jax_programs_agree(name):
+    import jax
+
+    f, values = PROGRAMS[name]
+    program = cr.code(f, lang="jax", **values)
+    out, grads = gradients(f, values)
+    seed = [np.ones(np.shape(out))] if np.shape(out) else []
+    with jax.enable_x64(True):
+        for run in (program.function, jax.jit(program.function)):
+            value, found = run(*values.values(), *seed)
+            np.testing.assert_allclose(value, out, rtol=1e-12)
+            for a, b in zip(found if len(values) > 1 else [found], grads, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.peers
+@needs_jax
+def test_a_jax_program_says_what_it_was_printed_for():
+    import jax
+
+    program = cr.code(lambda x: x * x if x > 0 else x, 3.0, lang="jax")
+    assert program.function(2.0) == (4.0, 4.0)
+    with pytest.raises(ValueError, match="printed for x > 0"):
+        program.function(-2.0)
+    with pytest.raises(jax.errors.TracerBoolConversionError):  # under jit jax itself refuses what it cannot check
+        jax.jit(program.function)(2.0)
 
 
 @pytest.mark.peers

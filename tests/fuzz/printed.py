@@ -77,7 +77,7 @@ SCALAR_QUESTIONS = [
     "{n} = np.sum({v}[{v} > 0.2]) * {s}", "mask = {v} > {s}\n    {n} = np.mean({v2}[mask]) if np.any(mask) else {s}",
     "{n} = np.sum({v}[np.nonzero({v2} > 0.3)[0]])", "{n} = {s} * np.count_nonzero({v} > 0.5)", "{n} = {s} * {{'True': 2.0, 'False': -1.0}}[str({s2} > 0.5)]", "q = {s2} > 0.5\n    {n} = {s} * {{'True': 2.0, 'False': -1.0}}[f'{{q}}']",
     "{n} = {s} * len({v})", "{n} = np.sum({v}) / {v}.shape[0]", "{n} = max({s}, {s2}) * min({s}, 1.0)", "{n} = sorted([{s}, {s2}])[0] * {s}",
-    "{n} = np.sum({v}[np.where({v2} > 0.1)])", "{n} = sum(x * {s} for x in {v} if x > 0)", "{n} = TABLE[int({s}) % 3] * {s2}",
+    "{n} = np.sum({v}[np.where({v2} > 0.1)])", "{n} = sum(e * {s} for e in {v} if e > 0)", "{n} = TABLE[int({s}) % 3] * {s2}",
     "{n} = 0.0 * {s}\n    for e in {v}:\n        {n} = {n} + e * e if e > 0.1 else {n} - e", "{n} = {s} * (2.0 if bool({s2} > 1.1) else 5.0)",
     "{n} = {s} * np.searchsorted(DATA, {s2})", "assert {s} == {s}\n    {n} = {s} * 1.5",
 ]  # fmt: skip
@@ -332,6 +332,10 @@ def judge(case: Case) -> str:
             for name, a, b in zip(
                 ("value", *(f"gradient {k}" for k in range(len(found)))), (got, *found), (want, *gradients), strict=True
             ):
+                if case.language == "python" and np.ndim(b) and np.asarray(a).dtype != np.asarray(b).dtype:
+                    raise Wrong(
+                        f"point {number}: {name} is {np.asarray(a).dtype}, not {np.asarray(b).dtype}\n{program}"
+                    )
                 if not _near(a, b, case.dtype):
                     raise Wrong(f"point {number}: {name} is {a!r}, not {b!r}\n{program}")
     return AGREED

@@ -159,10 +159,10 @@ def code(
     wrt: Wrt = None,
     open: Open = "",
     shape: Shape = None,
-    lang: Annotated[str, typer.Option("--lang", help="python, torch or c.")] = "python",
+    lang: Annotated[str, typer.Option("--lang", help="python, torch, jax or c.")] = "python",
     output: Output = None,
 ) -> None:
-    """Print the staged forward and backward program: runnable Python, a torch.autograd.Function, or a C file."""
+    """Print the staged forward and backward program: runnable Python, a torch.autograd.Function, jax, or a C file."""
     text = str(_explanation(target, at, wrt, open, shape).code(lang))
     if output is None and sys.stdout.isatty():
         from rich.syntax import Syntax
@@ -287,6 +287,12 @@ def grad(
     if format not in (Format.text, Format.json):
         raise InputError(f"grad writes text or json, not {format.value}", "use explain for the others", where="")
     e = _explanation(target, at, wrt, "", shape)
+    if e.staged.output.shape != ():
+        raise InputError(
+            f"{e.staged.name} returns an array of shape {e.staged.output.shape}, not a single number",
+            "take the sum, or one entry; chainrule explain shows every gradient against a cotangent of ones",
+            where="",
+        )
     if format is Format.json:
         import json
 

@@ -14,7 +14,7 @@ from ..ops.broadcasting import shape_text
 from ..ops.indexing import index_text
 from .expression import NUMPY, Language, Text, array_text, python_number
 
-Template = str | Callable[..., str]
+Template = str | Callable[..., str | None]
 
 
 def _dims(node: Any, name: str = "dim") -> str:
@@ -402,7 +402,9 @@ def _jax_template(op: Op) -> Template | None:
     return _to_jax(found)
 
 
-def _to_jax(text: str) -> str:
+def _to_jax(text: str | None) -> str | None:
+    if text is None:
+        return None
     return re.sub(r"(?<![\w.])np\.", "jnp.", re.sub(r"(?<![\w.])special\.", "jax.scipy.special.", text))
 
 
@@ -410,7 +412,7 @@ JAX_LANGUAGE = Language(
     "jax",
     _jax_template,
     python_number,
-    array=lambda x: _to_jax(array_text(x)),
+    array=lambda x: str(_to_jax(array_text(x))),
     ones="jnp.ones_like({0})",
     zeros="jnp.zeros_like({0})",
     same="jnp.array_equal({0}, {1})",

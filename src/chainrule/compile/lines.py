@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.node import Node, reachable
+from ..ir.node import Node
 from ..ir.op import constant
 from ..ir.simplify import value_of
 from ..ir.staged import Line, LoopLine, Staged
@@ -215,7 +215,7 @@ class Lines:
         yield from self.s.asked
         for line in self.s.lines:
             for e in line.cotangents if isinstance(line, LoopLine) else [line.expression]:
-                yield from reachable([e] if type(e) is Node else [])
+                yield from self._inner(e)
 
 
 def _targets(line: Line | LoopLine) -> list[tuple[Node, bool]]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..ir.node import Node
 from ..ir.staged import LoopLine
 from ..trace.names import Namer
+from .checks import quoted
 from .expression import NUMPY
 from .lines import Lines, zeros_text
 
@@ -150,11 +151,16 @@ def _while(n: Node, name: str, bodies: list[Lines], line: LoopLine | None) -> li
     ]
     step = [*_forward(body), *_update(carry, [names.result(k) for k in range(carried)])]
     head = [*carry, *outside, *inside]
+    limit = n.params["limit"]
+    repeat = "while True:" if limit is None else f"for _ in range({limit} + 1):"
+    left = f"the condition still holds after {limit} steps"
+    over = [] if limit is None else ["    else:", f"        raise ValueError({quoted(left)})"]
     if line is None:
         return [
             f"def {name}({', '.join(head)}):",
-            "    while True:",
+            f"    {repeat}",
             *_indented([*check, *step], 8),
+            *over,
             f"    return {', '.join(carry)}",
         ]
     wanted = {position for position, *_ in line.results}
@@ -168,8 +174,9 @@ def _while(n: Node, name: str, bodies: list[Lines], line: LoopLine | None) -> li
     return [
         f"def {name}_grad({', '.join([*head, *names.cotangents])}):",
         "    kept = []",
-        "    while True:",
+        f"    {repeat}",
         *_indented([*check, _kept(carry), *step], 8),
+        *over,
         *_indented([f"{v} = np.zeros_like({head[k]})" for k, v in totals.items()], 4),
         f"    for {', '.join(carry)} in reversed(kept):",
         *_indented(

@@ -35,7 +35,11 @@ def torch_program(staged: Staged, free: Sequence[int] = ()) -> Program:
             where="",
         )
     output = lines.names[staged.output]
-    seed = lines.names[staged.seed] if staged.seed is not None else staged.gradient_names[staged.output]
+    seed = staged.gradient_names[staged.output]
+    if (
+        staged.seed is None and staged.output in staged.inputs
+    ):  # the result is an argument, whose gradient has that name
+        seed = f"{seed}_given"
     inputs = [lines.names[v] for v in staged.inputs]
     rows = [(t.replace(OF_MODEL, inputs[0]), number) for t, number in rows]
     back = [(t.replace(OF_MODEL, seed), number) for t, number in back]
@@ -64,8 +68,9 @@ def torch_program(staged: Staged, free: Sequence[int] = ()) -> Program:
             f"        return {output}",
             "",
             "    @staticmethod",
-            "    @torch.autograd.function.once_differentiable",
             f"    def backward(ctx, {seed}):",
+            "        if torch.is_grad_enabled():",
+            '            raise RuntimeError("this backward pass is for first derivatives: call it without create_graph")',
             *([unpack] if saved else []),
             *(shown(*r) for r in back),
             f"        return {results}",

@@ -290,7 +290,8 @@ def _staged(
 ) -> Staged:
     whole = [n for n in Graph(graph.inputs, [*graph.outputs, *asked]).nodes if n.op is not constant]
     stages = [n for n in graph.nodes if n.op is not constant]
-    extra = [n for n in whole if n not in {*stages}]
+    own = set(stages)
+    extra = [n for n in whole if n not in own]
     if any(isinstance(n.op, Loop) for n in extra):  # loops are functions of the program, whoever needs them
         stages, extra = whole, []
     functions = {n.params["call"].name: n.params["call"].owner.function for n in whole if n.op is custom}
@@ -302,7 +303,7 @@ def _staged(
     s = Staged(
         name, list(inputs), wrt, stages, list(graph.outputs), [], names, gradient_names, {}, {}, seeds, functions
     )
-    s.asked = extra
+    s.asked, s.variables = extra, set(seeds.values())
     with setting(depth=state.depth + 1, recording=True):
         for n in stages:
             if isinstance(n.op, Loop):
@@ -424,40 +425,47 @@ def _complete(s: Staged, n: Node, parts: list[Any]) -> Any:
     """The gradient of a node whose contributions are all there: a constant, or a variable with its value."""
     total = sum((plain(p) for p in parts[1:]), plain(parts[0]))
     s.gradients[n] = total
-    if np.ndim(total) == 0 and all(_constant(p) for p in parts):
+    if np.ndim(total) == 0 and all(_constant(p, s) for p in parts):
         return np.asarray(total)[()]
     if n in s.seeds and len(parts) == 1:
         s.cotangents[n] = s.seeds[n]
         return Array(s.seeds[n])
     node = Node(variable, (), NO_PARAMS, total)
     s.cotangents[n] = node
+    s.variables.add(node)
     return Array(node)
 
 
-def _constant(x: Any) -> bool:
+def _above(node: Node, s: Staged) -> tuple[list[Node], list[Node]]:
+    """The nodes of an expression down to those that have names, and these."""
+    inner: list[Node] = []
+    named: list[Node] = []
+    stack, seen = [node], {node}
+    while stack:
+        n = stack.pop()
+        if n in s.names or n in s.variables:
+            named.append(n)
+            continue
+        inner.append(n)
+        for p in n.parents:
+            if p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return inner, named
+
+
+def _constant(x: Any, s: Staged) -> bool:
     """Whether a contribution is a number that was computed from no variable."""
     if not isinstance(x, Handle):
         return True
-    return all(n.op is constant for n in reachable([x.node]) if not n.inputs)
+    inner, named = _above(x.node, s)
+    return not named and all(n.inputs or n.op is constant for n in inner)
 
 
 def _simple(c: Any, s: Staged) -> Any:
     if not isinstance(c, Handle):
         return float(c) if np.ndim(c) == 0 else c
-    stop = {*s.names, *s.cotangents.values(), *s.seeds.values()}
-    nodes: list[Node] = []
-    stack, seen = [c.node], {c.node}
-    while stack:
-        n = stack.pop()
-        if n in stop:
-            continue
-        nodes.append(n)
-        for p in n.parents:
-            if p not in seen:
-                seen.add(p)
-                stack.append(p)
-    nodes.sort(key=lambda n: n.order)
-    return simplified(nodes, c.node)
+    return simplified(sorted(_above(c.node, s)[0], key=lambda n: n.order), c.node)
 
 
 def _drop_dead(s: Staged, asked: Sequence[Node]) -> None:
@@ -468,10 +476,10 @@ def _drop_dead(s: Staged, asked: Sequence[Node]) -> None:
     kept: list[Line | LoopLine] = []
 
     def need(expression: Any) -> None:
-        for n in reachable([expression] if type(expression) is Node else []):
+        for n in _above(expression, s)[1] if type(expression) is Node else ():
             if n in owner:
                 needed_gradients.add(owner[n])
-            elif n in s.names:
+            else:
                 needed_values.add(n)
 
     for line in reversed(s.lines):

@@ -75,6 +75,7 @@ class Staged:
         asked: the nodes that nothing but a check needs, in order.
         notes: what else the program holds as it was when it was traced.
         sizes: whether the user's code asked for the length of an axis.
+        variables: all that `cotangents` and `seeds` hold.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Staged:
     asked: list[Node] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sizes: bool = False
+    variables: set[Node] = field(default_factory=set)
 
     @property
     def output(self) -> Node:

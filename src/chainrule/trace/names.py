@@ -75,14 +75,16 @@ class Namer:
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         self.taken = {*reserved, *keyword.kwlist, *dir(builtins)}
+        self.next: dict[str, int] = {}
 
     def __call__(self, wanted: str) -> str:
         base = re.sub(r"\W", "_", unicodedata.normalize("NFKC", wanted)) or "v"
         base = base if base.isidentifier() else f"v_{base}"
-        name, k = base, 2
+        name, k = base, self.next.get(base, 2)
         stem = base[:-1] if base.endswith("1") and len(base) > 2 else base + ("_" if base[-1].isdigit() else "")
         while name in self.taken:
             name, k = f"{stem}{k}", k + 1
+        self.next[base] = k
         self.taken.add(name)
         return name
 

@@ -245,6 +245,11 @@ def c_source(
             "{",
             *memory,
             *(f"    (void){n};" for n in (*inputs, *outputs) if not re.search(rf"\b{n}\b", body)),
+            *(
+                f"    (void){names[b.number]};"
+                for b in pool
+                if names.get(b.number) and _only_written(names[b.number], body)
+            ),
             *(["    misplaced = false;"] if "wrapped(" in body else []),
             body,
             *(_ending(tests, "wrapped(" in body, results) if returns else []),
@@ -276,6 +281,13 @@ def _results(buffers: Sequence[Buffer], outputs: Sequence[str], names: Names) ->
         elif b.bytes:
             copies.append(f"    memcpy({n}, {names[b.number]}, {b.bytes});")
     return copies
+
+
+def _only_written(name: str, body: str) -> bool:
+    """Whether a name stands nowhere but where something is put: what a compiler would warn of."""
+    places = len(re.findall(rf"\b{name}\b", body))
+    puts = re.findall(rf"(?:^|[;{{)]) *{name}\[[^\]=]*\] = |memcpy\({name}, ", body, re.MULTILINE)
+    return 0 < places == len(puts) and name.startswith("v")
 
 
 def _declared(b: Buffer, name: str) -> str:
