@@ -192,7 +192,7 @@ class Step:
         self._current()
         batch = tuple(batch)
         if not ARRAY.issuperset(map(type, batch)):
-            batch = tuple(np.asarray(plain(x)) for x in batch)
+            batch = tuple(np.asarray(tensor(x).node.value) for x in batch)  # lists as tensors are made of them
         if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
             self.note = f"{type(self.optimizer).__name__} has a step of its own"
             return self._eagerly(batch)
