@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn, optim
-from ..diff.creation import manual_seed
+from ..tensors.creation import manual_seed
 from ..errors import InputError
 from ..train import TASKS, History, Task, task
 from ..utils.data import TensorDataset, read_csv, read_numpy

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.creation import Generator, default_generator
+from ..tensors.creation import Generator, default_generator
 from ..errors import InputError, ShapeError
 from ..ir.op import constant
 from ..ir.recording import Handle

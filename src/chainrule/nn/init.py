@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.creation import Generator, default_generator
-from ..diff.tensor import Tensor, no_grad
+from ..tensors.creation import Generator, default_generator
+from ..tensors.modes import no_grad
+from ..tensors.tensor import Tensor
 from ..errors import InputError, ShapeError
 
 _GAINS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.creation import Generator
+from ..tensors.creation import Generator
 from ..diff.transforms import stop_gradient
 from ..errors import ShapeError
 from . import functional as F

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, tensor
+from ..tensors.tensor import Tensor, tensor
 from ..errors import InputError, ShapeError
 from ..trace.handles import plain
 
@@ -206,7 +206,7 @@ class Module:
         for w in where:
             dtype = dtype if isinstance(w, str) and w == "cpu" else w
         if dtype is not None:
-            from ..diff.tensor import no_grad
+            from ..tensors.modes import no_grad
 
             with no_grad():
                 for m in self.modules():

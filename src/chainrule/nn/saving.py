@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, tensor
+from ..tensors.tensor import Tensor, tensor
 from ..errors import InputError
 from ..trace.handles import plain
 from .module import Module

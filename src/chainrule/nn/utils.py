@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, no_grad, tensor
+from ..tensors.modes import no_grad
+from ..tensors.tensor import Tensor, tensor
 from ..errors import DerivativeError, ShapeError
 from ..trace.handles import plain
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, no_grad
+from ..tensors.modes import no_grad
+from ..tensors.tensor import Tensor
 from ..errors import InputError
 from ..trace.handles import plain
 from . import rules

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.creation import default_generator
+from ..tensors.creation import default_generator
 from ..errors import InputError
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau

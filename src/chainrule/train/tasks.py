@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import nn, optim
-from ..diff.creation import manual_seed
+from ..tensors.creation import manual_seed
 from ..errors import InputError
 from ..optim.lr_scheduler import LRScheduler, StepLR
 from ..optim.optimizers import Optimizer

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...diff.creation import Generator, default_generator
-from ...diff.tensor import Tensor, tensor
+from ...tensors.creation import Generator, default_generator
+from ...tensors.tensor import Tensor, tensor
 from ...errors import InputError, ShapeError
 from ...trace.handles import plain
 
