@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import nn, optim
-from ..tensors.creation import manual_seed
 from ..errors import InputError
+from ..tensors.creation import manual_seed
 from ..train import TASKS, History, Task, task
 from ..utils.data import TensorDataset, read_csv, read_numpy
 from .inputs import function_from

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..tensors.modes import no_grad
 from ..tensors.tensor import Tensor
-from ..errors import InputError
 from ..trace.handles import plain
 from . import rules
 

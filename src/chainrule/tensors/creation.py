@@ -226,7 +226,9 @@ def eye(
 
 
 def _triangle_of(name: str, function: Any) -> Callable[..., Tensor]:
-    def indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None) -> Tensor:
+    def indices(
+        row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+    ) -> Tensor:
         on_cpu(device), _ordinary(name, layout, False)
         found = np.stack(function(row, offset, col))
         return _made(found.astype(np.int64 if dtype is None else dtype_named(dtype)))
@@ -236,7 +238,10 @@ def _triangle_of(name: str, function: Any) -> Callable[..., Tensor]:
     return indices
 
 
-tril_indices, triu_indices = _triangle_of("tril_indices", np.tril_indices), _triangle_of("triu_indices", np.triu_indices)
+tril_indices, triu_indices = (
+    _triangle_of("tril_indices", np.tril_indices),
+    _triangle_of("triu_indices", np.triu_indices),
+)
 
 
 # ---- random numbers ----------------------------------------------------------------------------------------------

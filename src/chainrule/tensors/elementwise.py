@@ -210,7 +210,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
 
 def _no_zero(name: str, divisor: Any) -> None:
     if np.any(np.equal(plain(divisor), 0)):
-        raise InputError(f"{name}: ZeroDivisionError: an integer is divided by zero", "divide floats, or skip the zeros")
+        raise InputError(
+            f"{name}: ZeroDivisionError: an integer is divided by zero", "divide floats, or skip the zeros"
+        )
 
 
 def _dividing(name: str, op: Op) -> Callable[..., Any]:
@@ -424,7 +426,9 @@ def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """`value` where the mask holds."""
     if mask.dtype.kind != "b":
-        raise InputError(f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}", "compare first")
+        raise InputError(
+            f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}", "compare first"
+        )
     if number_dtype(value) is None and len(value.shape):
         raise InputError("masked_fill only supports a 0-dimensional value tensor", "use torch.where")
     kind = number_dtype(value) or value.dtype

@@ -242,12 +242,17 @@ def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
                 raise InputError(f"{name}: out= is not supported", "assign the result, or use .copy_()")
         if takes_tensor and not either and args and not isinstance(args[0], Handle):
             raise InputError(
-                f"{name}(): the first argument must be a tensor, not {type(args[0]).__name__}", "make it one with torch.tensor"
+                f"{name}(): the first argument must be a tensor, not {type(args[0]).__name__}",
+                "make it one with torch.tensor",
             )
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            if isinstance(error, ChainruleError) or error.__traceback__ is None or error.__traceback__.tb_next is not None:
+            if (
+                isinstance(error, ChainruleError)
+                or error.__traceback__ is None
+                or error.__traceback__.tb_next is not None
+            ):
                 raise
             raise InputError(f"{name}(): {str(error).removeprefix(function.__name__ + '()').strip()}") from None
 
@@ -279,7 +284,13 @@ def in_place_method(name: str, change: Callable[..., Any]) -> Callable[..., Any]
     return method
 
 
-_INSTEAD = {"astype": ".to(dtype)", "copy": ".clone()", "fill": ".fill_(value)", "conjugate": ".conj()", "flat": ".flatten()"}
+_INSTEAD = {
+    "astype": ".to(dtype)",
+    "copy": ".clone()",
+    "fill": ".fill_(value)",
+    "conjugate": ".conj()",
+    "flat": ".flatten()",
+}
 
 
 def absent(name: str) -> property:
@@ -289,5 +300,3 @@ def absent(name: str) -> property:
         raise Missing(f"a tensor has no {name!r}, which is NumPy's", fix=f"use {_INSTEAD.get(name, 'torch')}")
 
     return property(refuse)
-
-

@@ -100,12 +100,17 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
             raise ShapeError(f"tensordot expects dims >= 0 and at most the axes of both, but got dims={dims}")
         left, right = [*range(na - dims, na)], [*range(dims)]
     else:
-        left, right = ([axis_of(x, k) % max(len(x.shape), 1) for k in (d if isinstance(d, Sequence) else [d])] for x, d in zip((a, b), dims, strict=True))
+        left, right = (
+            [axis_of(x, k) % max(len(x.shape), 1) for k in (d if isinstance(d, Sequence) else [d])]
+            for x, d in zip((a, b), dims, strict=True)
+        )
     if len(left) != len(right):
         raise ShapeError("tensordot: both dimension lists should have same length")
     for i, j in zip(left, right, strict=True):
         if a.shape[i] != b.shape[j] and 1 not in (a.shape[i], b.shape[j]):
-            raise ShapeError(f"contracted dimensions need to match, but first has size {a.shape[i]} and second {b.shape[j]}")
+            raise ShapeError(
+                f"contracted dimensions need to match, but first has size {a.shape[i]} and second {b.shape[j]}"
+            )
         if a.shape[i] != b.shape[j]:
             a, b = (total(a, i, True), b) if b.shape[j] == 1 else (a, total(b, j, True))
     rest_a, rest_b = [k for k in range(na) if k not in left], [k for k in range(nb) if k not in right]
@@ -132,7 +137,9 @@ def _sum_of(input: Any, product: Any, beta: Any, alpha: Any) -> Any:
         return scaled
     shape = np.broadcast_shapes(tuple(input.shape), tuple(product.shape))
     if shape != tuple(product.shape):
-        raise ShapeError(f"the added tensor {list(input.shape)} does not broadcast to the product {list(product.shape)}")
+        raise ShapeError(
+            f"the added tensor {list(input.shape)} does not broadcast to the product {list(product.shape)}"
+        )
     return (input if beta == 1 else converted(beta, input.dtype) * input) + scaled
 
 
@@ -197,5 +204,3 @@ def block_diag(*tensors: Any) -> Any:
         rows.append(cat([left, p, right], 1))
         at += p.shape[1]
     return cat(rows, 0)
-
-

@@ -18,7 +18,7 @@ from ..ops.shape import cast
 CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 SUPPORTED = frozenset(
     np.dtype(n)
-    for n in "bool uint8 int8 int16 int32 int64 float16 float32 float64 complex64 complex128".split()
+    for n in ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128"]
 )  # fmt: skip
 _COMPLEX_OF = {"float16": np.dtype("complex64"), "float32": np.dtype("complex64"), "float64": np.dtype("complex128")}
 _FLOAT_OF = {"complex64": np.dtype("float32"), "complex128": np.dtype("float64")}
@@ -54,7 +54,9 @@ def dtype_named(x: Any) -> np.dtype[Any]:
     except TypeError:
         raise InputError(f"{x!r} is not a dtype", "write torch.float32, for instance") from None
     if found not in SUPPORTED or not found.isnative:
-        raise InputError(f"there are no tensors of dtype {found}", f"choose one of {', '.join(sorted(map(str, SUPPORTED)))}")
+        raise InputError(
+            f"there are no tensors of dtype {found}", f"choose one of {', '.join(sorted(map(str, SUPPORTED)))}"
+        )
     return found
 
 

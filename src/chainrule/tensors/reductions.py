@@ -85,7 +85,9 @@ def _ordered(name: str, input: Any) -> None:
 
 def _not_empty(name: str, input: Any, axes: tuple[int, ...]) -> None:
     if builtins.any(input.shape[a] == 0 for a in axes):
-        raise ShapeError(f"{name}(): expected the reduced axes not to be empty; the tensor has shape {list(input.shape)}")
+        raise ShapeError(
+            f"{name}(): expected the reduced axes not to be empty; the tensor has shape {list(input.shape)}"
+        )
 
 
 def _shared(name: str, op: Op) -> Callable[..., Any]:
@@ -217,7 +219,9 @@ def _moment(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return function(name, input, dim, 1 if correction is None else correction, keepdim)
 
     moment.__name__ = name
-    moment.__doc__ = f"`{name}(dim, unbiased, keepdim)` or `{name}(dim, correction=1, keepdim=False)`: over n - 1 unless said."
+    moment.__doc__ = (
+        f"`{name}(dim, unbiased, keepdim)` or `{name}(dim, correction=1, keepdim=False)`: over n - 1 unless said."
+    )
     return moment
 
 
@@ -278,16 +282,16 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     """The norm of the entries along axes; its derivative at 0 is 0."""
     x = x if dtype is None else to_dtype(x, dtype_named(dtype))
     if x.dtype.kind not in "fc":
-        raise InputError(f"vector_norm: expected a floating point or complex tensor; got {x.dtype}", "convert: x.float()")
+        raise InputError(
+            f"vector_norm: expected a floating point or complex tensor; got {x.dtype}", "convert: x.float()"
+        )
     axes, p = axes_of(x, dim), float(ord)
     options = {"axis": axes, "keepdims": bool(keepdim)}
     if p == 0:
         return to_dtype(sum(record(pw.not_equal, (x, 0)), axes, keepdim), np.abs(np.zeros((), x.dtype)).dtype)
     size = record(pw.absolute, (x,))
     if math.isinf(p):
-        if p < 0:
-            _not_empty("vector_norm", x, axes)
-        elif bc.count(x, axes) == 0:
+        if p < 0 or bc.count(x, axes) == 0:
             _not_empty("vector_norm", x, axes)
         return record(rd.reduce_max if p > 0 else rd.reduce_min, (size,), options)
     if p == 1:
@@ -304,9 +308,7 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     return record(pw.where, (empty, size.dtype.type(0), root))
 
 
-def norm(
-    input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
-) -> Any:
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Any:
     """The p-norm along axes, or of all entries; its derivative at 0 is 0."""
     if out is not None:
         raise InputError("norm: out= is not supported", "assign the result")

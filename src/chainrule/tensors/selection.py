@@ -87,7 +87,9 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
             return along(input, constant_like(input, np.int64(0)), axis, keepdim)
         n = input.shape[axis]
         if not n:
-            raise ShapeError(f"median(): expected the reduced axis not to be empty; the tensor has shape {list(input.shape)}")
+            raise ShapeError(
+                f"median(): expected the reduced axis not to be empty; the tensor has shape {list(input.shape)}"
+            )
         order = _order(input, axis, False)
         tail = (slice(None),) * (-axis - 1)
         at = order[(..., (n - 1) // 2, *tail)]
@@ -124,7 +126,9 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False) -> Extreme:
         seen, counts = np.unique(row, return_counts=True)
         return int(np.flatnonzero(row == seen[np.argmax(counts)])[-1])
 
-    return along(input, constant_like(input, np.apply_along_axis(commonest, axis, values).astype(np.int64)), axis, keepdim)
+    return along(
+        input, constant_like(input, np.apply_along_axis(commonest, axis, values).astype(np.int64)), axis, keepdim
+    )
 
 
 # ---- gathering and scattering ------------------------------------------------------------------------------------
@@ -150,10 +154,14 @@ def _checked(name: str, input: Any, axis: int, index: Any) -> None:
     n = input.shape[axis] if len(input.shape) else 1
     seen = np.asarray(plain(index))
     if seen.size and (seen.min() < 0 or seen.max() >= n):
-        raise ShapeError(f"{name}: index {seen.min() if seen.min() < 0 else seen.max()} is out of bounds for dimension {axis} with size {n}")
+        raise ShapeError(
+            f"{name}: index {seen.min() if seen.min() < 0 else seen.max()} is out of bounds for dimension {axis} with size {n}"
+        )
     for k in range(len(input.shape)):
         if k - len(input.shape) != axis and index.shape[k] > input.shape[k]:
-            raise ShapeError(f"{name}: the index {list(index.shape)} is larger than the tensor {list(input.shape)} beside dim {axis}")
+            raise ShapeError(
+                f"{name}: the index {list(index.shape)} is larger than the tensor {list(input.shape)} beside dim {axis}"
+            )
 
 
 def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Any:
@@ -336,7 +344,13 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def searchsorted(
-    sorted_sequence: Any, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None, sorter: Any = None
+    sorted_sequence: Any,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
 ) -> Any:
     """Where to put numbers into a sorted sequence of one axis so that it stays sorted."""
     if sorter is not None or len(sorted_sequence.shape) != 1:
@@ -350,4 +364,6 @@ def searchsorted(
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
     """Whether each entry is one of others."""
     like = elements if isinstance(elements, Handle) else test_elements
-    return constant_like(like, np.isin(plain(elements), plain(test_elements), assume_unique=assume_unique, invert=invert)[()])
+    return constant_like(
+        like, np.isin(plain(elements), plain(test_elements), assume_unique=assume_unique, invert=invert)[()]
+    )

@@ -34,7 +34,9 @@ def _shape_for(input: Any, sizes: Sequence[Any]) -> tuple[int, ...]:
             raise ShapeError(f"cannot reshape tensor of {total} elements into shape {wanted}: -1 can be any length")
         wanted[wanted.index(-1)] = total // known
     if math.prod(wanted) != total or any(n < 0 for n in wanted):
-        raise ShapeError(f"shape '{wanted}' is invalid for input of size {total} (the tensor has shape {list(input.shape)})")
+        raise ShapeError(
+            f"shape '{wanted}' is invalid for input of size {total} (the tensor has shape {list(input.shape)})"
+        )
     return tuple(wanted)
 
 
@@ -99,7 +101,9 @@ def permute(input: Any, *dims: Any) -> Any:
     """The axes in another order."""
     order = tuple(axis_of(input, d) for d in sizes_of(dims))
     if sorted(order) != list(range(-len(input.shape), 0)):
-        raise ShapeError(f"permute: {list(sizes_of(dims))} is no order of the axes of a tensor of shape {list(input.shape)}")
+        raise ShapeError(
+            f"permute: {list(sizes_of(dims))} is no order of the axes of a tensor of shape {list(input.shape)}"
+        )
     return _view(input, sh.transpose, axes=order)
 
 
@@ -149,7 +153,11 @@ def unsqueeze(input: Any, dim: int) -> Any:
 def squeeze(input: Any, dim: Any = None) -> Any:
     """Axes of length one left out: all, or those named that have it."""
     n = len(input.shape)
-    named = range(n) if dim is None else [axis_of(input, d) + max(n, 1) for d in (dim if isinstance(dim, Sequence) else (dim,))]
+    named = (
+        range(n)
+        if dim is None
+        else [axis_of(input, d) + max(n, 1) for d in (dim if isinstance(dim, Sequence) else (dim,))]
+    )
     drop = {k for k in named if n and input.shape[k] == 1}
     return _view(input, bc.reshape, shape=tuple(m for k, m in enumerate(input.shape) if k not in drop))
 
@@ -165,7 +173,9 @@ def expand(input: Any, *sizes: Any) -> Any:
         raise ShapeError("expand: -1 is not allowed for a new axis")
     shape = tuple(h if w == -1 else w for h, w in zip(have, wanted, strict=True))
     if any(h not in (1, s) for h, s in zip(have, shape, strict=True)):
-        raise ShapeError(f"The expanded size of the tensor {list(shape)} must match the existing size {list(input.shape)}")
+        raise ShapeError(
+            f"The expanded size of the tensor {list(shape)} must match the existing size {list(input.shape)}"
+        )
     return _view(input, bc.broadcast_to, shape=shape)
 
 
@@ -215,7 +225,9 @@ def select(input: Any, dim: int, index: int) -> Any:
     if not len(input.shape):
         raise ShapeError("select() cannot be applied to a 0-dim tensor.")
     if not -input.shape[axis] <= index < input.shape[axis]:
-        raise ShapeError(f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}")
+        raise ShapeError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}"
+        )
     return _view(input, ix.getitem, index=(Ellipsis, operator.index(index)) + (slice(None),) * (-axis - 1))
 
 

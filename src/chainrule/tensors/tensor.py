@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,14 @@ from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant, variable
 from ..ir.recording import Handle, View, record, record_with_number, setting, state
 from ..ops import arithmetic as ar
-from ..ops import broadcasting as bc
-from ..ops import exponential as ex
 from ..ops import indexing as ix
 from ..ops import piecewise as pw
 from ..ops.shape import cast
 from ..trace.array import Array
 from ..trace.handles import dtype_of, plain, split_index, written
 from . import devices, names
-from .autograd import RETAINED, freed, run_backward
-from .promotion import CATEGORY, Default, converted, dtype_named, floating, number_dtype, result_type, together
+from .autograd import RETAINED, run_backward
+from .promotion import CATEGORY, Default, converted, dtype_named, floating, number_dtype, together
 from .storage import Shared, Storage, overwrite, tracing
 from .views import view
 
@@ -755,7 +753,11 @@ def tensor(
         raise InputError("tensor: there is no memory to pin without an accelerator", "leave pin_memory out")
     values = _values(data)
     if dtype is None:
-        if values.dtype.kind in "fc" and not isinstance(data, (Handle, np.ndarray, np.generic)) and not _holds_arrays(data):
+        if (
+            values.dtype.kind in "fc"
+            and not isinstance(data, (Handle, np.ndarray, np.generic))
+            and not _holds_arrays(data)
+        ):
             values = values.astype(Default.dtype if values.dtype.kind == "f" else np.result_type(Default.dtype, 1j))
         elif not values.size and not isinstance(data, (Handle, np.ndarray)):
             values = values.astype(Default.dtype)
@@ -780,7 +782,13 @@ def _values(data: Any) -> np.ndarray[Any, Any]:
     """A fresh array of the numbers in nested lists, in which tensors may stand."""
 
     def bare(x: Any) -> Any:
-        return [bare(i) for i in x] if isinstance(x, (list, tuple)) else np.asarray(x.value) if isinstance(x, Handle) else x
+        return (
+            [bare(i) for i in x]
+            if isinstance(x, (list, tuple))
+            else np.asarray(x.value)
+            if isinstance(x, Handle)
+            else x
+        )
 
     try:
         values = np.array(bare(data))
@@ -799,5 +807,3 @@ def _rebuilt(values: Any, requires_grad: bool, is_parameter: bool) -> Tensor:
     made = tensor(values, requires_grad=requires_grad)
     made.is_parameter = is_parameter
     return made
-
-

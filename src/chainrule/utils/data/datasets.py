@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import InputError, ShapeError
 from ...tensors.creation import Generator, default_generator
 from ...tensors.tensor import Tensor, tensor
-from ...errors import InputError, ShapeError
 from ...trace.handles import plain
 
 
