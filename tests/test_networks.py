@@ -7,8 +7,8 @@ import pytest
 
 import chainrule as cr
 import chainrule.torch as ct
-from chainrule.torch import nn
 from chainrule.nn import Heaviside, Rect, Residual
+from chainrule.torch import nn
 from chainrule.torch.nn import functional as F
 
 cr_modules = {

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 import chainrule.torch as ct
-from chainrule.torch import nn, optim
 from chainrule.cli import app
+from chainrule.torch import nn, optim
 from chainrule.torch.optim import lr_scheduler as schedules
 from chainrule.train import fit, read_checkpoint, task
 from chainrule.utils.data import DataLoader, TensorDataset, random_split, read_csv, read_idx, read_numpy

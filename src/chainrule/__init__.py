@@ -119,7 +119,47 @@ _HOME = {
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 _MODULES = ("numpy", "ops", "torch", "train")
 _MOVED = frozenset(
-    ["Generator", "Tensor", "allclose", "arange", "as_tensor", "bernoulli", "cat", "clamp", "empty", "eye", "from_numpy", "full", "is_tensor", "linspace", "manual_seed", "nn", "no_grad", "normal", "ones", "ones_like", "optim", "rand", "randint", "randn", "randperm", "set_printoptions", "stack", "tensor", "utils", "zeros", "zeros_like", "float32", "float64", "int64", "int32", "float", "double", "long", "int"]
+    [
+        "Generator",
+        "Tensor",
+        "allclose",
+        "arange",
+        "as_tensor",
+        "bernoulli",
+        "cat",
+        "clamp",
+        "empty",
+        "eye",
+        "from_numpy",
+        "full",
+        "is_tensor",
+        "linspace",
+        "manual_seed",
+        "nn",
+        "no_grad",
+        "normal",
+        "ones",
+        "ones_like",
+        "optim",
+        "rand",
+        "randint",
+        "randn",
+        "randperm",
+        "set_printoptions",
+        "stack",
+        "tensor",
+        "utils",
+        "zeros",
+        "zeros_like",
+        "float32",
+        "float64",
+        "int64",
+        "int32",
+        "float",
+        "double",
+        "long",
+        "int",
+    ]
 )  # what stands for torch's meaning, and is to be found in its namespace alone
 
 __all__ = [*_WHERE, "numpy", "torch", "train"]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -139,7 +139,8 @@ def _like(name: str, value: Any) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         on_cpu(device), _ordinary(name, layout, pin_memory, memory_format)
         kind = input.dtype if dtype is None else dtype_named(dtype)
-        return _made(np.full(tuple(input.shape), value, kind)[()], requires_grad)
+        with np.errstate(all="ignore"):
+            return _made(np.full(tuple(input.shape), np.asarray(value).astype(kind))[()], requires_grad)
 
     create.__name__ = name
     create.__doc__ = f"As `{name.removesuffix('_like')}`, in the shape and dtype of a tensor."
@@ -200,7 +201,8 @@ def linspace(
     on_cpu(device), _ordinary("linspace", layout, pin_memory)
     if steps < 0:
         raise InputError(f"number of steps must be non-negative; got {steps}")
-    values = np.linspace(plain(start), plain(end), steps)
+    first, last = (v.item() if hasattr(v, "item") else v for v in (plain(start), plain(end)))
+    values = np.linspace(first, last, steps)
     kind = _kind(dtype)
     return _made(values.astype(kind) if kind.kind in "fc" else np.trunc(values).astype(kind), requires_grad)
 
@@ -213,7 +215,8 @@ def logspace(
     on_cpu(device), _ordinary("logspace", layout, pin_memory)
     if _kind(dtype).kind not in "fc":
         raise InputError("logspace gives floats", "convert the result")
-    return _made((base ** np.linspace(plain(start), plain(end), steps)).astype(_kind(dtype)), requires_grad)
+    first, last = (v.item() if hasattr(v, "item") else v for v in (plain(start), plain(end)))
+    return _made((float(base) ** np.linspace(first, last, steps)).astype(_kind(dtype)), requires_grad)
 
 
 def eye(
@@ -332,6 +335,11 @@ def normal(
         if tensors:
             raise InputError("normal takes a size with numbers only", "leave the size out")
         shape, kind = sizes_of((size,)), _kind(dtype)
+    if any(x.requires_grad for x in tensors):
+        raise InputError(
+            "normal: no derivative flows to the means and deviations of random numbers",
+            "detach them, or write mean + std * torch.randn_like(mean)",
+        )
     if np.any(np.less(plain(std), 0)):
         raise InputError("normal expects all elements of std >= 0.0")
     m, s = plain(mean), plain(std)

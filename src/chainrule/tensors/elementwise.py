@@ -18,7 +18,12 @@ from ..ops import special as sp
 from ..ops import trigonometric as tr
 from ..ops.shape import cast
 from ..trace.handles import constant_like, plain
-from .promotion import CATEGORY, converted, floating, number_dtype, result_type, together
+from .promotion import CATEGORY, converted, floating, number_dtype, result_type, together, wide
+
+
+def _real(name: str, input: Any) -> None:
+    if input.dtype.kind == "c":
+        raise InputError(f"{name} is not defined for complex tensors")
 
 
 def _function(op: Op, bring: Callable[..., list[Any]], doc: str = "") -> Callable[..., Any]:
@@ -37,6 +42,18 @@ def _function(op: Op, bring: Callable[..., list[Any]], doc: str = "") -> Callabl
     return function
 
 
+def _of_reals(op: Op) -> Callable[..., Any]:
+    """A function that is not defined here for complex numbers."""
+    whole = _function(op, floating)
+
+    def function(input: Any) -> Any:
+        _real(op.name, input)
+        return whole(input)
+
+    function.__name__, function.__doc__ = op.name, whole.__doc__
+    return function
+
+
 def _operator(op: Op, bring: Callable[..., list[Any]], doc: str = "") -> Callable[..., Any]:
     """A function of two tensors, or of a tensor and a number."""
 
@@ -51,23 +68,17 @@ def _operator(op: Op, bring: Callable[..., list[Any]], doc: str = "") -> Callabl
 
 exp, exp2, expm1 = (_function(op, floating) for op in (ex.exp, ex.exp2, ex.expm1))
 log, log2, log10, log1p = (_function(op, floating) for op in (ex.log, ex.log2, ex.log10, ex.log1p))
-sqrt, reciprocal, sigmoid = (_function(op, floating) for op in (ex.sqrt, ar.reciprocal, ex.sigmoid))
+sqrt, reciprocal, sigmoid = _function(ex.sqrt, floating), _function(ar.reciprocal, floating), _of_reals(ex.sigmoid)
 sin, cos, tan, asin, acos, atan = (
     _function(op, floating) for op in (tr.sin, tr.cos, tr.tan, tr.arcsin, tr.arccos, tr.arctan)
 )
 sinh, cosh, tanh, asinh, acosh, atanh = (
     _function(op, floating) for op in (tr.sinh, tr.cosh, tr.tanh, tr.arcsinh, tr.arccosh, tr.arctanh)
 )
-erf, erfc, lgamma, digamma = (_function(op, floating) for op in (sp.erf, sp.erfc, sp.gammaln, sp.digamma))
+erf, erfc, lgamma, digamma = (wide(_of_reals(op)) for op in (sp.erf, sp.erfc, sp.gammaln, sp.digamma))
 deg2rad, rad2deg = _function(tr.deg2rad, floating), _function(tr.rad2deg, floating)
-square = _function(ex.square, together)
 logical_not = _function(pw.logical_not, together)
 _floor, _ceil, _rint, _trunc = (_function(op, together) for op in (pw.floor, pw.ceil, pw.rint, pw.trunc))
-
-
-def _real(name: str, input: Any) -> None:
-    if input.dtype.kind == "c":
-        raise InputError(f"{name} is not defined for complex tensors")
 
 
 def _numeric(name: str, *inputs: Any) -> None:
@@ -92,6 +103,11 @@ def abs(input: Any) -> Any:
     """The absolute value; its derivative at 0 is 0."""
     _numeric("abs", input)
     return record(pw.absolute, (input,))
+
+
+def square(input: Any) -> Any:
+    """x^2."""
+    return record(ex.square, (to_dtype(input, np.dtype(np.int64)) if input.dtype.kind == "b" else input,))
 
 
 def sign(input: Any) -> Any:
@@ -234,6 +250,7 @@ def _dividing(name: str, op: Op) -> Callable[..., Any]:
 floor_divide, remainder = _dividing("floor_divide", ar.floor_divide), _dividing("remainder", ar.remainder)
 
 
+@wide
 def fmod(input: Any, other: Any) -> Any:
     """The remainder of a division, with the sign of x."""
     a, b = together(input, other)

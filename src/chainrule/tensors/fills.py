@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..ir.op import constant
 from ..ir.recording import Handle, record
 from ..ops import arithmetic as ar
+from ..ops import indexing as ix
 from ..trace import functions as fn
 from ..trace.drawn import draw
 from ..trace.handles import constant_like, plain
@@ -27,12 +29,19 @@ def fill(input: Any, value: Any) -> Any:
     if isinstance(value, Handle):
         return fn.broadcast_to(to_dtype(value, input.dtype), tuple(input.shape)) + np.zeros((), input.dtype)
     with np.errstate(all="ignore"):
-        return constant_like(input, np.full(tuple(input.shape), np.asarray(value).astype(input.dtype))[()])
+        return _put(input, np.full(tuple(input.shape), np.asarray(value).astype(input.dtype))[()])
+
+
+def _put(input: Any, values: Any) -> Any:
+    """Values in the place of all that were there; a tensor with a history keeps it, though nothing flows back."""
+    if input.node.op is constant:
+        return constant_like(input, values)
+    return record(ix.index_set, (input, values), {"index": (Ellipsis,)})
 
 
 def zero(input: Any) -> Any:
     """Every entry zero."""
-    return constant_like(input, np.zeros(tuple(input.shape), input.dtype)[()])
+    return _put(input, np.zeros(tuple(input.shape), input.dtype)[()])
 
 
 def copy(input: Any, src: Any, non_blocking: bool = False) -> Any:
@@ -43,6 +52,8 @@ def copy(input: Any, src: Any, non_blocking: bool = False) -> Any:
     if new.shape != input.shape:
         new = fn.broadcast_to(new, tuple(input.shape))
     node = new.node
+    if input.node.op is not constant and new.node.op is constant:
+        return _put(input, np.array(node.value)[()])
     return record(ar.alias, (new,), known=None if type(node.value) is not np.ndarray else node.value.copy())
 
 
@@ -57,7 +68,7 @@ def _drawn(input: Any, name: str, sample: Any, kinds: str = "f") -> Any:
         raise InputError(f"{name} is not defined for tensors of dtype {input.dtype}")
     shape, dtype = tuple(input.shape), input.dtype
     made = draw(lambda: np.asarray(sample(shape)).astype(dtype)[()])
-    return made if isinstance(made, Handle) else constant_like(input, made)
+    return made if isinstance(made, Handle) else _put(input, made)
 
 
 def normal(input: Any, mean: float = 0, std: float = 1, *, generator: Any = None) -> Any:

@@ -13,7 +13,7 @@ from ..ops import linalg as la
 from ..trace import functions as fn
 from ..trace.handles import constant_like
 from .axes import axis_of
-from .promotion import converted
+from .promotion import converted, wide
 from .reductions import sum as total
 from .shapes import cat, diagonal, permute, reshape, roll
 
@@ -36,6 +36,7 @@ def _axes(name: str, *wanted: tuple[Any, int]) -> None:
             raise ShapeError(f"{name} expects {n} axes; a tensor has shape {list(x.shape)}")
 
 
+@wide
 def matmul(input: Any, other: Any) -> Any:
     """The matrix product, broadcast over axes in front; of two vectors the dot product."""
     _alike("matmul", input, other)
@@ -91,6 +92,7 @@ def outer(input: Any, vec2: Any) -> Any:
     return reshape(input, (-1, 1)) * vec2 if input.shape[0] else input.new_zeros((0, vec2.shape[0]))
 
 
+@wide
 def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
     """Products summed over so many axes, or over those that are named."""
     _alike("tensordot", a, b)
@@ -112,7 +114,8 @@ def tensordot(a: Any, b: Any, dims: Any = 2) -> Any:
                 f"contracted dimensions need to match, but first has size {a.shape[i]} and second {b.shape[j]}"
             )
         if a.shape[i] != b.shape[j]:
-            a, b = (total(a, i, True), b) if b.shape[j] == 1 else (a, total(b, j, True))
+            one = b.shape[j] == 1
+            a, b = (total(a, i, True, dtype=a.dtype), b) if one else (a, total(b, j, True, dtype=b.dtype))
     rest_a, rest_b = [k for k in range(na) if k not in left], [k for k in range(nb) if k not in right]
     shape = tuple(a.shape[k] for k in rest_a) + tuple(b.shape[k] for k in rest_b)
     inner_size = int(np.prod([a.shape[i] for i in left]))
@@ -127,6 +130,8 @@ def einsum(equation: str, *operands: Any) -> Any:
         raise InputError("einsum takes the equation as a string first", "write torch.einsum('ij,jk->ik', a, b)")
     given = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     _alike("einsum", *given)
+    if given[0].dtype.kind not in "fc":
+        raise InputError(f"einsum is not supported for {given[0].dtype}", "convert: x.float()")
     return fn.einsum(equation, *given)
 
 

@@ -7,6 +7,8 @@ Source: torch's documentation, "Tensor Attributes"; c10/core/ScalarType.cpp and 
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -143,3 +145,26 @@ def floating(*operands: Any) -> list[Any]:
     dtype = result_type(*operands)
     dtype = Default.dtype if CATEGORY[dtype.kind] < 2 else dtype
     return [converted(x, dtype) for x in operands]
+
+
+_HALF, _SINGLE = np.dtype("float16"), np.dtype("float32")
+
+
+def wide(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that computes in float32 what is given and returned in float16, as torch does."""
+
+    @functools.wraps(function)
+    def through(input: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(input, Handle) or input.dtype != _HALF:
+            return function(input, *args, **kwargs)
+        given = [converted(x, _SINGLE) if isinstance(x, Handle) and x.dtype == _HALF else x for x in args]
+        return _narrowed(function(converted(input, _SINGLE), *given, **kwargs))
+
+    return through
+
+
+def _narrowed(x: Any) -> Any:
+    if isinstance(x, tuple):
+        parts = [_narrowed(y) for y in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    return converted(x, _HALF) if x.dtype == _SINGLE else x

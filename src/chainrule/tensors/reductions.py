@@ -20,7 +20,7 @@ from ..trace import functions as fn
 from ..trace.handles import constant_like, plain
 from .axes import axes_of, axis_of
 from .elementwise import to_dtype
-from .promotion import converted, dtype_named, floating
+from .promotion import converted, dtype_named, floating, wide
 
 
 class Extreme(NamedTuple):
@@ -34,12 +34,14 @@ def _integers(input: Any) -> Any:
     return to_dtype(input, np.dtype(np.int64)) if input.dtype.kind in "iub" else input
 
 
+@wide
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The sum along axes, or of all entries; integers are summed as int64."""
     x = _integers(input) if dtype is None else to_dtype(input, dtype_named(dtype))
-    return record(bc.sum, (x,), {"axis": axes_of(input, dim), "keepdims": bool(keepdim)})
+    return to_dtype(record(bc.sum, (x,), {"axis": axes_of(input, dim), "keepdims": bool(keepdim)}), x.dtype)
 
 
+@wide
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The mean along axes, or of all entries, of floats."""
     x = input if dtype is None else to_dtype(input, dtype_named(dtype))
@@ -51,11 +53,12 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     return record(rd.mean, (x,), {"axis": axes_of(input, dim), "keepdims": bool(keepdim)})
 
 
+@wide
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The product along an axis, or of all entries."""
     x = _integers(input) if dtype is None else to_dtype(input, dtype_named(dtype))
     axis = axes_of(input, None) if dim is None else axes_of(input, axis_of(input, dim))
-    return record(rd.prod, (x,), {"axis": axis, "keepdims": bool(keepdim)})
+    return to_dtype(record(rd.prod, (x,), {"axis": axis, "keepdims": bool(keepdim)}), x.dtype)
 
 
 def _skipping(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -237,7 +240,7 @@ def _root(total: Any) -> Any:
     return record(pw.where, (zero, total.dtype.type(0), root))
 
 
-var, std = _moment("var", _variance), _moment("std", _deviation)
+var, std = wide(_moment("var", _variance)), wide(_moment("std", _deviation))
 
 
 def _with_mean(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -247,12 +250,13 @@ def _with_mean(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return _moment(name, both)
 
 
-var_mean, std_mean = _with_mean("var_mean", _variance), _with_mean("std_mean", _deviation)
+var_mean, std_mean = wide(_with_mean("var_mean", _variance)), wide(_with_mean("std_mean", _deviation))
 
 
 # ---- exponentials, norms, truth ----------------------------------------------------------------------------------
 
 
+@wide
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     """log(sum(exp(x))) along axes, without overflow."""
     (x,) = floating(input)
@@ -266,6 +270,8 @@ def _exponential(name: str, op: Op) -> Callable[..., Any]:
         if x.dtype.kind != "f":
             raise InputError(f"{name} is not defined for tensors of dtype {x.dtype}", "convert it: x.float()")
         axis = axis_of(x, dim)
+        if not math.prod(x.shape):
+            return x.clone()
         if not len(x.shape):
             return fn.reshape(record(op, (fn.reshape(x, (1,)),), {"axis": (-1,)}), ())
         return record(op, (x,), {"axis": (axis,)})
@@ -275,9 +281,10 @@ def _exponential(name: str, op: Op) -> Callable[..., Any]:
     return along
 
 
-softmax, log_softmax = _exponential("softmax", rd.softmax), _exponential("log_softmax", rd.log_softmax)
+softmax, log_softmax = wide(_exponential("softmax", rd.softmax)), wide(_exponential("log_softmax", rd.log_softmax))
 
 
+@wide
 def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """The norm of the entries along axes; its derivative at 0 is 0."""
     x = x if dtype is None else to_dtype(x, dtype_named(dtype))
@@ -319,6 +326,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out
     return vector_norm(input, p, dim, keepdim, dtype=dtype)
 
 
+@wide
 def dist(input: Any, other: Any, p: Any = 2) -> Any:
     """The p-norm of a difference."""
     return vector_norm(input - other, p)

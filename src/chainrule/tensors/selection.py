@@ -220,7 +220,9 @@ def _scattered(name: str, op: Any, input: Any, dim: int, index: Any, src: Any) -
     else:
         src = converted(src, input.dtype)
     if not len(input.shape):
-        return src.clone() if op is ix.index_set else input + src
+        part = src if not isinstance(src, Handle) else fn.reshape(src, (1,))
+        made = record(op, (fn.reshape(input, (1,)), part, fn.reshape(index, (1,))), {"index": (ix.HERE,)})
+        return fn.reshape(made, ())
     here = (ix.HERE,) * len(input.shape)
     return record(op, (input, src, *_positions(index, axis)), {"index": here})
 
@@ -284,7 +286,7 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     if number_dtype(value) is None and len(value.shape):
         raise InputError("index_fill_ only supports a 0-dimensional value tensor")
     if not len(input.shape):
-        return input * 0 + value
+        return fn.reshape(index_fill(fn.reshape(input, (1,)), 0, index, value), ())
     return record(ix.index_set, (input, converted(value, input.dtype), index), {"index": template})
 
 

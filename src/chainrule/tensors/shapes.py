@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -19,10 +20,29 @@ from ..trace import functions as fn
 from ..trace.handles import constant_like, plain
 from .axes import axes_of, axis_of, sizes_of
 from .elementwise import to_dtype
-from .promotion import converted, dtype_named, result_type
+from .promotion import converted, dtype_named, result_type, wide
 from .reductions import Extreme
 from .storage import tracing
 from .views import view as _view
+
+
+def _listed(keyword: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Lengths or axes that are given one by one, as a sequence, or by this keyword."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(input: Any, *given: Any, **named: Any) -> Any:
+            if named:
+                if given or set(named) != {keyword}:
+                    raise InputError(f"{function.__name__} takes {keyword}; got {given} {named}")
+                given = (named[keyword],)
+            elif not given:
+                raise InputError(f"{function.__name__} needs {keyword}")
+            return function(input, *given)
+
+        return call
+
+    return register
 
 
 def _shape_for(input: Any, sizes: Sequence[Any]) -> tuple[int, ...]:
@@ -40,6 +60,7 @@ def _shape_for(input: Any, sizes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(wanted)
 
 
+@_listed("shape")
 def reshape(input: Any, *shape: Any) -> Any:
     """The same entries in another shape, of which one length may be -1; it shares memory where it can."""
     wanted = _shape_for(input, shape)
@@ -55,6 +76,7 @@ def _shared(input: Any, shape: tuple[int, ...]) -> Any:
     return _view(input, bc.reshape, shape=shape)
 
 
+@_listed("size")
 def view(input: Any, *shape: Any) -> Any:
     """The same entries in another shape, sharing memory; or, given a dtype, in that dtype if it is its own."""
     if len(shape) == 1 and not isinstance(shape[0], (int, Sequence)) and not hasattr(shape[0], "__index__"):
@@ -97,6 +119,7 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     return view(input, (*input.shape[:k], *inner, *input.shape[k + 1 :]))
 
 
+@_listed("dims")
 def permute(input: Any, *dims: Any) -> Any:
     """The axes in another order."""
     order = tuple(axis_of(input, d) for d in sizes_of(dims))
@@ -162,6 +185,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     return _view(input, bc.reshape, shape=tuple(m for k, m in enumerate(input.shape) if k not in drop))
 
 
+@_listed("size")
 def expand(input: Any, *sizes: Any) -> Any:
     """Broadcast to a shape without copying; -1 keeps a length."""
     wanted = sizes_of(sizes)
@@ -387,6 +411,7 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 # ---- repeating, turning, triangles -------------------------------------------------------------------------------
 
 
+@_listed("repeats")
 def repeat(input: Any, *repeats: Any) -> Any:
     """The whole repeated along each axis, new ones in front."""
     counts = sizes_of(repeats)
@@ -404,6 +429,7 @@ def _copied(made: Any, input: Any) -> Any:
     return made.clone() if made is input or made._view is not None else made
 
 
+@_listed("dims")
 def tile(input: Any, *dims: Any) -> Any:
     """The whole repeated along each axis; axes that are not named are not repeated."""
     counts = sizes_of(dims)
@@ -429,6 +455,7 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *, outpu
     return record(ix.getitem, (input, index), {"index": (Ellipsis, ix.HERE) + (slice(None),) * (-axis - 1)})
 
 
+@_listed("dims")
 def flip(input: Any, *dims: Any) -> Any:
     """A copy with axes reversed."""
     named = sizes_of(dims)
@@ -512,14 +539,16 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     return input.clone() if n == 0 else input
 
 
+@wide
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Sums of all entries up to each along an axis; integers are summed as int64."""
     axis = axis_of(input, dim)
     x = input if dtype is None else to_dtype(input, dtype_named(dtype))
     x = to_dtype(x, np.dtype(np.int64)) if x.dtype.kind in "iub" and dtype is None else x
-    return record(sh.cumsum, (x,), {"axis": axis}) if len(x.shape) else x.clone()
+    return to_dtype(record(sh.cumsum, (x,), {"axis": axis}), x.dtype) if len(x.shape) else x.clone()
 
 
+@wide
 def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
     """Products of all entries up to each along an axis."""
     axis = axis_of(input, dim)

@@ -14,7 +14,7 @@ from ...ops import exponential as ex
 from ...ops import piecewise as pw
 from ...ops import reduction as rd
 from ...ops import special as sp
-from .shared import axis_in, cast_to, changed, floats
+from .shared import axis_in, cast_to, changed, of_floats
 
 where = pw.where
 
@@ -27,9 +27,10 @@ def _activation(name: str, function: Callable[[Any], Any], doc: str) -> Callable
 
     activation.__name__ = activation.__qualname__ = name
     activation.__doc__ = doc
-    return activation
+    return of_floats(activation)
 
 
+@of_floats
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """x kept between two bounds; at a bound the derivative is 0."""
     if min_val > max_val:
@@ -59,41 +60,49 @@ hardsigmoid = _activation(
 )
 
 
+@of_floats
 def sigmoid(input: Any) -> Any:
     """1 / (1 + e^-x)."""
     return ex.sigmoid(input)
 
 
+@of_floats
 def tanh(input: Any) -> Any:
     """tanh x."""
     return np.tanh(input)
 
 
+@of_floats
 def logsigmoid(input: Any) -> Any:
     """log(sigmoid(x)), accurate for any x."""
     return ex.log_sigmoid(input)
 
 
+@of_floats
 def softsign(input: Any) -> Any:
     """x / (1 + |x|)."""
     return input / (np.abs(input) + 1)
 
 
+@of_floats
 def tanhshrink(input: Any) -> Any:
     """x - tanh x."""
     return input - np.tanh(input)
 
 
+@of_floats
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """x above zero, negative_slope x below and at zero."""
     return changed(lambda x: pw.leaky_relu(x, slope=negative_slope), input, inplace)
 
 
+@of_floats
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """x above zero, alpha (e^x - 1) below."""
     return changed(lambda x: where(x > 0, x, alpha * np.expm1(where(x > 0, 0.0, x))), input, inplace)
 
 
+@of_floats
 def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """x above zero, alpha (e^(x / alpha) - 1) below. Source: Barron, 2017."""
     if not alpha:
@@ -101,11 +110,13 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     return changed(lambda x: where(x > 0, x, alpha * np.expm1(where(x > 0, 0.0, x) / alpha)), input, inplace)
 
 
+@of_floats
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
     """x above the threshold, a number below."""
     return changed(lambda x: where(x <= threshold, value, x), input, inplace)
 
 
+@of_floats
 def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
     """log(1 + e^(beta x)) / beta; x itself where beta x is above the threshold."""
     if beta == 1 and threshold >= 20:
@@ -114,6 +125,7 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
     return where(input * beta > threshold, input, ex.softplus(input * beta) / beta)
 
 
+@of_floats
 def gelu(input: Any, approximate: str = "none") -> Any:
     """x times the normal distribution function; `approximate="tanh"` for the usual approximation."""
     if approximate == "tanh":
@@ -123,6 +135,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     return sp.gelu(input)
 
 
+@of_floats
 def glu(input: Any, dim: int = -1) -> Any:
     """The first half along an axis times the sigmoid of the second. Source: Dauphin et al., 2016."""
     axis = axis_in(input, dim)
@@ -133,6 +146,7 @@ def glu(input: Any, dim: int = -1) -> Any:
     return first * ex.sigmoid(second)
 
 
+@of_floats
 def prelu(input: Any, weight: Any) -> Any:
     """x above zero, weight x below and at zero; one weight, or one for each channel."""
     if np.size(weight) > 1:
@@ -160,16 +174,19 @@ def _axis(name: str, input: Any, dim: int | None) -> int:
 
 
 def _exponential(name: str, op: Any, sign: int, doc: str) -> Callable[..., Any]:
-    def along(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
-        x = cast_to(input, dtype)
-        floats(name, x)
-        if not np.ndim(x):
-            return np.reshape(op(np.reshape(x if sign > 0 else -x, (1,)), axis=(-1,)), ())
-        return op(x if sign > 0 else -x, axis=(_axis(name, x, dim),))
+    def exponential(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+        return along(cast_to(input if sign > 0 else -input, dtype), dim)
 
-    along.__name__ = along.__qualname__ = name
-    along.__doc__ = doc
-    return along
+    def along(x: Any, dim: int | None) -> Any:
+        if not np.ndim(x):
+            return np.reshape(op(np.reshape(x, (1,)), axis=(-1,)), ())
+        axis = _axis(name, x, dim)
+        return x if not np.size(x) else op(x, axis=(axis,))
+
+    along.__name__ = exponential.__name__ = exponential.__qualname__ = name
+    along = of_floats(along)
+    exponential.__doc__ = doc
+    return exponential
 
 
 softmax = _exponential("softmax", rd.softmax, 1, "exp(x) / sum(exp(x)) along `dim`, without overflow.")

@@ -20,9 +20,10 @@ from ...tensors.reductions import vector_norm
 from ...tensors.tensor import Tensor
 from ...trace.drawn import draw
 from ...trace.handles import dtype_of
-from .shared import axis_in, by_channel, changed, tail_shape, value_of
+from .shared import axis_in, by_channel, changed, of_floats, tail_shape, value_of
 
 
+@of_floats
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """x W^T + b. input: (..., in), weight: (out, in), bias: (out,)."""
     if np.shape(input)[-1:] != np.shape(weight)[-1:]:
@@ -42,6 +43,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     return affine(input, weight) if bias is None else affine(input, weight, bias)
 
 
+@of_floats
 def dropout(
     input: Any, p: float = 0.5, training: bool = True, inplace: bool = False, *, generator: Generator | None = None
 ) -> Any:
@@ -49,11 +51,13 @@ def dropout(
     return _dropped("dropout", input, p, training, inplace, generator, np.shape(input))
 
 
+@of_floats
 def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """Whole channels of (batch, channels, length) set to zero with probability p."""
     return _dropped_channels("dropout1d", input, p, training, inplace, 1)
 
 
+@of_floats
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
     """Whole channels of (batch, channels, height, width) set to zero with probability p."""
     return _dropped_channels("dropout2d", input, p, training, inplace, 2)
@@ -97,7 +101,7 @@ def embedding(
         )
     table: Any = weight
     index = input if isinstance(input, Handle) or isinstance(table, Handle) else np.asarray(input)
-    rows = table[index if np.ndim(index) else (index,)]
+    rows = table[index] if np.ndim(index) else np.reshape(table[np.reshape(index, (1,))], np.shape(table)[1:])
     if padding_idx is None:
         return rows
     if not -count <= padding_idx < count:
@@ -125,6 +129,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
 # ---- normalisation -----------------------------------------------------------------------------------------------
 
 
+@of_floats
 def layer_norm(
     input: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -136,6 +141,7 @@ def layer_norm(
     return y if bias is None else y + bias
 
 
+@of_floats
 def rms_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
     """x over its root mean square along the last axes. Source: Zhang and Sennrich, 2019."""
     axes = tail_shape("rms_norm", input, normalized_shape)
@@ -144,6 +150,7 @@ def rms_norm(input: Any, normalized_shape: Sequence[int], weight: Any = None, ep
     return y if weight is None else y * weight
 
 
+@of_floats
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """Mean 0 and variance 1 over each group of channels of an example. Source: Wu and He, 2018."""
     shape = tuple(np.shape(input))
@@ -155,6 +162,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return y if bias is None else y + by_channel(bias, input)
 
 
+@of_floats
 def batch_norm(
     input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,
@@ -213,6 +221,7 @@ def _at_least(x: Any, low: float) -> Any:
     return where(x < low, low, x)
 
 
+@of_floats
 def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Any = None) -> Any:
     """x divided by its p-norm along `dim`, or by eps where that is larger."""
     if out is not None:
@@ -220,12 +229,15 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out:
     return input / _at_least(_norm(input, p, axis_in(input, dim)), eps)
 
 
+@of_floats
 def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """The cosine of the angle between vectors along `dim`."""
+    x1, x2 = np.broadcast_arrays(x1, x2)
     n1, n2 = (_at_least(_norm(x, 2.0, axis_in(x, dim)), eps) for x in (x1, x2))
     return np.sum((x1 / n1) * (x2 / n2), axis=dim)
 
 
+@of_floats
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """The p-norm of x1 - x2 + eps along the last axis."""
     found = _norm(x1 - x2 + eps, p, -1)
@@ -235,6 +247,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
 # ---- attention ---------------------------------------------------------------------------------------------------
 
 
+@of_floats
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float | None = None, enable_gqa: bool = False,

@@ -16,9 +16,10 @@ from ...ops.piecewise import where
 from ...trace.handles import dtype_of
 from .activations import log_softmax
 from .layers import cosine_similarity, pairwise_distance
-from .shared import reduced, reduction_of, same_shape, unweighted, value_of
+from .shared import of_floats, reduced, reduction_of, same_shape, unweighted, value_of
 
 
+@of_floats
 def mse_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
 ) -> Any:
@@ -29,6 +30,7 @@ def mse_loss(
     return reduced(d * d, reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
 ) -> Any:
@@ -42,6 +44,7 @@ def _huber(d: Any, delta: float) -> Any:
     return where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
 
 
+@of_floats
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """Half the squared error up to delta, linear beyond."""
     same_shape("huber_loss", input, target)
@@ -51,6 +54,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     return reduced(_huber(np.abs(input - target), delta), reduction)
 
 
+@of_floats
 def smooth_l1_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
 ) -> Any:
@@ -63,6 +67,7 @@ def smooth_l1_loss(
     return reduced(losses, reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def binary_cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -78,6 +83,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else loss * weight, reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     pos_weight: Any = None,
@@ -92,6 +98,7 @@ def binary_cross_entropy_with_logits(
 # ---- classes -----------------------------------------------------------------------------------------------------
 
 
+@of_floats
 def nll_loss(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
     reduction: str = "mean",
@@ -155,6 +162,7 @@ def _each_class(weight: Any, axis: int, ndim: int) -> Any:
     return None if weight is None else np.reshape(weight, tuple(-1 if k == axis else 1 for k in range(ndim)))
 
 
+@of_floats
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
     reduction: str = "mean", label_smoothing: float = 0.0,
@@ -191,6 +199,7 @@ def cross_entropy(
     return reduced(losses, how)
 
 
+@of_floats
 def kl_div(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     log_target: bool = False,
@@ -213,6 +222,7 @@ def _positive(x: Any) -> Any:
     return where(x < 0, 0.0, x)
 
 
+@of_floats
 def soft_margin_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -221,6 +231,7 @@ def soft_margin_loss(
     return reduced(-log_sigmoid(input * target), reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -231,6 +242,7 @@ def margin_ranking_loss(
     return reduced(losses, reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def hinge_embedding_loss(
     input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -242,6 +254,7 @@ def hinge_embedding_loss(
     return reduced(losses, reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def cosine_embedding_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
     reduction: str = "mean",
@@ -254,6 +267,7 @@ def cosine_embedding_loss(
     return reduced(losses, reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def triplet_margin_loss(
     anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -268,6 +282,7 @@ def triplet_margin_loss(
     return reduced(_positive(margin + near - far), reduction_of(size_average, reduce, reduction))
 
 
+@of_floats
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Any:
@@ -293,6 +308,7 @@ def gaussian_nll_loss(
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
 
+@of_floats
 def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None, eps: float = 1e-8,
     reduce: Any = None, reduction: str = "mean",

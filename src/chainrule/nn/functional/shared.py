@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from ...errors import InputError, ShapeError
 from ...ir.recording import Handle
 from ...tensors.promotion import dtype_named
 from ...tensors.tensor import Tensor, in_place
-from ...trace.handles import dtype_of
 
 
 def value_of(x: Any) -> Any:
@@ -64,10 +64,23 @@ def by_channel(v: Any, input: Any) -> Any:
     return np.reshape(v, (-1,) + (1,) * (np.ndim(input) - 2))
 
 
-def floats(name: str, input: Any) -> None:
-    """Raise unless the input is floating point."""
-    if dtype_of(input).kind not in "fc":
-        raise InputError(f"{name} is not implemented for {dtype_of(input)}", "convert it: x.float()")
+_SINGLE, _DOUBLE = np.dtype("float32"), np.dtype("float64")
+
+
+def of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose first argument must be float32 or float64, where it is a tensor."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        x = args[0] if args else None
+        if x.__class__ is Tensor:
+            dtype = x.node.dtype
+            if dtype is not _SINGLE and dtype not in (_SINGLE, _DOUBLE):
+                raise InputError(f"{name} is not implemented for {dtype}", "convert the input: x.float()")
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:

@@ -15,7 +15,7 @@ from ...ops.shape import pad as _pad
 from ...ops.windows import windows
 from ...tensors.tensor import Tensor
 from ...trace.handles import dtype_of
-from .shared import by_channel, lengths
+from .shared import by_channel, lengths, of_floats
 
 # ---- padding -----------------------------------------------------------------------------------------------------
 
@@ -38,6 +38,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         raise InputError(f"pad: there is no mode {mode!r}", "choose constant, reflect, replicate or circular")
     if value is not None and value != 0:
         raise InputError(f"pad: padding mode {mode!r} doesn't take in value argument")
+    if min(pad, default=0) < 0:
+        raise InputError(f"pad: negative padding is not supported with mode {mode!r}", "cut the input: x[..., a:b]")
     for axis, (low, high) in enumerate(whole):
         n = np.shape(input)[axis]
         if (low, high) == (0, 0):
@@ -107,6 +109,7 @@ def _conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: A
     return y if bias is None else y + by_channel(bias, y)
 
 
+@of_floats
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
@@ -114,6 +117,7 @@ def conv1d(
     return _conv(input, weight, bias, stride, padding, dilation, groups, 1)
 
 
+@of_floats
 def conv2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
@@ -161,6 +165,7 @@ def _largest(name: str, x: Any, size: Any, stride: Any, padding: Any, dilation: 
     return found
 
 
+@of_floats
 def max_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
     return_indices: bool = False,
@@ -170,6 +175,7 @@ def max_pool1d(
     return _largest("max_pool1d", input, kernel_size, stride, padding, dilation, 1)
 
 
+@of_floats
 def max_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
     return_indices: bool = False,
@@ -193,6 +199,7 @@ def _mean(name: str, x: Any, size: Any, stride: Any, padding: Any, include: bool
     return total / (divisor or math.prod(size))
 
 
+@of_floats
 def avg_pool1d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
@@ -202,6 +209,7 @@ def avg_pool1d(
     return _mean("avg_pool1d", input, kernel_size, stride, padding, count_include_pad, None, 1)
 
 
+@of_floats
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True, divisor_override: int | None = None,
@@ -218,11 +226,13 @@ def _spans(n: int, parts: int) -> list[tuple[int, int]]:
     return [(k * n // parts, -(-(k + 1) * n // parts)) for k in range(parts)]
 
 
+@of_floats
 def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
     """Means over so many windows that divide the axis."""
     return _adaptive("adaptive_avg_pool1d", input, output_size, 1)
 
 
+@of_floats
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
     """Means over a grid of windows that divide the image."""
     return _adaptive("adaptive_avg_pool2d", input, output_size, 2)
