@@ -261,7 +261,7 @@ def test_killed_twenty_times_it_still_ends_bit_identical(tmp_path):
     """SIGKILL at random moments; the last process finishes what the first began."""
     script = tmp_path / "train.py"
     script.write_text(
-        "import sys, time, numpy as np, chainrule as cr\n"
+        "import sys, time, numpy as np, chainrule as cr, chainrule.torch as ct\n"
         "from chainrule.torch import nn, optim\n"
         "ct.manual_seed(0)\n"
         "net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 1))\n"

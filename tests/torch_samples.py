@@ -28,10 +28,29 @@ MAKERS = (
 )
 
 
-NOT_FUNCTIONS = ["bool", "byte", "cdouble", "cfloat", "char", "double", "float", "half", "int", "long", "short", "to"]  # here they name dtypes
-UNSPECIFIED = (
-    ["kthvalue", "topk", "mode", "sort", "argsort", "msort", "median"]
-)  # which index, among equal entries, torch leaves open
+NOT_FUNCTIONS = [
+    "bool",
+    "byte",
+    "cdouble",
+    "cfloat",
+    "char",
+    "double",
+    "float",
+    "half",
+    "int",
+    "long",
+    "short",
+    "to",
+]  # here they name dtypes
+UNSPECIFIED = [
+    "kthvalue",
+    "topk",
+    "mode",
+    "sort",
+    "argsort",
+    "msort",
+    "median",
+]  # which index, among equal entries, torch leaves open
 ADAPTED = {  # the database calls these with their arguments in another order
     "where": lambda x, condition, other: ours.where(condition, x, other),
     "einsum": lambda operands, equation: ours.einsum(equation, *operands),

@@ -203,13 +203,10 @@ class OneCycleLR(LRScheduler):
                 f"Tried to step {n} times. The specified number of total steps is {self.total_steps}",
                 "make the scheduler for as many steps as are taken",
             )
-        start = 0.0
         phases = self.phases[k]
-        end, a, b, high, low = phases[-1]
-        for end, a, b, high, low in phases:
-            if n <= end or end == phases[-1][0]:
-                break
-            start = end
+        at = next((i for i, p in enumerate(phases) if n <= p[0]), len(phases) - 1)
+        start = phases[at - 1][0] if at else 0.0
+        end, a, b, high, low = phases[at]
         where = (n - start) / (end - start)
         if self.cycled is not None:
             m = self._between(high, low, where)

@@ -60,7 +60,11 @@ def _binary(op: Op, reflected: bool = False, bring: Callable[..., list[Any]] = t
     whole = bring is together
 
     def method(self: Tensor, other: Any) -> Any:
-        dtype = self.node.dtype
+        node = self._node if self._view is None else self.node
+        try:
+            dtype = node.value.dtype
+        except AttributeError:  # a Python number, under a transform
+            dtype = node.dtype
         kind = other.__class__
         if kind is float or kind is int:
             if dtype.kind == "f":

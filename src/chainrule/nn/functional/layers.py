@@ -20,24 +20,25 @@ from ...tensors.reductions import vector_norm
 from ...tensors.tensor import Tensor
 from ...trace.drawn import draw
 from ...trace.handles import dtype_of
-from .shared import axis_in, by_channel, changed, of_floats, tail_shape, value_of
+from .shared import axis_in, by_channel, changed, of_floats, shape_of, tail_shape, value_of
 
 
 @of_floats
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """x W^T + b. input: (..., in), weight: (out, in), bias: (out,)."""
-    if np.shape(input)[-1:] != np.shape(weight)[-1:]:
+    have, want = shape_of(input), shape_of(weight)
+    if have[-1:] != want[-1:]:
         raise ShapeError(
-            f"linear: the last axis of the input has length {np.shape(input)[-1] if np.shape(input) else 1}, the weight takes "
-            f"{np.shape(weight)[-1]} (input {tuple(np.shape(input))}, weight {tuple(np.shape(weight))})",
-            f"give an input of shape (batch, {np.shape(weight)[-1]}), or build the layer for the input",
+            f"linear: the last axis of the input has length {have[-1] if have else 1}, the weight takes {want[-1]} "
+            f"(input {have}, weight {want})",
+            f"give an input of shape (batch, {want[-1]}), or build the layer for the input",
         )
     if input.__class__ is Tensor and weight.__class__ is Tensor and input.node.dtype != weight.node.dtype:
         raise InputError(
             f"linear: the input is {input.dtype}, the weight {weight.dtype}: both must have the same dtype",
             "convert the input: x.float(), or the layer: layer.double()",
         )
-    if len(np.shape(weight)) == 1:
+    if len(want) == 1:
         y = input @ weight
         return y if bias is None else y + bias
     return affine(input, weight) if bias is None else affine(input, weight, bias)

@@ -16,7 +16,7 @@ from ...ops.piecewise import where
 from ...trace.handles import dtype_of
 from .activations import log_softmax
 from .layers import cosine_similarity, pairwise_distance
-from .shared import of_floats, reduced, reduction_of, same_shape, unweighted, value_of
+from .shared import of_floats, reduced, reduction_of, same_shape, shape_of, unweighted, value_of
 
 
 @of_floats
@@ -131,11 +131,11 @@ def _nll(
 
 def _check_classes(x: Any, target: Any, axis: int, ignore_index: int, name: str) -> None:
     """Raise unless the target holds one class for each example. x: (batch, classes, ...)."""
-    classes = np.shape(x)[axis]
-    want = tuple(n for k, n in enumerate(np.shape(x)) if k != axis)
-    if tuple(np.shape(target)) != want:
+    shape = shape_of(x)
+    classes, want = shape[axis], shape[:axis] + shape[axis + 1 :]
+    if shape_of(target) != want:
         raise ShapeError(
-            f"{name}: the input {tuple(np.shape(x))} takes classes of shape {want}; the target has {tuple(np.shape(target))}",
+            f"{name}: the input {shape} takes classes of shape {want}; the target has {shape_of(target)}",
             "give one integer for each example, not one-hot rows of integers; reshape it if it is a column",
         )
     if dtype_of(target).kind not in "iu":
@@ -182,9 +182,10 @@ def cross_entropy(
     how = reduction_of(size_average, reduce, reduction)
     if not 0 <= label_smoothing <= 1:
         raise InputError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    axis = 0 if np.ndim(input) == 1 else 1
+    shape = shape_of(input)
+    axis = 0 if len(shape) == 1 else 1
     dense = dtype_of(target).kind == "f"
-    if not dense and np.ndim(input) == 2 and weight is None and not label_smoothing and np.shape(input)[0]:
+    if not dense and len(shape) == 2 and weight is None and not label_smoothing and shape[0]:
         return _class_entropy(input, target, how, ignore_index)
     log_p = log_softmax(input, axis)
     if not dense:

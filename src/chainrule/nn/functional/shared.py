@@ -21,6 +21,11 @@ def value_of(x: Any) -> Any:
     return x
 
 
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array or a traced value; quicker than `np.shape` of the latter."""
+    return x.node.shape if isinstance(x, Handle) else np.shape(x)
+
+
 def changed(function: Callable[[Any], Any], input: Any, inplace: bool) -> Any:
     """A function of the input, put into it where that is asked for."""
     if not inplace:
@@ -105,9 +110,9 @@ def reduced(values: Any, reduction: str) -> Any:
 
 def same_shape(name: str, input: Any, target: Any) -> None:
     """Raise unless two have one shape."""
-    if np.shape(input) != np.shape(target):
+    if shape_of(input) != shape_of(target):
         raise ShapeError(
-            f"{name}: the input has shape {tuple(np.shape(input))}, the target {tuple(np.shape(target))}",
+            f"{name}: the input has shape {shape_of(input)}, the target {shape_of(target)}",
             "make them equal: broadcasting here is nearly always a mistake; reshape the target, for instance y[:, None]",
         )
 
