@@ -183,3 +183,14 @@ def test_transforms_apply_to_functions_of_tensors():
     g.backward()
     assert g.item() == 12.0
     assert w.grad.item() == 4.0
+
+
+def test_truth_values_and_integers_have_no_history():
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    assert not (x > 0).requires_grad
+    assert (x > 0).float().numpy().tolist() == [1.0, 0.0]
+    assert not torch.where(x > 0, 1.0, 0.0).requires_grad
+    assert not torch.eye(2)[x.argmax()].requires_grad
+    assert not (x.long() * 2.0).requires_grad
+    x.floor().sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]

@@ -82,8 +82,8 @@ def run_backward(x: Any, gradient: Any, retain_graph: bool | None, create_graph:
     found = _walked([x], [ct], leaves, nodes, type(x) if create_graph else None, kept)
     for n, g in zip(leaves, found, strict=True):
         owner = n.params["owner"]()
-        if owner is not None and g is not None:
-            owner.accumulate(g)
+        if owner is not None:
+            owner.accumulate(np.zeros(n.shape, n.dtype)[()] if g is None else g)
     for n, g in (kept or {}).items():
         owner = RETAINED[n]()
         if owner is not None and g is not None:

@@ -19,6 +19,7 @@ from ..ops import trigonometric as tr
 from ..ops.shape import cast
 from ..trace.handles import constant_like, plain
 from .promotion import CATEGORY, converted, floating, number_dtype, result_type, together, wide
+from .storage import decided
 
 
 def _real(name: str, input: Any) -> None:
@@ -42,6 +43,16 @@ def _function(op: Op, bring: Callable[..., list[Any]], doc: str = "") -> Callabl
     return function
 
 
+def _question(op: Op) -> Callable[..., Any]:
+    """A function that gives truth values."""
+
+    def question(input: Any) -> Any:
+        return decided(op, (input,))
+
+    question.__name__, question.__doc__ = op.name, f"`{op.name}` of every entry."
+    return question
+
+
 def _of_reals(op: Op) -> Callable[..., Any]:
     """A function that is not defined here for complex numbers."""
     whole = _function(op, floating)
@@ -54,15 +65,15 @@ def _of_reals(op: Op) -> Callable[..., Any]:
     return function
 
 
-def _operator(op: Op, bring: Callable[..., list[Any]], doc: str = "") -> Callable[..., Any]:
-    """A function of two tensors, or of a tensor and a number."""
+def _operator(op: Op, how: Callable[..., Any] = record) -> Callable[..., Any]:
+    """A function of two tensors, or of a tensor and a number; `how` it is carried out."""
 
     def function(input: Any, other: Any) -> Any:
-        a, b = bring(input, other)
-        return record(op, (a, b))
+        a, b = together(input, other)
+        return how(op, (a, b))
 
     function.__name__ = op.name
-    function.__doc__ = doc or f"`{op.name}` of corresponding entries."
+    function.__doc__ = f"`{op.name}` of corresponding entries."
     return function
 
 
@@ -77,7 +88,7 @@ sinh, cosh, tanh, asinh, acosh, atanh = (
 )
 erf, erfc, lgamma, digamma = (wide(_of_reals(op)) for op in (sp.erf, sp.erfc, sp.gammaln, sp.digamma))
 deg2rad, rad2deg = _function(tr.deg2rad, floating), _function(tr.rad2deg, floating)
-logical_not = _function(pw.logical_not, together)
+logical_not = _question(pw.logical_not)
 _floor, _ceil, _rint, _trunc = (_function(op, together) for op in (pw.floor, pw.ceil, pw.rint, pw.trunc))
 
 
@@ -167,7 +178,7 @@ def rsqrt(input: Any) -> Any:
     return record(ar.reciprocal, (record(ex.sqrt, (x,)),))
 
 
-isnan, isinf, isfinite = (_function(op, together) for op in (pw.isnan, pw.isinf, pw.isfinite))
+isnan, isinf, isfinite = map(_question, (pw.isnan, pw.isinf, pw.isfinite))
 
 
 # ---- two operands ------------------------------------------------------------------------------------------------
@@ -203,7 +214,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return record(ar.subtract, (a, b))
 
 
-mul = _operator(ar.multiply, together)
+mul = _operator(ar.multiply)
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
@@ -287,9 +298,9 @@ def _integer_power(a: Any, b: Any) -> Any:
     return np.where(b < 0, inverse, whole).astype(whole.dtype)[()]
 
 
-eq, ne = _operator(pw.equal, together), _operator(pw.not_equal, together)
+eq, ne = _operator(pw.equal, decided), _operator(pw.not_equal, decided)
 _greater, _greater_equal, _less, _less_equal = (
-    _operator(op, together) for op in (pw.greater, pw.greater_equal, pw.less, pw.less_equal)
+    _operator(op, decided) for op in (pw.greater, pw.greater_equal, pw.less, pw.less_equal)
 )
 
 
@@ -306,13 +317,13 @@ def _ordered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 gt, ge = _ordered("gt", _greater), _ordered("ge", _greater_equal)
 lt, le = _ordered("lt", _less), _ordered("le", _less_equal)
-maximum, minimum = (_ordered(op.name, _operator(op, together)) for op in (pw.maximum, pw.minimum))
-fmax, fmin = (_ordered(op.name, _operator(op, together)) for op in (pw.fmax, pw.fmin))
+maximum, minimum = (_ordered(op.name, _operator(op)) for op in (pw.maximum, pw.minimum))
+fmax, fmin = (_ordered(op.name, _operator(op)) for op in (pw.fmax, pw.fmin))
 
 
 def _logical(op: Op) -> Callable[..., Any]:
     def function(input: Any, other: Any) -> Any:
-        return record(op, (input, other))
+        return decided(op, (input, other))
 
     function.__name__ = op.name
     function.__doc__ = f"`{op.name}` of the truth of corresponding entries."
@@ -327,7 +338,7 @@ def _bitwise(name: str, of_truth: Op, of_integers: Any) -> Callable[..., Any]:
         a, b = together(input, other)
         dtype = result_type(a, b)
         if dtype.kind == "b":
-            return record(of_truth, (a, b))
+            return decided(of_truth, (a, b))
         if dtype.kind not in "iu":
             raise InputError(f"{name} is not defined for tensors of dtype {dtype}", "use logical_and for truth values")
         return constant_like(input if isinstance(input, Handle) else other, of_integers(plain(a), plain(b)))
@@ -345,7 +356,7 @@ bitwise_xor = _bitwise("bitwise_xor", pw.logical_xor, np.bitwise_xor)
 def bitwise_not(input: Any) -> Any:
     """The bits of integers inverted, or the truth."""
     if input.dtype.kind == "b":
-        return record(pw.logical_not, (input,))
+        return decided(pw.logical_not, (input,))
     if input.dtype.kind not in "iu":
         raise InputError(f"bitwise_not is not defined for tensors of dtype {input.dtype}")
     return constant_like(input, np.invert(plain(input)))
@@ -393,9 +404,9 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 
 def _bounded(x: Any, low: Any, high: Any) -> Any:
     if low is not None:
-        x = record(pw.where, (record(pw.less, (x, low)), low, x))
+        x = record(pw.where, (decided(pw.less, (x, low)), low, x))
     if high is not None:
-        x = record(pw.where, (record(pw.greater, (x, high)), high, x))
+        x = record(pw.where, (decided(pw.greater, (x, high)), high, x))
     return x
 
 
@@ -435,9 +446,9 @@ def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None
         return input.clone()
     info = np.finfo(input.dtype)
     kind = input.dtype.type
-    x = record(pw.where, (record(pw.isnan, (input,)), kind(nan or 0), input))
-    x = record(pw.where, (record(pw.equal, (x, np.inf)), kind(info.max if posinf is None else posinf), x))
-    return record(pw.where, (record(pw.equal, (x, -np.inf)), kind(info.min if neginf is None else neginf), x))
+    x = record(pw.where, (decided(pw.isnan, (input,)), kind(nan or 0), input))
+    x = record(pw.where, (decided(pw.equal, (x, np.inf)), kind(info.max if posinf is None else posinf), x))
+    return record(pw.where, (decided(pw.equal, (x, -np.inf)), kind(info.min if neginf is None else neginf), x))
 
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
@@ -504,4 +515,4 @@ def to_dtype(input: Any, dtype: Any) -> Any:
         input = record(cx.real, (input,))
         if input.dtype == dtype:
             return input
-    return record(cast, (input,), {"dtype": dtype})
+    return (record if dtype.kind in "fc" else decided)(cast, (input,), {"dtype": dtype})

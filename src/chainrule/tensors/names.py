@@ -91,7 +91,7 @@ def _as(name: str, dtype: str) -> Callable[..., Any]:
     return convert
 
 
-def type(input: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
+def type_(input: Any, dtype: Any = None, non_blocking: bool = False) -> Any:
     """In another dtype: `x.type(torch.float64)`."""
     if dtype is None:
         raise InputError("type() without a dtype would give torch's name of a class", "look at x.dtype")
@@ -165,8 +165,7 @@ _ROWS: list[tuple[str, str, Any]] = []
 
 
 def _rows(forms: str, names: str, module: Any, **others: Any) -> None:
-    for name in names.split():
-        _ROWS.append((name, forms, getattr(module, name)))
+    _ROWS.extend((name, forms, getattr(module, name)) for name in names.split())
     _ROWS.extend((name, forms, function) for name, function in others.items())
 
 
@@ -224,7 +223,7 @@ _rows("i", "fill zero copy normal uniform exponential bernoulli random", fills)
 _rows("fm", "", None, equal=equal, allclose=allclose, isclose=isclose)
 _rows("f", "", None, numel=numel, is_floating_point=is_floating_point, is_complex=is_complex, is_nonzero=is_nonzero,
       clone=clone, detach=detach)  # fmt: skip
-_rows("m", "", None, to=to, type=type, type_as=type_as, cpu=cpu, requires_grad_=requires_grad_, is_nonzero=is_nonzero)
+_rows("m", "", None, to=to, type=type_, type_as=type_as, cpu=cpu, requires_grad_=requires_grad_, is_nonzero=is_nonzero)
 for _name, _dtype in {
     "float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32", "short": "int16",
     "char": "int8", "byte": "uint8", "bool": "bool", "cfloat": "complex64", "cdouble": "complex128",

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InputError
 from ..ir.recording import Handle, record
 from ..ops.shape import cast
+from .storage import decided
 
 CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 SUPPORTED = frozenset(
@@ -125,7 +126,9 @@ def _ranked(higher: Any, lower: Any) -> Any:
 def converted(x: Any, dtype: np.dtype[Any]) -> Any:
     """An operand in a dtype; a number stays one where it takes the dtype of what it meets anyway."""
     if isinstance(x, Handle):
-        return x if x.dtype == dtype else record(cast, (x,), {"dtype": dtype})
+        if x.dtype == dtype:
+            return x
+        return (record if dtype.kind in "fc" else decided)(cast, (x,), {"dtype": dtype})
     if isinstance(x, np.ndarray):
         return x.astype(dtype)
     if isinstance(x, (int, float)) and not isinstance(x, bool) and dtype.kind in "fc":

@@ -21,6 +21,7 @@ from ..trace.handles import constant_like, plain
 from .axes import axes_of, axis_of
 from .elementwise import to_dtype
 from .promotion import converted, dtype_named, floating, wide
+from .storage import decided
 
 
 class Extreme(NamedTuple):
@@ -66,9 +67,9 @@ def _skipping(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         x = input if dtype is None else to_dtype(input, dtype_named(dtype))
         if x.dtype.kind not in "fc":
             return function(x, dim, keepdim)
-        nan = record(pw.isnan, (x,))
+        nan = decided(pw.isnan, (x,))
         total = sum(record(pw.where, (nan, x.dtype.type(0), x)), dim, keepdim)
-        return total if function is sum else total / sum(record(pw.logical_not, (nan,)), dim, keepdim)
+        return total if function is sum else total / sum(decided(pw.logical_not, (nan,)), dim, keepdim)
 
     skipping.__name__ = name
     skipping.__doc__ = f"`{function.__name__}` of what is not NaN."
@@ -125,7 +126,7 @@ def argument(name: str, op: Op, input: Any, axis: int) -> Any:
     if not len(input.shape):
         return constant_like(input, np.int64(0))
     _not_empty(name, input, (axis,))
-    return record(op, (input,), {"axis": axis})
+    return decided(op, (input,), {"axis": axis})
 
 
 def _extreme(name: str, op: Op, index: Op, whole: Callable[..., Any], pairwise: str) -> Callable[..., Any]:
@@ -234,7 +235,7 @@ def _deviation(name: str, input: Any, dim: Any, correction: Any, keepdim: bool) 
 
 def _root(total: Any) -> Any:
     """A square root whose derivative at 0 is 0."""
-    zero = record(pw.equal, (total, 0))
+    zero = decided(pw.equal, (total, 0))
     one = total.dtype.type(1)
     root = record(ex.sqrt, (record(pw.where, (zero, one, total)),))
     return record(pw.where, (zero, total.dtype.type(0), root))
@@ -295,7 +296,7 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     axes, p = axes_of(x, dim), float(ord)
     options = {"axis": axes, "keepdims": bool(keepdim)}
     if p == 0:
-        return to_dtype(sum(record(pw.not_equal, (x, 0)), axes, keepdim), np.abs(np.zeros((), x.dtype)).dtype)
+        return to_dtype(sum(decided(pw.not_equal, (x, 0)), axes, keepdim), np.abs(np.zeros((), x.dtype)).dtype)
     size = record(pw.absolute, (x,))
     if math.isinf(p):
         if p < 0 or bc.count(x, axes) == 0:
@@ -306,11 +307,11 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
     if p == 2:
         squares = record(ex.square, (x,)) if x.dtype.kind == "f" else record(ex.square, (size,))
         return _root(record(bc.sum, (squares,), options))
-    zero = record(pw.equal, (size, 0))
+    zero = decided(pw.equal, (size, 0))
     safe = record(pw.where, (zero, size.dtype.type(1), size))
     powers = record(pw.where, (zero, size.dtype.type(0 if p > 0 else np.inf), record(ex.power, (safe, p))))
     total = record(bc.sum, (powers,), options)
-    empty = record(pw.equal, (total, 0))
+    empty = decided(pw.equal, (total, 0))
     root = record(ex.power, (record(pw.where, (empty, size.dtype.type(1), total)), 1 / p))
     return record(pw.where, (empty, size.dtype.type(0), root))
 
@@ -335,11 +336,11 @@ def dist(input: Any, other: Any, p: Any = 2) -> Any:
 def _truth(name: str, function: Any, op: Op, start: bool) -> Callable[..., Any]:
     def truth(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
         axes = axes_of(input, dim)
-        hits = input if input.dtype.kind == "b" else record(pw.not_equal, (input, 0))
+        hits = input if input.dtype.kind == "b" else decided(pw.not_equal, (input, 0))
         if bc.count(input, axes) == 0 or not axes:
             found = function(np.asarray(plain(hits)), axis=axes, keepdims=bool(keepdim))
         else:
-            found = record(op, (hits,), {"axis": axes, "keepdims": bool(keepdim)})
+            found = decided(op, (hits,), {"axis": axes, "keepdims": bool(keepdim)})
             return to_dtype(found, np.dtype(np.uint8)) if input.dtype == np.uint8 else found
         found = constant_like(input, np.asarray(found)[()])
         return to_dtype(found, np.dtype(np.uint8)) if input.dtype == np.uint8 else found
@@ -354,4 +355,4 @@ all, any = _truth("all", np.all, rd.reduce_min, True), _truth("any", np.any, rd.
 
 def count_nonzero(input: Any, dim: Any = None) -> Any:
     """How many entries are not zero."""
-    return sum(record(pw.not_equal, (input, 0)), dim)
+    return sum(decided(pw.not_equal, (input, 0)), dim)

@@ -17,6 +17,7 @@ from ..trace.handles import constant_like, plain
 from .axes import axis_of
 from .promotion import converted, number_dtype
 from .reductions import Extreme, along, amax
+from .storage import decided
 
 
 def _order(input: Any, axis: int, descending: bool) -> Any:
@@ -24,10 +25,10 @@ def _order(input: Any, axis: int, descending: bool) -> Any:
     if input.dtype.kind == "c":
         raise InputError("complex tensors have no order", "sort x.abs()")
     if not descending:
-        return record(rd.argsort, (input,), {"axis": axis})
+        return decided(rd.argsort, (input,), {"axis": axis})
     turned = fn.flip(input, axis)  # stable from the other end, so that ties keep their order
     n = input.shape[axis]
-    return fn.flip(n - 1 - record(rd.argsort, (turned,), {"axis": axis}), axis)
+    return fn.flip(n - 1 - decided(rd.argsort, (turned,), {"axis": axis}), axis)
 
 
 def sort(input: Any, dim: int = -1, descending: bool = False, *, stable: bool | None = None) -> Extreme:
@@ -94,9 +95,9 @@ def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         tail = (slice(None),) * (-axis - 1)
         at = order[(..., (n - 1) // 2, *tail)]
         if input.dtype.kind == "f":
-            nan = record(pw.isnan, (input,))
-            first = record(rd.argmax, (nan,), {"axis": axis})
-            at = record(pw.where, (record(rd.reduce_max, (nan,), {"axis": (axis,)}), first, at))
+            nan = decided(pw.isnan, (input,))
+            first = decided(rd.argmax, (nan,), {"axis": axis})
+            at = decided(pw.where, (decided(rd.reduce_max, (nan,), {"axis": (axis,)}), first, at))
         return along(input, at, axis, keepdim)
     if not math.prod(input.shape):
         return constant_like(input, input.dtype.type(np.nan))
@@ -109,7 +110,7 @@ def _shared(flat: Any, value: Any) -> Any:
     """A value among entries, its derivative shared by those that are equal to it."""
     if flat.dtype.kind != "f" or bool(np.isnan(plain(value))):
         return value
-    hit = record(pw.equal, (flat, value))
+    hit = decided(pw.equal, (flat, value))
     return amax(record(pw.where, (hit, flat, flat.dtype.type(-np.inf))))
 
 

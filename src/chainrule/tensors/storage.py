@@ -10,14 +10,16 @@ where NumPy holds the memory as well is anything written into memory at all.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..errors import DerivativeError, InputError
-from ..ir.node import Node
-from ..ir.recording import state
+from ..ir.node import NO_PARAMS, Node
+from ..ir.op import Op, constant
+from ..ir.recording import Handle, record, state
 
 
 class Overwritten(NDArrayOperatorsMixin):
@@ -123,3 +125,18 @@ class Shared:
 
     def __init__(self, storage: Storage) -> None:
         self.storage, self.seen = storage, storage.version
+
+
+def decided(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS) -> Any:
+    """The result of an operation that gives integers or truth values: nothing flows back, and nothing is recorded.
+
+    In a program that is being compiled it is, since the program computes it anew.
+    """
+    if tracing():
+        return record(op, args, params)
+    like: Any = next(a for a in args if isinstance(a, Handle))
+    try:
+        value = op.value(*(a.node.value if isinstance(a, Handle) else a for a in args), **params)
+    except (ValueError, TypeError, IndexError):
+        return record(op, args, params)  # which says what is wrong, and where
+    return type(like)(Node(constant, (), NO_PARAMS, value))

@@ -16,7 +16,6 @@ from ..ir.op import Op, constant, variable
 from ..ir.recording import Handle, View, record, record_with_number, setting, state
 from ..ops import arithmetic as ar
 from ..ops import indexing as ix
-from ..ops import piecewise as pw
 from ..ops.shape import cast
 from ..trace.array import Array
 from ..trace.handles import dtype_of, plain, split_index, written
@@ -475,8 +474,7 @@ class Tensor(Array):
         if memory_format is not None:
             raise InputError("clone: memory_format is not supported: memory has one layout here")
         node = self.node
-        made = record(ar.alias, (self,), known=None if tracing() else np.array(settled(node.value))[()])
-        return made
+        return record(ar.alias, (self,), known=None if tracing() else np.array(settled(node.value))[()])
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
@@ -663,8 +661,8 @@ class Tensor(Array):
     __sub__, __rsub__, __isub__ = _binary(ar.subtract), _binary(ar.subtract, True), _inplace("sub_")
     __truediv__ = _binary(ar.divide, bring=floating)
     __rtruediv__, __itruediv__ = _binary(ar.divide, True, bring=floating), _inplace("div_")
-    __pow__, __rpow__, __ipow__ = _twin("pow"), None, _inplace("pow_")
-    __gt__, __ge__, __lt__, __le__ = map(_binary, (pw.greater, pw.greater_equal, pw.less, pw.less_equal))
+    __pow__, __ipow__ = _twin("pow"), _inplace("pow_")
+    __gt__, __ge__, __lt__, __le__ = map(_twin, ("gt", "ge", "lt", "le"))
     __matmul__, __imatmul__ = _twin("matmul"), None
     __floordiv__, __mod__, __ifloordiv__, __imod__ = (
         _twin("floor_divide"), _twin("remainder"), _inplace("floor_divide_"), _inplace("remainder_")
