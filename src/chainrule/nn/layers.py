@@ -58,8 +58,8 @@ class Linear(Module):
         """Draw the initial values anew."""
         _uniform(self, self.in_features)
 
-    def forward(self, x: Any) -> Any:
-        return F.linear(x, self.weight, self.bias)
+    def forward(self, input: Any) -> Any:
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -81,10 +81,10 @@ class Sequential(Module):
         for k, m in named:
             self.add_module(str(k), m)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         for m in self:
-            x = m(x)
-        return x
+            input = m(input)
+        return input
 
     def __iter__(self) -> Iterator[Module]:
         return iter(list(self._modules.values()))

@@ -174,6 +174,8 @@ def arange(
         dtype = np.dtype(np.int64) if all(np.asarray(v).dtype.kind in "iub" for v in values) else Default.dtype
     dtype = dtype_named(dtype)
     start, end, step = (v.item() if hasattr(v, "item") else v for v in values)
+    if dtype.kind in "iu" and any(isinstance(v, float) for v in (start, end, step)):
+        raise InputError(f"arange of {dtype} with bounds that are floats is not supported", "give integers")
     if not step or (end - start) * step < 0:
         raise InputError(f"arange: upper bound and lower bound inconsistent with step sign: {start}, {end}, {step}")
     count = math.ceil((end - start) / step)
@@ -203,8 +205,9 @@ def linspace(
         raise InputError(f"number of steps must be non-negative; got {steps}")
     first, last = (v.item() if hasattr(v, "item") else v for v in (plain(start), plain(end)))
     values = np.linspace(first, last, steps)
-    kind = _kind(dtype)
-    return _made(values.astype(kind) if kind.kind in "fc" else np.trunc(values).astype(kind), requires_grad)
+    if _kind(dtype).kind not in "fc":
+        raise InputError("linspace gives floats", "round and convert the result")
+    return _made(values.astype(_kind(dtype)), requires_grad)
 
 
 def logspace(

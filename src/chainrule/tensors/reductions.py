@@ -295,9 +295,10 @@ def vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
         )
     axes, p = axes_of(x, dim), float(ord)
     options = {"axis": axes, "keepdims": bool(keepdim)}
-    if p == 0:
-        return to_dtype(sum(decided(pw.not_equal, (x, 0)), axes, keepdim), np.abs(np.zeros((), x.dtype)).dtype)
     size = record(pw.absolute, (x,))
+    if p == 0:  # how many are not zero; NaN is not
+        one = record(pw.where, (decided(pw.isnan, (size,)), size.dtype.type(1), record(pw.sign, (size,))))
+        return record(bc.sum, (one,), options)
     if math.isinf(p):
         if p < 0 or bc.count(x, axes) == 0:
             _not_empty("vector_norm", x, axes)

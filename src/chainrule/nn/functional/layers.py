@@ -92,7 +92,9 @@ def embedding(
     """Rows of a table. input: integers of any shape, weight: (count, features). Nothing flows to the row `padding_idx`."""
     if max_norm is not None or scale_grad_by_freq or sparse:
         raise InputError("embedding: max_norm, scale_grad_by_freq and sparse are not supported", "leave them out")
-    count = np.shape(weight)[0]
+    if len(shape_of(weight)) != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D; it has shape {shape_of(weight)}")
+    count = shape_of(weight)[0]
     if dtype_of(input).kind not in "iu":
         raise InputError(f"embedding: the index has dtype {dtype_of(input)}", "give integers, for instance x.long()")
     given = value_of(input)

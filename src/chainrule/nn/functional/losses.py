@@ -210,9 +210,11 @@ def kl_div(
     if log_target:
         loss = np.exp(target) * (target - input)
     else:
-        loss = target * (np.log(where(target > 0, target, 1.0)) - input)
+        loss = target * (np.log(where(np.equal(target, 0), 1.0, target)) - input)
     how = reduction_of(size_average, reduce, reduction)
-    return np.sum(loss) / np.shape(input)[0] if how == "batchmean" else reduced(loss, how)
+    if how == "batchmean":
+        return np.sum(loss) / (shape_of(input) or (1,))[0]
+    return reduced(loss, how)
 
 
 # ---- margins -----------------------------------------------------------------------------------------------------
