@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, optim
-from chainrule.diff.creation import default_generator
+import chainrule.torch as ct
+from chainrule.torch import nn, optim
+from chainrule.tensors.creation import default_generator
 from chainrule.nn import functional as F
 from chainrule.train import Step, evaluate, fit, predict
 from chainrule.utils.data import DataLoader, TensorDataset
@@ -77,7 +78,7 @@ class Bare(optim.Optimizer):
         super().__init__(params, {"lr": lr})
 
     def step(self, closure=None):
-        with cr.no_grad():
+        with ct.no_grad():
             for g in self.param_groups:
                 for p in g["params"]:
                     if p.grad is not None:
@@ -107,7 +108,7 @@ def attribute(path, value):
 
 def under_no_grad(f):
     def change(m, opt, loss):
-        with cr.no_grad():
+        with ct.no_grad():
             f(m)
 
     return change
@@ -186,9 +187,9 @@ CHANGES = {
     "an entry of a list": lambda m, opt, loss: m.factors.__setitem__(0, 3.0),
     "an array in place": lambda m, opt, loss: m.offset.__iadd__(1),
     "an array replaced": attribute("offset", np.full(4, 2, "f4")),
-    "a plain tensor": attribute("plain", cr.tensor([1.0, 2.0, 3.0, 4.0])),
+    "a plain tensor": attribute("plain", ct.tensor([1.0, 2.0, 3.0, 4.0])),
     "a plain tensor in place": under_no_grad(lambda m: m.plain.add_(1)),
-    "a buffer": attribute("mask", cr.tensor([1.0, 0.0, 1.0, 0.0])),
+    "a buffer": attribute("mask", ct.tensor([1.0, 0.0, 1.0, 0.0])),
     "a buffer in place": under_no_grad(lambda m: m.mask.mul_(0.5)),
     "a branch on the epoch": attribute("epoch", 5),
     "an activation": replaced,
@@ -318,7 +319,7 @@ def test_changes_between_two_steps_are_seen(name):
         value, _ = step((X, Y))
         default_generator.set_state(state)
         opts[1].zero_grad()
-        loss = f(b(cr.tensor(X)), cr.tensor(Y))
+        loss = f(b(ct.tensor(X)), ct.tensor(Y))
         loss.backward()
         opts[1].step()
         assert value == pytest.approx(loss.item(), rel=2e-5)
@@ -339,11 +340,11 @@ def test_changes_between_predictions_are_seen(name):
         got, loss = predict(m, X), evaluate(m, f, None, [(X, Y)])[0]
         assert [x.training for x in m.modules()] == modes
         other = copy.copy(m)
-        with cr.no_grad():
+        with ct.no_grad():
             before = [x.training for x in m.modules()]
             m.eval()
-            want = m(cr.tensor(X))
-            want_loss = f(want, cr.tensor(Y)).item()
+            want = m(ct.tensor(X))
+            want_loss = f(want, ct.tensor(Y)).item()
             for x, mode in zip(m.modules(), before, strict=True):
                 x.training = mode
         np.testing.assert_allclose(got, want.numpy(), rtol=2e-5, atol=1e-6)
@@ -387,7 +388,7 @@ class Stateful(nn.Module):
         return self.lin(x - self.total)
 
     def buffers_in_place(self, x):
-        with cr.no_grad():
+        with ct.no_grad():
             self.total.mul_(0.9).add_(x.mean(0))
         return self.lin(x - self.total)
 
@@ -403,7 +404,7 @@ class Stateful(nn.Module):
         return self.lin(x) * float(np.random.rand())
 
     def draws(self, x):
-        return self.lin(x + cr.randn(*x.shape))
+        return self.lin(x + ct.randn(*x.shape))
 
     def takes_a_number_out(self, x):
         return self.lin(x) / (1 + abs(x.mean().item()))
@@ -419,7 +420,7 @@ class Stateful(nn.Module):
         return y
 
     def clips_its_weights(self, x):
-        with cr.no_grad():
+        with ct.no_grad():
             self.lin.weight.copy_(self.lin.weight.detach().clip(-0.3, 0.3))
         return self.lin(x)
 
@@ -444,7 +445,7 @@ class Stateful(nn.Module):
         return y * y.detach()
 
     def without_gradients(self, x):
-        with cr.no_grad():
+        with ct.no_grad():
             scale = self.lin(x).abs().mean()
         return self.lin(x) / scale
 
@@ -633,11 +634,11 @@ def test_the_model_is_where_the_last_step_left_it_at_every_moment():
     for _ in range(3):
         step((X, Y))
         opt.zero_grad()
-        f(b(cr.tensor(X)), cr.tensor(Y)).backward()
+        f(b(ct.tensor(X)), ct.tensor(Y)).backward()
         opt.step()
         assert_same(a, b)
         assert a.first.weight is held
-    loss = f(a(cr.tensor(X)), cr.tensor(Y))
+    loss = f(a(ct.tensor(X)), ct.tensor(Y))
     loss.backward()
     assert a.first.weight.grad is not None
 
@@ -683,7 +684,7 @@ def test_whatever_fails_the_model_holds_the_last_complete_step(broken):
     for k in range(steps):
         a, b = X[8 * k : 8 * k + 8], Y[8 * k : 8 * k + 8]
         opt.zero_grad()
-        F.mse_loss(want(cr.tensor(a)), cr.tensor(b)).backward()
+        F.mse_loss(want(ct.tensor(a)), ct.tensor(b)).backward()
         opt.step()
     assert_same(m, want)
 
@@ -731,7 +732,7 @@ def test_graphs_of_the_user_keep_the_values_they_saw():
     m = nn.Linear(3, 1)
     step = Step(m, nn.MSELoss(), optim.SGD(m.parameters(), lr=0.1))
     step((X, Y))
-    x = cr.tensor(X, requires_grad=True)
+    x = ct.tensor(X, requires_grad=True)
     out, weight = m(x).sum(), np.array(m.weight.detach().value)
     step((X, Y))
     out.backward()
@@ -754,7 +755,7 @@ def test_the_same_array_twice_says_nothing_of_the_next_batch():
     for x, y in ((X, X), (X, X + 1), (X, X)):
         step((x, y))
         opt.zero_grad()
-        nn.MSELoss()(b(cr.tensor(x)), cr.tensor(y)).backward()
+        nn.MSELoss()(b(ct.tensor(x)), ct.tensor(y)).backward()
         opt.step()
     assert_same(a, b)
 
@@ -796,7 +797,7 @@ def test_what_the_code_does_not_reach_does_not_keep_it_from_being_compiled():
         m = kind()
         step = Step(m, nn.MSELoss(), optim.SGD(m.parameters(), lr=0.1))
         step((X, Y))
-        step((X.tolist(), cr.tensor(Y)))
+        step((X.tolist(), ct.tensor(Y)))
         notes.append(step.note)
     assert notes[0] == ""
     assert "time" in notes[1]

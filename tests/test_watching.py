@@ -18,6 +18,7 @@ import pytest
 from fuzz.jitted import _different, _seen
 
 import chainrule as cr
+import chainrule.torch as ct
 
 STORIES = []
 x = np.arange(3.0)
@@ -1019,7 +1020,7 @@ def test_every_backend_reads_the_world_anew_and_gives_the_types_of_the_plain_fun
 def test_a_watch_names_what_changed():
     from chainrule.compile.watching import Watch
 
-    net = cr.nn.Sequential(cr.nn.Linear(2, 3), cr.nn.Dropout(0.5))
+    net = ct.nn.Sequential(ct.nn.Linear(2, 3), ct.nn.Dropout(0.5))
     watch = Watch(net)
     assert watch.changed() is None
     net[1].p = 0.25

@@ -83,10 +83,6 @@ class TraceError(ChainruleError, TypeError):
     """Code under a transform would lose a derivative, or uses what chainrule cannot trace."""
 
 
-class MissingError(ChainruleError, AttributeError):
-    """A traced array has no such method or attribute, though NumPy's arrays have."""
-
-
 class InputError(ChainruleError, TypeError):
     """An argument has the wrong type, is missing, or cannot be differentiated."""
 
@@ -107,6 +103,10 @@ class DerivativeError(ChainruleError, ArithmeticError):
 
 class DivergenceError(ChainruleError, ArithmeticError):
     """Training left the finite numbers; the message names the step, the layer and the first bad value."""
+
+
+class MissingError(ChainruleError, AttributeError):
+    """A name that is not there, or no longer: of a module, a tensor or a traced array. The message says what is near it."""
 
 
 class FormulaError(ChainruleError, ValueError):

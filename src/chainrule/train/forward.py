@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import no_grad, tensor
+from ..tensors.tensor import no_grad, tensor
 from ..errors import TraceError
 from ..ir.recording import Handle
 from ..nn.module import Module, replaced
@@ -74,7 +74,7 @@ def predict(model: Module, *inputs: Any) -> Any:
         inputs: arrays or tensors, with a leading axis of examples.
 
     >>> import chainrule as cr, numpy as np
-    >>> predict(cr.nn.Linear(2, 1), np.ones((3, 2), "f4")).shape
+    >>> predict(cr.torch.nn.Linear(2, 1), np.ones((3, 2), "f4")).shape
     (3, 1)
     """
     with evaluating(model):
