@@ -14,9 +14,9 @@ import pytest
 
 import chainrule as cr
 import chainrule.torch as ct
-from chainrule.torch import nn, optim
-from chainrule.tensors.creation import default_generator
 from chainrule.nn import functional as F
+from chainrule.tensors.creation import default_generator
+from chainrule.torch import nn, optim
 from chainrule.train import Step, evaluate, fit, predict
 from chainrule.utils.data import DataLoader, TensorDataset
 
@@ -50,7 +50,7 @@ class Net(nn.Module):
         self.norm, self.drop, self.act = nn.BatchNorm1d(3), nn.Dropout(0.0), nn.Tanh()
         self.scale, self.config, self.factors, self.epoch = 1.0, Config(), [1.0, 1.0], 0
         self.offset = np.zeros(4, "f4")
-        self.plain = cr.zeros(4)
+        self.plain = ct.zeros(4)
         self.register_buffer("mask", np.ones(4, "f4"))
 
     def forward(self, x):
@@ -63,7 +63,7 @@ class Net(nn.Module):
 
 
 def net(seed=0):
-    cr.manual_seed(seed)
+    ct.manual_seed(seed)
     return Net()
 
 
@@ -275,7 +275,7 @@ def both(run, make=net, loss=lambda: nn.HuberLoss(), optimizer=sgd):
     ):  # fmt: skip
         m, f = make(), loss()
         o = optimizer(m.parameters())
-        cr.manual_seed(3)
+        ct.manual_seed(3)
         random.seed(3)
         np.random.seed(3)
         losses = run(m, f, o, epochs)
@@ -456,7 +456,7 @@ STATEFUL = [n for n in vars(Stateful) if not n.startswith("_") and n != "forward
 @pytest.mark.parametrize("kind", STATEFUL)
 def test_what_forward_does_is_done_at_every_step(kind):
     def make():
-        cr.manual_seed(0)
+        ct.manual_seed(0)
         return Stateful(kind)
 
     m = both(lambda m, f, o, epochs: epochs(m, f, o, 3), make=make, optimizer=lambda p: optim.SGD(p, lr=0.02))
@@ -471,9 +471,9 @@ x.transpose(0, 1).transpose(0, 1) | x.permute(1, 0).t() | x.view(-1, 3) | x.resh
 x.flatten(1) | x.float() | x.to(x.dtype) | x.contiguous() | x.clone() | x.tanh() | x.sigmoid() | x.exp().log() | x.clamp(-1, 1)
 x.pow(2) | x - x.mean(dim=1, keepdim=True) | x / x.std(dim=0) | x.softmax(dim=1) | x.log_softmax(-1) | x * x.max(dim=1)[0].unsqueeze(1)
 x * x.sum(1).view(-1, 1) | x.matmul(self.a) | x @ self.a.t() | x.abs().sqrt() | x.relu() | x.mul(2) if hasattr(x, "mul") else x * 2
-cr.cat([x, x], dim=1)[:, :3] | cr.stack([x, x]).mean(0) | x.expand(20, 3) | F.relu(x) | x.type_as(x) | x.cpu() | x[:, [2, 1, 0]] | x[x.size(0) // 2 :].mean(0) + x
+ct.cat([x, x], dim=1)[:, :3] | ct.stack([x, x]).mean(0) | x.expand(20, 3) | F.relu(x) | x.type_as(x) | x.cpu() | x[:, [2, 1, 0]] | x[x.size(0) // 2 :].mean(0) + x
 x.new_zeros(3) + x if hasattr(x, "new_zeros") else x | x.bool().float() | x.eq(x).float() * x | x.var(dim=0) + x | x.logsumexp(dim=1).view(-1, 1) * x
-x.double().float() | x + cr.ones(3) | x.requires_grad_(False) if False else x | x.t().t() | x.min(dim=0).values + x | x.argmax(dim=1).float().view(-1, 1) + x
+x.double().float() | x + ct.ones(3) | x.requires_grad_(False) if False else x | x.t().t() | x.min(dim=0).values + x | x.argmax(dim=1).float().view(-1, 1) + x
 """
 EXPRESSIONS = [e.strip() for line in EXPRESSIONS.strip().splitlines() for e in line.split(" | ")]
 
@@ -489,12 +489,12 @@ def test_a_traced_value_is_a_tensor(text):
             self.a = nn.Parameter(np.eye(3, dtype="f4"))
 
     body = (
-        f"def forward(self, x):\n    x = self.lin(x)\n    assert isinstance(x, cr.Tensor)\n    return self.out({text})"
+        f"def forward(self, x):\n    x = self.lin(x)\n    assert isinstance(x, ct.Tensor)\n    return self.out({text})"
     )
     Small.forward = types.FunctionType(compile(body, "<expression>", "exec").co_consts[0], globals())
 
     def make():
-        cr.manual_seed(0)
+        ct.manual_seed(0)
         return Small()
 
     m = both(lambda m, f, o, epochs: epochs(m, f, o, 2, size=20), make=make, optimizer=lambda p: optim.SGD(p, lr=0.02))
@@ -578,7 +578,7 @@ def test_a_loss_that_reads_the_model():
 
 def test_batches_of_other_sizes_and_labels_of_other_kinds():
     def make():
-        cr.manual_seed(0)
+        ct.manual_seed(0)
         return nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 3))
 
     def run(m, f, o, epochs):
@@ -610,9 +610,9 @@ def test_labels_out_of_range_are_refused_in_every_batch_and_change_nothing():
 
 def test_random_numbers_advance_as_in_the_loop():
     def make():
-        cr.manual_seed(0)
+        ct.manual_seed(0)
         return nn.Sequential(
-            nn.Linear(3, 8), nn.Dropout(0.5), nn.Dropout(0.2, generator=cr.Generator().manual_seed(1)), nn.Linear(8, 1)
+            nn.Linear(3, 8), nn.Dropout(0.5), nn.Dropout(0.2, generator=ct.Generator().manual_seed(1)), nn.Linear(8, 1)
         )
 
     ends = []
@@ -667,7 +667,7 @@ def test_whatever_fails_the_model_holds_the_last_complete_step(broken):
     def fails(*_):
         raise RuntimeError("broken")
 
-    cr.manual_seed(0)
+    ct.manual_seed(0)
     m, want = Failing(), net()
     want.load_state_dict(m.state_dict())
     m.norm.eval()
@@ -742,7 +742,7 @@ def test_graphs_of_the_user_keep_the_values_they_saw():
 
 def test_two_parameters_of_one_shape_are_not_mixed_up():
     def make():
-        cr.manual_seed(0)
+        ct.manual_seed(0)
         return nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(3, 3), nn.ReLU())), nn.Linear(3, 1))
 
     both(lambda m, f, o, epochs: epochs(m, f, o, 6), make=make, optimizer=lambda p: optim.Adam(p, lr=0.01))

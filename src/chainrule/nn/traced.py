@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from ..tensors.tensor import Tensor
 from ..errors import TraceError
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import REGISTRY, constant, variable
 from ..ir.recording import Handle
+from ..tensors.tensor import Tensor
 from ..trace.array import Array
 
 _fixed: ContextVar[frozenset[Node]] = ContextVar("fixed", default=frozenset())

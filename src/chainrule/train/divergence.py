@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..diff.diagnose import debug_nans
-from ..tensors.tensor import tensor
 from ..errors import ChainruleError, DerivativeError, DivergenceError
 from ..nn.watching import innermost, watched
+from ..tensors.tensor import tensor
 
 if TYPE_CHECKING:
     from .step import Step

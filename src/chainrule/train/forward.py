@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..tensors.tensor import no_grad, tensor
 from ..errors import TraceError
 from ..ir.recording import Handle
 from ..nn.module import Module, replaced
 from ..nn.traced import fixed
+from ..tensors.modes import no_grad
+from ..tensors.tensor import tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .compiled import Compiled, Uncompilable

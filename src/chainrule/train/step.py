@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..diff.rules import leaf
-from ..tensors.tensor import Tensor, tensor
 from ..diff.transforms import _scalar
 from ..diff.walk import reverse
 from ..errors import ChainruleError, InputError, ShapeError, TraceError
@@ -27,6 +26,7 @@ from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
 from ..optim.rules import started
+from ..tensors.tensor import Tensor, tensor
 from ..trace.calls import select, traced_call
 from ..trace.handles import dtype_of, plain
 from ..trace.tree import map_leaves

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from ..nn.module import Module
 from ..tensors.creation import Generator, default_generator
 from ..tensors.tensor import Tensor
-from ..nn.module import Module
 
 MANY = 20_000  # objects that are followed, at most
 SCALARS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range, slice)
