@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -75,8 +75,6 @@ class Storage:
 
     __slots__ = ("__weakref__", "exported", "nodes", "values", "version")
 
-    changes: ClassVar[list[int]] = [0]  # how often any storage was changed: for those who keep what many tensors hold
-
     def __init__(self, values: Any, exported: bool = False) -> None:
         self.values, self.version, self.exported = values, 0, exported
         self.nodes: list[weakref.ref[Node]] = []
@@ -102,7 +100,6 @@ class Storage:
                 overwrite(node)
         self.nodes = []
         self.version += 1
-        self.changes[0] += 1
 
     def export(self) -> Any:
         """The memory as an array that may be written into; what NumPy writes there is seen by every sharer."""

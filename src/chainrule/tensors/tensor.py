@@ -259,13 +259,6 @@ class Tensor(Array):
         storage.hold(node)
         tie.seen = storage.version
 
-    def renew(self, values: Any) -> None:
-        """Other values of the same shape and dtype, for a leaf that no graph holds; those who share its memory see them."""
-        if self._view is None:
-            self._node.value = values
-        else:
-            self.become(type(self)(Node(constant, (), NO_PARAMS, values)), self.node)
-
     def assign(self, new: Handle) -> None:
         """In-place change; a leaf that requires a gradient may be changed under `no_grad` only."""
         self.become(new, self.may_change())

@@ -26,7 +26,6 @@ from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
 from ..optim.rules import started
-from ..tensors.storage import Storage
 from ..tensors.tensor import Tensor, tensor
 from ..trace.calls import select, traced_call
 from ..trace.handles import dtype_of, plain
@@ -113,17 +112,12 @@ class Step:
         self.buffers = buffers
         self.tensors = [*self.trained.values(), *self.rest.values()]
         self.ids = [id(p) for p in self.trained.values()]
-        self._hold()
+        self.nodes = list(map(node_of, self.tensors))
         self.alone = [ALONE] * len(self.nodes)
         self.changes = Module.changes[0]
         self.settings: list[dict[str, Any]] = []
         self._settings()
         self._values()
-
-    def _hold(self) -> None:
-        """Remember the nodes of the tensors as they are now, read anew where shared memory has changed."""
-        self.nodes = [t.node for t in self.tensors]
-        self.stored = Storage.changes[0]
 
     def _settings(self) -> None:
         """The settings of the groups: those that move, and, in the key of the program, the others."""
@@ -161,12 +155,11 @@ class Step:
     def _current(self) -> None:
         """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step."""
         groups, get = self.optimizer.param_groups, self.optimizer.state.get
-        now = [Module.changes[0], Storage.changes[0], *map(node_of, self.tensors), *groups, *map(get, self.ids)]
-        if same(now, [self.changes, self.stored, *self.nodes, *self.groups, *self.owners]):
+        now = [Module.changes[0], *map(node_of, self.tensors), *groups, *map(get, self.ids)]
+        if same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
             return
-        before = self.nodes
-        self._hold()
-        if Module.changes[0] != self.changes or not same(self.nodes, before):
+        nodes = list(map(node_of, self.tensors))
+        if Module.changes[0] != self.changes or not same(nodes, self.nodes):
             self.look()
             return
         if not same(groups, self.groups):
@@ -224,12 +217,8 @@ class Step:
         if not same(params, self.params):
             for k, v in params.items():
                 self.params[k] = put(self.trained[k], v)
-            self._hold()
         for k, v in changed.items():
-            self.rest[k].renew(v)  # no graph holds the node: see above
-            self.others[k] = self.rest[k]._node.value
-        if changed:
-            self._hold()
+            self.rest[k]._node.value = self.others[k] = v  # no graph holds the node: see above
         if good:
             state = self.optimizer.state
             if len(moments) == len(self.ids):
@@ -381,8 +370,8 @@ def put(t: Tensor, new: Any) -> Any:
     if type(old) is np.ndarray and old.flags.writeable and old.shape == new.shape and old.dtype == new.dtype:
         np.copyto(old, new)
         return old
-    t.renew(new)
-    return t._node.value
+    t._node.value = new
+    return new
 
 
 def arrays(tree: Any) -> Any:
