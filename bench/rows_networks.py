@@ -44,7 +44,8 @@ def figure_training():
 
     def ours():
         import chainrule as cr
-        from chainrule import nn, optim
+        from chainrule.torch import nn, optim
+        from chainrule.torch.utils.data import DataLoader, TensorDataset
 
         net, f = network(nn, weights, ours_put), nn.MSELoss()
         opt = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
@@ -54,7 +55,7 @@ def figure_training():
             net.load_state_dict(start)
             opt.state.clear()
             opt.param_groups[0]["lr"] = 0.1
-            loader = cr.utils.data.DataLoader(cr.utils.data.TensorDataset(x, y), batch_size=10)
+            loader = DataLoader(TensorDataset(x, y), batch_size=10)
             return cr.train.fit(
                 net, f, loader, epochs=100, optimizer=opt, scheduler=optim.lr_scheduler.StepLR(opt, 10, 0.5)
             )
@@ -134,11 +135,12 @@ def digits_epoch():
 
     def ours():
         import chainrule as cr
-        from chainrule import nn, optim
+        from chainrule.torch import nn, optim
+        from chainrule.torch.utils.data import DataLoader, TensorDataset
 
         net = network(nn, weights, ours_put)
         step = cr.train.Step(net, nn.CrossEntropyLoss(), optim.AdamW(net.parameters(), lr=1e-3))
-        loader = cr.utils.data.DataLoader(cr.utils.data.TensorDataset(x, y), batch_size=32)
+        loader = DataLoader(TensorDataset(x, y), batch_size=32)
         first = []
 
         def call():
@@ -197,9 +199,9 @@ def imperative_loop():
         return call, lambda: (([call() for _ in range(20)]), first[:20])[1]
 
     def ours():
-        import chainrule as cr
+        import chainrule.torch as ct
 
-        return loop(cr, cr.nn, cr.optim, ours_put)
+        return loop(ct, ct.nn, ct.optim, ours_put)
 
     def torch_eager():
         torch = torch_two_threads()
@@ -216,8 +218,8 @@ rng = np.random.default_rng(0)
 x, y = rng.standard_normal((1280, 784)).astype("f4"), rng.integers(0, 10, 1280)
 ours = sys.argv[1] == "chainrule"
 if ours:
-    import chainrule as torch
-    from chainrule import nn, optim
+    import chainrule.torch as torch
+    from chainrule.torch import nn, optim
     from chainrule.train import Step
 else:
     import torch

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 import chainrule as cr
-from chainrule import nn, optim
+import chainrule.torch as torch
+from chainrule.torch import nn, optim
 from chainrule.train import Step, predict, task
 
 XOR_X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
@@ -133,7 +134,7 @@ class Transformer(nn.Module):
 
 def transformer(steps=150, length=32, batch=16, seed=0):
     """Train on the Zen of Python; the losses, and a few characters written by the model."""
-    cr.manual_seed(seed)
+    torch.manual_seed(seed)
     written = text()
     letters = sorted(set(written))
     codes = np.array([letters.index(c) for c in written])

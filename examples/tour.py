@@ -127,7 +127,7 @@ def main() -> None:
     console.print(f"y = {value:.6f}, dy/dx = {tangent:.6f}; reverse mode: {cr.grad(c7_12)(0.3):.6f}\n")
 
     console.print(Rule("[bold]A9[/]  once more, as the torch script with one changed import", align="left"))
-    import chainrule as torch
+    import chainrule.torch as torch
 
     u1, u2 = torch.tensor(3.0, requires_grad=True), torch.tensor(4.0, requires_grad=True)
     a9(u1, u2).backward()

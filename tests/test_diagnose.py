@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+import chainrule.torch as ct
 
 quiet = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -30,7 +31,7 @@ def test_the_first_bad_gradient_is_named():
 
     with pytest.raises(cr.DerivativeError, match="the gradient of x is infinite, from undoing r"), cr.debug_nans():
         cr.grad(g)(0.0)
-    w = cr.tensor(0.0, requires_grad=True)
+    w = ct.tensor(0.0, requires_grad=True)
     with pytest.raises(cr.DerivativeError, match="infinite"), cr.debug_nans():
         (w.sqrt() * 2).backward()
     with cr.debug_nans():
@@ -211,7 +212,7 @@ def test_every_kth():
     op, calls = counted("counted_every")
     g = cr.grad(lambda x: cr.checkpoint_sequential([op] * 12, x, every=4))(0.5)
     assert len(calls) == 24
-    w = cr.tensor(0.5, requires_grad=True, dtype=cr.float64)
+    w = ct.tensor(0.5, requires_grad=True, dtype=ct.float64)
     cr.checkpoint_sequential([lambda x: x.sin()] * 12, w, every=4).backward()
     assert w.grad.item() == g
     assert cr.checkpoint_sequential([np.sin, np.cos], 0.5, memory=2) == np.cos(np.sin(0.5))

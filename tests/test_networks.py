@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn
-from chainrule.nn import functional as F
+import chainrule.torch as ct
+from chainrule.nn import Heaviside, Rect, Residual
+from chainrule.torch import nn
+from chainrule.torch.nn import functional as F
 
 cr_modules = {
     "linear": (lambda: nn.Linear(4, 3), (2, 4)),
     "mlp": (lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), (3, 4)),
-    "residual": (lambda: nn.Residual(nn.Linear(4, 4), nn.GELU()), (2, 4)),
+    "residual": (lambda: Residual(nn.Linear(4, 4), nn.GELU()), (2, 4)),
     "conv1d": (lambda: nn.Conv1d(2, 3, 3, stride=2, padding=1), (2, 2, 7)),
     "conv2d": (lambda: nn.Conv2d(2, 4, (3, 2), padding=1, dilation=2, groups=2), (2, 2, 6, 6)),
     "same": (lambda: nn.Conv2d(1, 2, 4, padding="same"), (1, 1, 5, 6)),
@@ -35,13 +37,13 @@ def first(x):
 @pytest.mark.parametrize("name", cr_modules)
 def test_gradients_of_modules_as_functions_agree_with_differences(name):
     make, shape = cr_modules[name]
-    cr.manual_seed(3)
+    ct.manual_seed(3)
     m = make().double()
     x = np.random.default_rng(0).standard_normal(shape)
     values = {k: np.array(p.detach()) for k, p in m.named_parameters()}
 
     def f(values, x):
-        return np.sum(np.sin(first(nn.functional_call(m, values, (x,)))))
+        return np.sum(np.sin(first(cr.functional_call(m, values, (x,)))))
 
     cr.check_grads(f if values else lambda x: f({}, x), (values, x) if values else (x,), order=1)
 
@@ -49,15 +51,15 @@ def test_gradients_of_modules_as_functions_agree_with_differences(name):
 @pytest.mark.parametrize("name", cr_modules)
 def test_eager_backward_equals_grad_and_jit_of_the_functional_module(name):
     make, shape = cr_modules[name]
-    cr.manual_seed(3)
+    ct.manual_seed(3)
     m = make()
     x = np.random.default_rng(0).standard_normal(shape).astype("f4")
     values = {k: np.array(p.detach()) for k, p in m.named_parameters()}
 
     def f(values):
-        return np.sum(np.sin(first(nn.functional_call(m, values, (x,)))))
+        return np.sum(np.sin(first(cr.functional_call(m, values, (x,)))))
 
-    out = first(m(cr.tensor(x)))
+    out = first(m(ct.tensor(x)))
     if out.requires_grad:
         out.sin().sum().backward()
     for found in (cr.grad(f)(values) if values else {}, cr.jit(cr.grad(f))(values) if values else {}):
@@ -69,7 +71,7 @@ def test_vmap_and_hessian_of_a_module():
     net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).double()
     values = {k: np.array(p.detach()) for k, p in net.named_parameters()}
     x, y = np.random.default_rng(0).standard_normal((2, 4, 2))
-    loss = lambda v, x, y: np.sum((nn.functional_call(net, v, (x,)) - y[:1]) ** 2)
+    loss = lambda v, x, y: np.sum((cr.functional_call(net, v, (x,)) - y[:1]) ** 2)
     each = cr.vmap(cr.grad(loss), (None, 0, 0))(values, x, y)
     for k in values:
         np.testing.assert_allclose(each[k][1], cr.grad(loss)(values, x[1], y[1])[k], rtol=1e-10)
@@ -117,16 +119,16 @@ def test_a_state_that_does_not_fit_changes_nothing():
 
 
 def test_batch_norm_tracks_and_dropout_stops_in_evaluation():
-    cr.manual_seed(0)
+    ct.manual_seed(0)
     net = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.5))
-    x = cr.randn(64, 2) * 3 + 1
+    x = ct.randn(64, 2) * 3 + 1
     net(x)
     np.testing.assert_allclose(net[0].running_mean, 0.1 * np.mean(np.array(x), 0), rtol=1e-4)
     assert int(net[0].num_batches_tracked) == 1
     net.eval()
     np.testing.assert_array_equal(net(x).detach(), net(x).detach())
     with pytest.raises(cr.ShapeError, match="no variance"):
-        nn.BatchNorm1d(2)(cr.randn(1, 2))
+        nn.BatchNorm1d(2)(ct.randn(1, 2))
 
 
 @pytest.mark.parametrize("z", [1e4, -1e4, 0.0, 88.0])
@@ -145,7 +147,7 @@ def test_losses_are_safe_for_large_logits(z, dtype):
 
 
 def test_heaviside_and_rect_say_that_nothing_flows():
-    for kind in (nn.Heaviside, nn.Rect):
+    for kind in (Heaviside, Rect):
         with pytest.warns(UserWarning, match="no gradient flows"):
             m = kind()
         np.testing.assert_array_equal(cr.grad(lambda x: m(x).sum())(np.array([0.3, -2.0])), 0)
@@ -164,8 +166,8 @@ def test_heaviside_and_rect_say_that_nothing_flows():
         (lambda: nn.MSELoss(reduction="avg"), "there is no reduction"),
         (lambda: nn.Conv2d(3, 4, 3)(np.ones((1, 2, 5, 5))), "takes"),
         (lambda: nn.MultiheadAttention(5, 2), "not divisible"),
-        (lambda: nn.Residual(nn.Linear(2, 3))(np.ones((1, 2))), "cannot be added"),
-        (lambda: nn.init.kaiming_normal_(cr.zeros(3)), "fan"),
+        (lambda: Residual(nn.Linear(2, 3))(np.ones((1, 2))), "cannot be added"),
+        (lambda: nn.init.kaiming_normal_(ct.zeros(3)), "fan"),
     ],
 )
 def test_bad_input_says_what_is_wrong(call, message):
@@ -174,57 +176,57 @@ def test_bad_input_says_what_is_wrong(call, message):
 
 
 def test_counts_of_parameters():
-    s = nn.summary([8, 10, 10, 3])
+    s = cr.summary([8, 10, 10, 3])
     assert (s.weights, s.parameters) == (8 * 10 + 10 * 10 + 10 * 3, 210 + 23)
     two = nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 10), nn.ReLU())
-    s = nn.summary(two, (1, 8))
+    s = cr.summary(two, (1, 8))
     assert (
         s.operations == 8 * 4 * 2 + 4 * 10 * 2 + 10
     )  # multiplications and additions, biases added, and one for each ReLU
     assert "one Linear(8, 10)" in str(s)
-    one = nn.collapse(two)
+    one = cr.collapse(two)
     assert len(one) == 2
-    x = cr.randn(5, 8)
+    x = ct.randn(5, 8)
     np.testing.assert_allclose(two(x).detach(), one(x).detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_symmetry_report():
     x, y = np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([[0], [1], [1], [0.0]])
     net = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
-    assert nn.symmetry(net, nn.MSELoss(), x, y).broken
+    assert cr.symmetry(net, nn.MSELoss(), x, y).broken
     for p in net.parameters():
         nn.init.constant_(p, 0.5)
-    equal = nn.symmetry(net, nn.MSELoss(), x, y)
+    equal = cr.symmetry(net, nn.MSELoss(), x, y)
     assert equal.layers[0].groups == [[0, 1, 2, 3]]
     assert equal.layers[0].zero == 0
     for p in net.parameters():
         nn.init.zeros_(p)
-    zero = nn.symmetry(net, nn.MSELoss(), x, y)
+    zero = cr.symmetry(net, nn.MSELoss(), x, y)
     assert zero.layers[0].zero == zero.layers[0].total
     assert zero.layers[1].zero == 4  # the weights; the bias learns
-    with cr.no_grad():  # one pair of twins among four
-        net[0].weight.copy_(np.array([[1, 2], [3, 4], [1, 2], [5, 6.0]]))
-        net[2].weight.copy_(np.array([[1, 2, 1, 3.0]]))
-    assert nn.symmetry(net, nn.MSELoss(), x, y).layers[0].groups == [[0, 2]]
+    with ct.no_grad():  # one pair of twins among four
+        net[0].weight.copy_(ct.tensor(np.array([[1, 2], [3, 4], [1, 2], [5, 6.0]])))
+        net[2].weight.copy_(ct.tensor(np.array([[1, 2, 1, 3.0]])))
+    assert cr.symmetry(net, nn.MSELoss(), x, y).layers[0].groups == [[0, 2]]
 
 
 def test_flow_names_dead_units_and_vanishing_layers(tmp_path):
     net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
-    with cr.no_grad():
-        net[0].weight.copy_(np.ones((3, 2)))
-        net[0].bias.copy_(np.array([0.0, -100.0, 0.0]))
-    report = nn.flow(net, nn.MSELoss(), np.random.default_rng(0).random((8, 2)), np.zeros((8, 1)))
+    with ct.no_grad():
+        net[0].weight.copy_(ct.tensor(np.ones((3, 2))))
+        net[0].bias.copy_(ct.tensor(np.array([0.0, -100.0, 0.0])))
+    report = cr.flow(net, nn.MSELoss(), np.random.default_rng(0).random((8, 2)), np.zeros((8, 1)))
     assert report.layers[1].dead == [1]
     report.plot(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 1000
     deep = nn.Sequential(*(m for _ in range(12) for m in (nn.Linear(8, 8), nn.Sigmoid())))
-    assert "0" in nn.flow(deep, nn.MSELoss(), np.ones((4, 8)), np.zeros((4, 8))).vanishing
+    assert "0" in cr.flow(deep, nn.MSELoss(), np.ones((4, 8)), np.zeros((4, 8))).vanishing
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_initial_values_have_the_spread_they_promise(seed):
-    cr.manual_seed(seed)
-    w = cr.zeros(400, 300)
+    ct.manual_seed(seed)
+    w = ct.zeros(400, 300)
     for fill, std in (
         (lambda: nn.init.kaiming_normal_(w, nonlinearity="relu"), np.sqrt(2 / 300)),
         (lambda: nn.init.kaiming_uniform_(w, mode="fan_out", nonlinearity="relu"), np.sqrt(2 / 400)),
@@ -232,7 +234,7 @@ def test_initial_values_have_the_spread_they_promise(seed):
         (lambda: nn.init.xavier_normal_(w, gain=2.0), 2 * np.sqrt(2 / 700)),
     ):
         assert np.std(np.array(fill())) == pytest.approx(std, rel=0.02)
-    q = np.array(nn.init.orthogonal_(cr.zeros(5, 3, dtype=np.float64)))
+    q = np.array(nn.init.orthogonal_(ct.zeros(5, 3, dtype=np.float64)))
     np.testing.assert_allclose(q.T @ q, np.eye(3), atol=1e-12)
 
 
@@ -250,8 +252,8 @@ def test_saving_is_atomic_and_damage_is_named(tmp_path):
 
 
 def test_a_torch_script_runs_with_one_changed_import():
-    import chainrule as torch
-    from chainrule import nn, optim
+    import chainrule.torch as torch
+    from chainrule.torch import nn, optim
 
     torch.manual_seed(0)
     x = torch.linspace(-1, 1, 50).unsqueeze(1)

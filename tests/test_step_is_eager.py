@@ -13,7 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim
-from chainrule.diff.creation import default_generator
+from chainrule.tensors.creation import default_generator
 from chainrule.nn import functional as F
 from chainrule.train import Step, evaluate, fit, predict
 from chainrule.utils.data import DataLoader, TensorDataset

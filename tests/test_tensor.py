@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import chainrule as torch  # the promise: one changed import
+import chainrule.torch as torch  # the promise: one changed import
 
 
 def test_problem_a9():
@@ -20,7 +20,7 @@ def test_problem_a9():
 
 
 def test_the_design_example():
-    u = cr.tensor(3.0, requires_grad=True)
+    u = torch.tensor(3.0, requires_grad=True)
     loss = (u * u).sin()
     loss.backward()
     assert u.grad.item() == pytest.approx(6 * np.cos(9.0), rel=1e-6)
@@ -28,7 +28,7 @@ def test_the_design_example():
 
 
 def test_gradients_accumulate_and_are_forgotten():
-    w = cr.tensor([1.0, 2.0], requires_grad=True)
+    w = torch.tensor([1.0, 2.0], requires_grad=True)
     (w * w).sum().backward()
     (w * 3).sum().backward()
     assert w.grad.tolist() == [5.0, 7.0]
@@ -43,18 +43,18 @@ def test_gradients_accumulate_and_are_forgotten():
 
 
 def test_backward_with_a_cotangent():
-    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
     y = x**2
-    with pytest.raises(cr.DerivativeError, match="scalar outputs only"):
+    with pytest.raises(cr.DerivativeError, match="scalar outputs"):
         y.backward()
-    y.backward(cr.tensor([1.0, 10.0]))
+    y.backward(torch.tensor([1.0, 10.0]))
     assert x.grad.tolist() == [2.0, 40.0]
     with pytest.raises(cr.ShapeError):
         (x**2).backward(np.ones(3))
 
 
 def test_second_backward():
-    x = cr.tensor(2.0, requires_grad=True)
+    x = torch.tensor(2.0, requires_grad=True)
     y = x**3
     y.backward(retain_graph=True)
     y.backward()
@@ -65,7 +65,7 @@ def test_second_backward():
 
 
 def test_create_graph():
-    x = cr.tensor(2.0, requires_grad=True)
+    x = torch.tensor(2.0, requires_grad=True)
     (x**3).backward(create_graph=True)
     g = x.grad
     x.grad = None
@@ -74,30 +74,30 @@ def test_create_graph():
 
 
 def test_no_history():
-    x = cr.tensor(2.0, requires_grad=True)
-    with cr.no_grad():
+    x = torch.tensor(2.0, requires_grad=True)
+    with torch.no_grad():
         y = x * 2
     assert not y.requires_grad
     assert not (x.detach() * 3).requires_grad
     with pytest.raises(cr.DerivativeError, match="does not require"):
         y.backward()
 
-    @cr.no_grad()
+    @torch.no_grad()
     def f(x):
         return x * x
 
     assert not f(x).requires_grad
     assert (x * 2).requires_grad
-    assert not cr.tensor([1.0]).requires_grad
+    assert not torch.tensor([1.0]).requires_grad
 
 
 def test_the_update_step():
-    w = cr.tensor(2.0, requires_grad=True)
-    v = cr.tensor([1.0, 1.0], requires_grad=True)
+    w = torch.tensor(2.0, requires_grad=True)
+    v = torch.tensor([1.0, 1.0], requires_grad=True)
     for _ in range(50):
         loss = (w - 5) ** 2 + ((v - 1) ** 2).sum()
         loss.backward()
-        with cr.no_grad():
+        with torch.no_grad():
             w -= 0.1 * w.grad
             v -= 0.1 * v.grad
         w.grad = v.grad = None
@@ -108,26 +108,26 @@ def test_the_update_step():
         w -= 1
     w.data -= 1.0
     assert w.item() == pytest.approx(4, abs=1e-3)
-    w.data = cr.tensor(7.0)
+    w.data = torch.tensor(7.0)
     assert (w.item(), w.requires_grad) == (7.0, True)
 
 
 def test_dtypes_follow_torch():
-    assert cr.tensor(1.0).dtype == np.float32
-    assert cr.tensor([1, 2]).dtype == np.int64
-    assert cr.tensor(np.ones(2)).dtype == np.float64
-    assert cr.tensor(1.0, dtype=cr.float64).dtype == np.float64
-    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    assert torch.tensor(1.0).dtype == np.float32
+    assert torch.tensor([1, 2]).dtype == np.int64
+    assert torch.tensor(np.ones(2)).dtype == np.float64
+    assert torch.tensor(1.0, dtype=torch.float64).dtype == np.float64
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
     (x * 2.5 / 3).sum().backward()
     assert x.grad.dtype == np.float32
     with pytest.raises(cr.InputError, match="floating point"):
-        cr.tensor([1, 2], requires_grad=True)
+        torch.tensor([1, 2], requires_grad=True)
     with pytest.raises(cr.InputError, match="no number"):
-        cr.tensor(["a", None])
+        torch.tensor(["a", None])
 
 
 def test_methods_and_functions():
-    x = cr.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     assert x.sum(dim=0).tolist() == [4.0, 6.0]
     assert x.mean(dim=1, keepdim=True).shape == (2, 1)
     assert x.view(4).shape == x.reshape(-1).shape == (4,)
@@ -135,7 +135,7 @@ def test_methods_and_functions():
     assert x.t().tolist() == x.T.tolist()
     assert (x.numel(), x.ndim, len(x)) == (4, 2, 2)
     for y in (x.exp(), x.sigmoid(), torch.sigmoid(x), torch.exp(x), np.tanh(x), torch.relu(x), x.relu(), x.softmax(1)):
-        assert isinstance(y, cr.Tensor)
+        assert isinstance(y, torch.Tensor)
         assert y.requires_grad
     assert torch.sum(x).item() == 10.0
     assert torch.matmul(x, x).tolist() == (x @ x).tolist()
@@ -144,19 +144,19 @@ def test_methods_and_functions():
 
 
 def test_out_of_the_graph():
-    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
     assert x.detach().numpy().tolist() == [1.0, 2.0]
     with pytest.raises(cr.TraceError, match="detach"):
         x.numpy()
-    assert float(cr.tensor(3.0)) == 3.0
+    assert float(torch.tensor(3.0)) == 3.0
     assert f"{x.sum():.1f}" == "3.0"
-    with pytest.raises(cr.ShapeError, match="one entry"):
+    with pytest.raises(cr.ShapeError, match="2 elements"):
         x.item()
     assert np.asarray(x.detach()).tolist() == [1.0, 2.0]
 
 
 def test_inplace_on_results():
-    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
     y = x * 2
     y[0] = 5.0
     y += x
@@ -167,7 +167,7 @@ def test_inplace_on_results():
 def test_memory_is_freed():
     import weakref
 
-    x = cr.tensor(np.ones(3), requires_grad=True)
+    x = torch.tensor(np.ones(3), requires_grad=True)
     y = x * 2
     inner = y.node
     ref = weakref.ref(y)
@@ -178,7 +178,7 @@ def test_memory_is_freed():
 
 
 def test_transforms_apply_to_functions_of_tensors():
-    w = cr.tensor(3.0, requires_grad=True)
+    w = torch.tensor(3.0, requires_grad=True)
     g = cr.grad(lambda v: v**2)(w * 2)
     g.backward()
     assert g.item() == 12.0

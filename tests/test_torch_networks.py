@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import nn, optim
-from chainrule.optim import lr_scheduler as schedules
+import chainrule.torch as ct
+from chainrule.torch import nn, optim
+from chainrule.torch.optim import lr_scheduler as schedules
 
 pytestmark = [
     pytest.mark.peers,
@@ -70,7 +71,7 @@ def test_modules_from_the_same_weights(name):
     ]
     inputs = [normal(*s) for s in shapes]
     t = [torch.tensor(x, requires_grad=True) for x in inputs]
-    c = [cr.tensor(x, requires_grad=True) for x in inputs]
+    c = [ct.tensor(x, requires_grad=True) for x in inputs]
     a, b = leaves(theirs(*t)), leaves(ours(*c))
     for x, y in zip(a, b, strict=True):
         np.testing.assert_allclose(y.detach(), x.detach().numpy(), rtol=2e-4, atol=2e-5)
@@ -106,7 +107,7 @@ def test_attention_masks():
             return None if m is None else f(m)
 
         a, wa = theirs(*[torch.tensor(x)] * 3, attn_mask=of(torch.tensor, attn), key_padding_mask=of(torch.tensor, pad))
-        b, wb = ours(*[cr.tensor(x)] * 3, attn_mask=attn, key_padding_mask=pad)
+        b, wb = ours(*[ct.tensor(x)] * 3, attn_mask=attn, key_padding_mask=pad)
         np.testing.assert_allclose(b.detach(), a.detach().numpy(), rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(wb.detach(), wa.detach().numpy(), rtol=1e-4, atol=1e-5)
 
@@ -136,11 +137,11 @@ def test_losses(name):
     import torch
 
     make, x, y = LOSSES[name]
-    t, c = torch.tensor(x, requires_grad=True), cr.tensor(x, requires_grad=True)
+    t, c = torch.tensor(x, requires_grad=True), ct.tensor(x, requires_grad=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         a = make(torch.nn)(t, torch.tensor(y))
-    b = make(nn)(c, cr.tensor(y))
+    b = make(nn)(c, ct.tensor(y))
     np.testing.assert_allclose(b.detach(), a.detach().numpy(), rtol=1e-5, atol=1e-6)
     a.sum().backward(), b.sum().backward()
     same = slice(2, None) if name == "bce_edges" else slice(None)  # where torch's formula gives 0/0 = 0, the slope is 1
@@ -152,7 +153,7 @@ def test_class_weights():
 
     w, x = R.random(4).astype("f4"), normal(6, 4)
     a = torch.nn.CrossEntropyLoss(weight=torch.tensor(w), label_smoothing=0.1)(torch.tensor(x), torch.tensor(CLASSES))
-    b = nn.CrossEntropyLoss(weight=w, label_smoothing=0.1)(cr.tensor(x), cr.tensor(CLASSES))
+    b = nn.CrossEntropyLoss(weight=w, label_smoothing=0.1)(ct.tensor(x), ct.tensor(CLASSES))
     np.testing.assert_allclose(b.item(), a.item(), rtol=1e-5)
 
 
@@ -178,7 +179,7 @@ def test_optimizers_step_for_step(name):
     rng = np.random.default_rng(3)
     A, y, start = rng.standard_normal((12, 5)), rng.standard_normal((12, 2)), rng.standard_normal((5, 2))
     t = torch.tensor(start, requires_grad=True)
-    c = cr.tensor(start, requires_grad=True)
+    c = ct.tensor(start, requires_grad=True)
     one, two = OPTIMIZERS[name](torch.optim, [t]), OPTIMIZERS[name](optim, [c])
 
     def torchs():
@@ -217,7 +218,7 @@ def test_schedules(name):
 
     t = torch.zeros(1, requires_grad=True)
     one = torch.optim.SGD([t], lr=0.2, momentum=0.9)
-    two = optim.SGD([cr.zeros(1, requires_grad=True)], lr=0.2, momentum=0.9)
+    two = optim.SGD([ct.zeros(1, requires_grad=True)], lr=0.2, momentum=0.9)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         a, b = SCHEDULES[name](torch.optim.lr_scheduler, one), SCHEDULES[name](schedules, two)
@@ -234,7 +235,7 @@ def test_plateaus(options):
     import torch
 
     one = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    two = optim.SGD([cr.zeros(1, requires_grad=True)], lr=1.0)
+    two = optim.SGD([ct.zeros(1, requires_grad=True)], lr=1.0)
     a = torch.optim.lr_scheduler.ReduceLROnPlateau(one, **{"patience": 2, **options})
     b = schedules.ReduceLROnPlateau(two, **{"patience": 2, **options})
     for x in np.random.default_rng(0).standard_normal(40).round(1):
@@ -252,7 +253,7 @@ def test_weights_travel_both_ways(tmp_path):
     cr.load(tmp_path / "torch.safetensors", ours)
     x = normal(2, 1, 4, 4)
     np.testing.assert_allclose(ours(x).detach(), theirs(torch.tensor(x)).detach().numpy(), rtol=1e-4, atol=1e-5)
-    with cr.no_grad():
+    with ct.no_grad():
         ours[3].bias.add_(1.0)
     cr.save(ours, tmp_path / "ours.safetensors")
     theirs.load_state_dict(load_file(tmp_path / "ours.safetensors"))

@@ -16,9 +16,10 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule import nn, optim
+import chainrule.torch as ct
 from chainrule.cli import app
-from chainrule.optim import lr_scheduler as schedules
+from chainrule.torch import nn, optim
+from chainrule.torch.optim import lr_scheduler as schedules
 from chainrule.train import fit, read_checkpoint, task
 from chainrule.utils.data import DataLoader, TensorDataset, random_split, read_csv, read_idx, read_numpy
 
@@ -27,7 +28,7 @@ Y = (X @ np.array([[1.0], [-2.0], [0.5]]) + 0.3).astype("f4")
 
 
 def small():
-    cr.manual_seed(0)
+    ct.manual_seed(0)
     return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 1))
 
 
@@ -79,7 +80,7 @@ def test_groups_have_settings_of_their_own():
         (lambda: optim.SGD(nn.Linear(1, 1).parameters(), lr=-1), "lr is -1"),
         (lambda: optim.Adam(nn.Linear(1, 1).parameters(), betas=(0.9, 1.0)), "below 1"),
         (lambda: optim.SGD(nn.Linear(1, 1).parameters(), nesterov=True), "needs a momentum"),
-        (lambda: optim.SGD([{"params": [cr.zeros(1)], "speed": 3}]), "no setting 'speed'"),
+        (lambda: optim.SGD([{"params": [ct.zeros(1)], "speed": 3}]), "no setting 'speed'"),
         (lambda: optim.LBFGS(nn.Linear(1, 1).parameters()).step(), "closure"),
     ],
 )
@@ -90,7 +91,7 @@ def test_bad_settings_are_refused(make, message):
 
 def test_lbfgs_finds_the_minimum_of_rosenbrock():
     for search in (None, "strong_wolfe"):
-        x = cr.tensor([-1.0, 1.5], dtype=np.float64, requires_grad=True)
+        x = ct.tensor([-1.0, 1.5], dtype=np.float64, requires_grad=True)
         opt = optim.LBFGS([x], lr=0.2 if search is None else 1.0, max_iter=100, line_search_fn=search)
 
         def closure():
@@ -105,7 +106,7 @@ def test_lbfgs_finds_the_minimum_of_rosenbrock():
 
 
 def rates(make, steps, measure=None):
-    opt = optim.SGD([cr.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    opt = optim.SGD([ct.zeros(1, requires_grad=True)], lr=1.0, momentum=0.9)
     s = make(opt)
     found = [opt.param_groups[0]["lr"]]
     for k in range(steps):
@@ -130,18 +131,18 @@ def test_schedules_by_their_formulas():
 
 def test_loaders_cover_every_example_once_in_the_seeded_order():
     data = TensorDataset(np.arange(10.0), np.arange(10))
-    loader = lambda **o: DataLoader(data, 3, shuffle=True, generator=cr.Generator().manual_seed(5), **o)
+    loader = lambda **o: DataLoader(data, 3, shuffle=True, generator=ct.Generator().manual_seed(5), **o)
     seen = [b[1].tolist() for b in loader()]
     assert sorted(k for b in seen for k in b) == list(range(10))
     assert seen == [b[1].tolist() for b in loader(prefetch=2)]
     assert [len(b[0]) for b in loader(drop_last=True)] == [3, 3, 3]
-    parts = random_split(data, [0.75, 0.25], cr.Generator().manual_seed(1))
+    parts = random_split(data, [0.75, 0.25], ct.Generator().manual_seed(1))
     assert [len(p) for p in parts] == [8, 2]
     assert sorted(int(p[k][1]) for p in parts for k in range(len(p))) == list(range(10))
 
 
 def test_prefetching_hands_errors_on_and_can_be_left():
-    class Broken(cr.utils.data.Dataset):
+    class Broken(ct.utils.data.Dataset):
         def __len__(self):
             return 10
 
@@ -249,7 +250,7 @@ def test_an_interrupted_training_resumes_bit_identically(tmp_path, monkeypatch, 
     with pytest.raises(Stop):
         train(broken, 4, tmp_path, save_every=1)
     monkeypatch.setattr(run, "checkpoint", plain)
-    cr.manual_seed(99)
+    ct.manual_seed(99)
     again = small()
     got = train(again, 4, tmp_path, resume=True)
     assert (got.loss, got.validation_loss, got.lr) == (want.loss, want.validation_loss, want.lr)
@@ -261,15 +262,15 @@ def test_killed_twenty_times_it_still_ends_bit_identical(tmp_path):
     """SIGKILL at random moments; the last process finishes what the first began."""
     script = tmp_path / "train.py"
     script.write_text(
-        "import sys, time, numpy as np, chainrule as cr\n"
-        "from chainrule import nn, optim\n"
-        "cr.manual_seed(0)\n"
+        "import sys, time, numpy as np, chainrule as cr, chainrule.torch as ct\n"
+        "from chainrule.torch import nn, optim\n"
+        "ct.manual_seed(0)\n"
         "net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Dropout(0.1), nn.Linear(8, 1))\n"
         "rng = np.random.default_rng(0); x = rng.standard_normal((40, 3)).astype('f4'); y = x[:, :1] * 2\n"
         "opt = optim.Adam(net.parameters(), lr=0.01)\n"
         "slow = float(sys.argv[2])\n"
         "loss = nn.MSELoss()\n"
-        "class Slow(cr.utils.data.TensorDataset):\n"
+        "class Slow(ct.utils.data.TensorDataset):\n"
         "    def take(self, numbers):\n"
         "        time.sleep(slow)\n"
         "        return super().take(numbers)\n"
@@ -522,7 +523,7 @@ def test_divergence_names_step_layer_and_value_and_keeps_the_checkpoint(tmp_path
     fit(net, nn.MSELoss(), loader(X), epochs=1, optimizer=opt(), save=tmp_path)
     good = read_checkpoint(tmp_path)
     x[20] = 3e38
-    with cr.no_grad():
+    with ct.no_grad():
         net[0].weight.fill_(10.0)
     with np.errstate(all="ignore"), pytest.raises(cr.DivergenceError, match=r"epoch 1, step 3, in layer 0.*is"):
         fit(net, nn.MSELoss(), loader(x), epochs=1, optimizer=opt(), save=tmp_path, overwrite=True)
@@ -619,7 +620,7 @@ def test_train_predict_and_inspect(tmp_path):
 
 def test_train_a_model_from_a_file(tmp_path):
     (tmp_path / "m.py").write_text(
-        "from chainrule import nn\nModel = lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))\n"
+        "from chainrule.torch import nn\nModel = lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))\n"
     )
     rows = np.random.default_rng(0).standard_normal((60, 2))
     text = io.StringIO("a,b,y\n" + "\n".join(f"{a},{b},{int(a > b)}" for a, b in rows) + "\n").getvalue()

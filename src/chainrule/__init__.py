@@ -16,6 +16,8 @@ Write an ordinary NumPy function, or type a formula:
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import numpy as _np
@@ -23,11 +25,9 @@ import numpy as _np
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import nn as nn
     from . import numpy as numpy
-    from . import optim as optim
+    from . import torch as torch
     from . import train as train
-    from . import utils as utils
     from .compile.jit import jit as jit
     from .diff.backward import BackwardReport as BackwardReport
     from .diff.backward import check_backward as check_backward
@@ -38,31 +38,6 @@ if TYPE_CHECKING:
     from .diff.checkpointing import recomputations as recomputations
     from .diff.cost import Cost as Cost
     from .diff.cost import cost as cost
-    from .diff.creation import Generator as Generator
-    from .diff.creation import allclose as allclose
-    from .diff.creation import arange as arange
-    from .diff.creation import as_tensor as as_tensor
-    from .diff.creation import bernoulli as bernoulli
-    from .diff.creation import cat as cat
-    from .diff.creation import clamp as clamp
-    from .diff.creation import empty as empty
-    from .diff.creation import eye as eye
-    from .diff.creation import from_numpy as from_numpy
-    from .diff.creation import full as full
-    from .diff.creation import is_tensor as is_tensor
-    from .diff.creation import linspace as linspace
-    from .diff.creation import manual_seed as manual_seed
-    from .diff.creation import normal as normal
-    from .diff.creation import ones as ones
-    from .diff.creation import ones_like as ones_like
-    from .diff.creation import rand as rand
-    from .diff.creation import randint as randint
-    from .diff.creation import randn as randn
-    from .diff.creation import randperm as randperm
-    from .diff.creation import set_printoptions as set_printoptions
-    from .diff.creation import stack as stack
-    from .diff.creation import zeros as zeros
-    from .diff.creation import zeros_like as zeros_like
     from .diff.custom import custom_jvp as custom_jvp
     from .diff.custom import custom_vjp as custom_vjp
     from .diff.custom import elementwise as elementwise
@@ -79,9 +54,6 @@ if TYPE_CHECKING:
     from .diff.loops import switch as switch
     from .diff.loops import while_loop as while_loop
     from .diff.sparse import sparsity as sparsity
-    from .diff.tensor import Tensor as Tensor
-    from .diff.tensor import no_grad as no_grad
-    from .diff.tensor import tensor as tensor
     from .diff.transforms import grad as grad
     from .diff.transforms import jvp as jvp
     from .diff.transforms import linearize as linearize
@@ -95,6 +67,11 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import ShapeError as ShapeError
     from .errors import TraceError as TraceError
+    from .nn.module import functional_call as functional_call
+    from .nn.reports import collapse as collapse
+    from .nn.reports import flow as flow
+    from .nn.reports import summary as summary
+    from .nn.reports import symmetry as symmetry
     from .nn.saving import load as load
     from .nn.saving import save as save
     from .ops.unknown import unknown as unknown
@@ -117,18 +94,17 @@ _HOME = {
     "diff.transforms": "grad jvp linearize stop_gradient value_and_grad vjp",
     "diff.jacobians": "gnvp hessian hvp jacobian",
     "compile.jit": "jit",
+    "nn.module": "functional_call",
+    "nn.reports": "collapse flow summary symmetry",
     "nn.saving": "load save",
     "diff.batching": "vmap",
     "diff.backward": "BackwardReport check_backward",
     "diff.check": "check_grads",
     "diff.cost": "Cost cost",
-    "diff.creation": "Generator allclose arange as_tensor bernoulli cat clamp empty eye from_numpy full is_tensor linspace manual_seed "
-    "normal ones ones_like rand randint randn randperm set_printoptions stack zeros zeros_like",
     "diff.custom": "custom_jvp custom_vjp elementwise linear",
     "diff.diagnose": "debug_nans trace_gradient",
     "diff.loops": "cond fori_loop scan switch while_loop",
     "diff.sparse": "sparsity",
-    "diff.tensor": "Tensor no_grad tensor",
     "trace.array": "Array",
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
@@ -141,31 +117,88 @@ _HOME = {
     "errors": "ChainruleError DerivativeError DivergenceError FormulaError InputError ShapeError TraceError",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
-_DTYPES = ("float32", "float64", "int64", "int32")
-_TORCH_DTYPES = {"float": "float32", "double": "float64", "long": "int64", "int": "int32"}
+_MODULES = ("numpy", "ops", "torch", "train")
+_MOVED = frozenset(
+    [
+        "Generator",
+        "Tensor",
+        "allclose",
+        "arange",
+        "as_tensor",
+        "bernoulli",
+        "cat",
+        "clamp",
+        "empty",
+        "eye",
+        "from_numpy",
+        "full",
+        "is_tensor",
+        "linspace",
+        "manual_seed",
+        "nn",
+        "no_grad",
+        "normal",
+        "ones",
+        "ones_like",
+        "optim",
+        "rand",
+        "randint",
+        "randn",
+        "randperm",
+        "set_printoptions",
+        "stack",
+        "tensor",
+        "utils",
+        "zeros",
+        "zeros_like",
+        "float32",
+        "float64",
+        "int64",
+        "int32",
+        "float",
+        "double",
+        "long",
+        "int",
+    ]
+)  # what stands for torch's meaning, and is to be found in its namespace alone
 
-__all__ = [*_WHERE, *_DTYPES, "nn", "numpy", "optim", "train", "utils"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_WHERE, "numpy", "torch", "train"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+class _Package(types.ModuleType):
+    """The package: the folders that hold what `chainrule.torch` shows are not attributes of it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _MOVED:
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported when first used; every operation, such as `chainrule.sigmoid`, is one."""
+    """Public names are imported when first used. Every operation, such as `chainrule.sigmoid`, is one; NumPy's are NumPy's."""
     if name in _WHERE:
         found = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
-    elif name in ("nn", "numpy", "ops", "optim", "train", "utils"):
+    elif name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
-    elif name in _DTYPES:
-        found = _np.dtype(name)
-    elif name in _TORCH_DTYPES:
-        found = _np.dtype(_TORCH_DTYPES[name])
+    elif name in _MOVED:
+        from .errors import Missing
+
+        raise Missing(
+            f"chainrule.{name} is in chainrule.torch now",
+            f"import chainrule.torch as torch, and write torch.{name}: there every name has torch's meaning",
+        )
     else:
         found = (
             None if name.startswith("_") else importlib.import_module(".trace.formula", __name__).function_named(name)
         )
         if found is None:
             raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+        found = getattr(_np, name, found)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

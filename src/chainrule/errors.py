@@ -13,6 +13,7 @@ __all__ = [
     "DivergenceError",
     "FormulaError",
     "InputError",
+    "Missing",
     "ShapeError",
     "TraceError",
     "caller",
@@ -102,6 +103,10 @@ class DerivativeError(ChainruleError, ArithmeticError):
 
 class DivergenceError(ChainruleError, ArithmeticError):
     """Training left the finite numbers; the message names the step, the layer and the first bad value."""
+
+
+class Missing(ChainruleError, AttributeError):
+    """A name that is not there, or no longer; the message says where it went, or what is near it."""
 
 
 class FormulaError(ChainruleError, ValueError):

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import nn, optim
-from ..diff.creation import manual_seed
 from ..errors import InputError
+from ..tensors.creation import manual_seed
 from ..train import TASKS, History, Task, task
 from ..train.checkpoints import locked
 from ..utils.data import TensorDataset, read_csv, read_numpy

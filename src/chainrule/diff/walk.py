@@ -35,10 +35,12 @@ def reverse(
     live: type[Handle] | None,
     release: bool = False,
     nodes: list[Node] | None = None,
+    kept: dict[Node, Any] | None = None,
 ) -> list[Any]:
     """Reverse mode: the cotangent of each leaf (None for zero), given those of the outputs.
 
     `nodes` are those that the outputs are reached from, where they are known already; the list is used up.
+    `kept` is filled in: for each of its nodes that is passed on the way, the cotangent.
 
     With `release`, every node is cut off once it has been passed, so that memory is freed on the way: for graphs that
     nobody walks again.
@@ -62,6 +64,8 @@ def reverse(
                 active.discard(n)
             continue
         ct = cot.pop(n)
+        if kept is not None and n in kept:
+            kept[n] = ct
         inputs, op, params = n.inputs, n.op, n.params
         if release:
             n.inputs = ()

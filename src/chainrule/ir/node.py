@@ -47,7 +47,7 @@ class Node:
     so sorting by it is a topological order. `value` is the concrete value seen while tracing.
     """
 
-    __slots__ = ("code", "given_name", "inputs", "lasti", "op", "order", "outer", "params", "value")
+    __slots__ = ("__weakref__", "code", "given_name", "inputs", "lasti", "op", "order", "outer", "params", "value")
 
     def __init__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,49 +10,48 @@ import numpy as np
 from ..errors import caller
 from ..ops.piecewise import heaviside, rect
 from . import functional as F
-from .module import Module
+from .module import Module, Parameter
+from .settings import module_of
 
 
-def _activation(name: str, function: Callable[..., Any], doc: str, **defaults: Any) -> type[Module]:
-    """A module that applies a function; its settings are arguments with defaults."""
-
-    def __init__(self: Any, *args: Any, inplace: bool = False, **kwargs: Any) -> None:
-        Module.__init__(self)
-        given = dict(zip(defaults, args, strict=False)) | kwargs
-        unknown = [k for k in given if k not in defaults]
-        if unknown or len(args) > len(defaults):
-            raise TypeError(f"{name}() takes {', '.join(defaults) or 'no arguments'}; got {unknown or args}")
-        self.settings = {**defaults, **given}
-
-    def forward(self: Any, x: Any) -> Any:
-        return function(x, **self.settings)
-
-    def extra_repr(self: Any) -> str:
-        return ", ".join(f"{k}={v}" for k, v in self.settings.items())
-
-    return type(
-        name,
-        (Module,),
-        {"__init__": __init__, "forward": forward, "extra_repr": extra_repr, "__doc__": doc, "__module__": __name__},
-    )
+def _activation(name: str, function: Any) -> type[Module]:
+    return module_of(name, function, str(function.__doc__), __name__)
 
 
-ReLU = _activation("ReLU", F.relu, "max(x, 0).")
-LeakyReLU = _activation(
-    "LeakyReLU",
-    lambda x, negative_slope: F.leaky_relu(x, slope=negative_slope),
-    "x above zero, negative_slope * x below.",
-    negative_slope=0.01,
-)
-Sigmoid = _activation("Sigmoid", F.sigmoid, "1 / (1 + e^-x).")
-Tanh = _activation("Tanh", np.tanh, "tanh x.")
-Softmax = _activation("Softmax", F.softmax, "exp(x) / sum(exp(x)) along `dim`.", dim=-1)
-LogSoftmax = _activation("LogSoftmax", F.log_softmax, "log(softmax(x)) along `dim`.", dim=-1)
-GELU = _activation("GELU", F.gelu, "x times the normal distribution function.", approximate="none")
-SiLU = _activation("SiLU", F.silu, "x * sigmoid(x).")
-ELU = _activation("ELU", F.elu, "x above zero, alpha (e^x - 1) below.", alpha=1.0)
-Softplus = _activation("Softplus", lambda x, beta: F.softplus(x * beta) / beta, "log(1 + e^x).", beta=1.0)
-LogSigmoid = _activation("LogSigmoid", F.log_sigmoid, "log(sigmoid(x)).")
+ReLU, ReLU6, SELU, SiLU = (
+    _activation("ReLU", F.relu), _activation("ReLU6", F.relu6), _activation("SELU", F.selu), _activation("SiLU", F.silu)
+)  # fmt: skip
+LeakyReLU, ELU, CELU = _activation("LeakyReLU", F.leaky_relu), _activation("ELU", F.elu), _activation("CELU", F.celu)
+Sigmoid, Tanh = _activation("Sigmoid", F.sigmoid), _activation("Tanh", F.tanh)
+LogSigmoid, Softsign, Tanhshrink = (
+    _activation("LogSigmoid", F.logsigmoid), _activation("Softsign", F.softsign), _activation("Tanhshrink", F.tanhshrink)
+)  # fmt: skip
+Softmax, LogSoftmax, Softmin = (
+    _activation("Softmax", F.softmax), _activation("LogSoftmax", F.log_softmax), _activation("Softmin", F.softmin)
+)  # fmt: skip
+GELU, GLU, Softplus = _activation("GELU", F.gelu), _activation("GLU", F.glu), _activation("Softplus", F.softplus)
+Mish, Hardswish, Hardsigmoid = (
+    _activation("Mish", F.mish), _activation("Hardswish", F.hardswish), _activation("Hardsigmoid", F.hardsigmoid)
+)  # fmt: skip
+Hardtanh, Threshold = _activation("Hardtanh", F.hardtanh), _activation("Threshold", F.threshold)
+
+
+class PReLU(Module):
+    """x above zero, a trained weight times x below. Source: He et al., 2015."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        from .layers import empty
+
+        self.num_parameters, self.init = num_parameters, init
+        made = empty(num_parameters, device=device, dtype=dtype)
+        self.weight = Parameter(np.full(num_parameters, init, made.dtype))
+
+    def forward(self, input: Any) -> Any:
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
 
 
 class _Flat(Module):

@@ -23,15 +23,19 @@ class MultiheadAttention(Module):
     """
 
     def __init__(
-        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, batch_first: bool = False
-    ) -> None:
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, add_bias_kv: bool = False,
+        add_zero_attn: bool = False, kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
+        device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
         super().__init__()
+        if add_bias_kv or add_zero_attn or kdim not in (None, embed_dim) or vdim not in (None, embed_dim):
+            raise InputError("MultiheadAttention: add_bias_kv, add_zero_attn, kdim and vdim are not supported")
         if embed_dim % num_heads:
             raise InputError(f"embed_dim {embed_dim} is not divisible by {num_heads} heads")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
-        self.in_proj_weight = init.xavier_uniform_(empty(3 * embed_dim, embed_dim))
-        self.register_parameter("in_proj_bias", empty(3 * embed_dim) if bias else None)
-        self.out_proj = Linear(embed_dim, embed_dim, bias)
+        self.in_proj_weight = init.xavier_uniform_(empty(3 * embed_dim, embed_dim, device=device, dtype=dtype))
+        self.register_parameter("in_proj_bias", empty(3 * embed_dim, dtype=dtype) if bias else None)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype)
         if bias:
             init.zeros_(self.out_proj.bias)
 
@@ -65,7 +69,10 @@ class MultiheadAttention(Module):
             )
             for j, x in enumerate(inputs)
         )
-        weights = F.attention_weights(q, k, self._mask(attn_mask, key_padding_mask), is_causal and attn_mask is None)
+        if is_causal and attn_mask is None:
+            raise InputError("MultiheadAttention: Need attn_mask if specifying the is_causal hint.", "give the mask")
+        mask = self._mask(attn_mask, key_padding_mask)  # `is_causal` only says of the mask what it is
+        weights = F.attention_weights(q, k, mask, safe=not need_weights)
         dropped = F.dropout(weights, self.dropout, self.training)
         heads = np.swapaxes(dropped @ v, 1, 2)
         out = self.out_proj(np.reshape(heads, (*np.shape(heads)[:2], n)))

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.creation import Generator, default_generator
-from ..diff.tensor import Tensor, no_grad
 from ..errors import InputError, ShapeError
+from ..tensors.creation import Generator, as_tensor, default_generator
+from ..tensors.modes import no_grad
+from ..tensors.tensor import Tensor
 
 _GAINS = {
     "linear": 1.0,
-    "conv1d": 1.0,
-    "conv2d": 1.0,
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1.0),
     "sigmoid": 1.0,
     "tanh": 5 / 3,
     "relu": math.sqrt(2),
@@ -47,16 +47,16 @@ def fans(tensor: Any) -> tuple[int, int]:
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     with no_grad():
-        return tensor.copy_(np.asarray(values))
+        return tensor.copy_(as_tensor(np.asarray(values).astype(tensor.dtype)))
 
 
 def _numbers(generator: Generator | None) -> np.random.Generator:
     return (generator or default_generator).numbers
 
 
-def constant_(tensor: Tensor, value: float) -> Tensor:
+def constant_(tensor: Tensor, val: float) -> Tensor:
     """Every entry the same."""
-    return _fill(tensor, np.full(tensor.shape, value))
+    return _fill(tensor, np.full(tensor.shape, val))
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -71,6 +71,8 @@ def ones_(tensor: Tensor) -> Tensor:
 
 def eye_(tensor: Tensor) -> Tensor:
     """The identity matrix."""
+    if len(tensor.shape) != 2:
+        raise ShapeError("eye_: Only tensors with 2 dimensions are supported")
     return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
 
 
@@ -82,6 +84,21 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal with a mean and a standard deviation."""
     return _fill(tensor, _numbers(generator).normal(mean, std, tensor.shape))
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal with a mean and a standard deviation, within the bounds a and b."""
+    from scipy.stats import truncnorm
+
+    low, high = (a - mean) / std, (b - mean) / std
+    return _fill(tensor, truncnorm.rvs(low, high, mean, std, tuple(tensor.shape), random_state=_numbers(generator)))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -127,3 +144,9 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     q, r = np.linalg.qr(flat)
     q = q * np.sign(np.diag(r))
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+
+__all__ = [
+    "calculate_gain", "constant_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
+    "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..diff.tensor import Tensor, tensor
+from ..tensors.tensor import Tensor, tensor
 from ..errors import InputError, ShapeError, TraceError
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
@@ -34,7 +34,7 @@ class Module:
 
     Subclasses assign parameters and modules as attributes in `__init__`, and write `forward`.
 
-    >>> from chainrule import nn
+    >>> from chainrule.torch import nn
     >>> class Net(nn.Module):
     ...     def __init__(self):
     ...         super().__init__()
@@ -222,16 +222,10 @@ class Module:
         for w in where:
             dtype = dtype if isinstance(w, str) and w == "cpu" else w
         if dtype is not None:
-            from ..diff.tensor import no_grad
-
-            with no_grad():
-                for m in self.modules():
-                    for registered in (m._parameters, m._buffers):
-                        for k, value in registered.items():
-                            if value is not None and value.dtype.kind == "f":
-                                value._cast(np.dtype(dtype)) if registered is m._parameters else registered.update(
-                                    {k: value.astype(dtype)}
-                                )
+            for m in self.modules():
+                for value in (*m._parameters.values(), *m._buffers.values()):
+                    if value is not None and value.dtype.kind == "f":
+                        value._cast(np.dtype(dtype))
         return self
 
     def double(self) -> Any:
@@ -391,9 +385,9 @@ def functional_call(
         args: the arguments, a tuple; anything else is the single argument.
 
     >>> import chainrule as cr, numpy as np
-    >>> net = cr.nn.Linear(2, 1)
+    >>> net = cr.torch.nn.Linear(2, 1)
     >>> weights = {"weight": np.ones((1, 2)), "bias": np.zeros(1)}
-    >>> cr.grad(lambda w: cr.nn.functional_call(net, w, np.array([3.0, 4.0])).sum())(weights)
+    >>> cr.grad(lambda w: cr.functional_call(net, w, np.array([3.0, 4.0])).sum())(weights)
     {'weight': array([[3., 4.]]), 'bias': array([1.])}
     """
     named: Any

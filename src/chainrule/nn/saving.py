@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, tensor
 from ..errors import InputError
+from ..tensors.tensor import Tensor, tensor
 from ..trace.handles import plain
 from .module import Module
 
@@ -69,7 +69,7 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     """Write the parameters and buffers of a module, or a state dict, as safetensors; torch reads them under the same names.
 
     >>> import chainrule as cr, tempfile, pathlib
-    >>> net = cr.nn.Linear(2, 1)
+    >>> net = cr.torch.nn.Linear(2, 1)
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "net.safetensors"
     >>> cr.save(net, file)
     >>> sorted(cr.load(file))

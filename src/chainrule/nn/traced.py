@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from ..diff.tensor import Tensor
+from ..tensors.tensor import Tensor
 from ..errors import TraceError
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import REGISTRY, constant, variable

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, no_grad, tensor
 from ..errors import DerivativeError, ShapeError
+from ..tensors.modes import no_grad
+from ..tensors.shapes import cat
+from ..tensors.tensor import Tensor, tensor
 from ..trace.handles import plain
 
 
@@ -18,9 +20,13 @@ def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
-) -> Tensor:
-    """Scale all gradients together, so that their norm is at most `max_norm`; returns the norm before."""
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:  # fmt: skip
+    """Scale all gradients together, so that their norm is at most `max_norm`; returns the norm before.
+
+    `foreach` chooses between two ways to the same result in torch, and makes no difference here.
+    """
     grads = _gradients(parameters)
     norms = np.array([np.linalg.norm(np.ravel(plain(g)), norm_type) for g in grads])
     total = float(np.linalg.norm(norms, norm_type)) if grads else 0.0
@@ -35,26 +41,29 @@ def clip_grad_norm_(
     return tensor(total)
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Keep every entry of the gradients between -clip_value and clip_value."""
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
+    """Keep every entry of the gradients between -clip_value and clip_value; `foreach` makes no difference here."""
     with no_grad():
         for g in _gradients(parameters):
-            g.copy_(np.clip(plain(g), -clip_value, clip_value))
+            g.clamp_(-clip_value, clip_value)
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Any:
     """All parameters as one vector."""
-    return np.concatenate([np.reshape(p, -1) for p in parameters])
+    return cat([p.reshape(-1) for p in parameters])
 
 
-def vector_to_parameters(vector: Any, parameters: Iterable[Tensor]) -> None:
+def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     """Give parameters the entries of one vector, in order."""
-    given, values = list(parameters), np.asarray(plain(vector))
+    given, values = list(parameters), np.asarray(plain(vec))
     if values.shape != (sum(p.numel() for p in given),):
         raise ShapeError(
             f"the vector has shape {values.shape}, the parameters have {sum(p.numel() for p in given)} entries"
         )
     start = 0
     for p in given:
-        p.data = values[start : start + p.numel()].reshape(p.shape)
+        p._collect_here(values[start : start + p.numel()].reshape(p.shape).astype(p.dtype))
         start += p.numel()
+
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "vector_to_parameters"]

@@ -1,10 +1,9 @@
-"""Learning rates that change from epoch to epoch, with torch's names. Each is a formula for the rate after n steps."""
+"""Learning rates that change from epoch to epoch, with torch's names: each says the next rate from the present one."""
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import InputError
@@ -12,37 +11,56 @@ from .optimizers import Optimizer
 
 
 class LRScheduler:
-    """Sets the rate of every group: `rate(base)` after `last_epoch` steps."""
+    """Sets the rate of every group after each step: what `get_lr` gives, from the rates as they are.
 
-    def __init__(self, optimizer: Optimizer, last_epoch: int = 0) -> None:
+    Schedules of one optimizer therefore act one after another, and a rate that was changed by hand goes on from there.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise InputError(f"{type(optimizer).__name__} is not an Optimizer", "pass the optimizer first")
         self.optimizer, self.last_epoch = optimizer, last_epoch
-        self.base_lrs = [float(g["lr"]) for g in optimizer.param_groups]
-        self._set()
+        for k, g in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                g.setdefault("initial_lr", g["lr"])
+            elif "initial_lr" not in g:
+                raise InputError(
+                    f"param 'initial_lr' is not specified in param_groups[{k}] when resuming with last_epoch >= 0",
+                    "load the optimizer's state first",
+                )
+        self.base_lrs = [float(g["initial_lr"]) for g in optimizer.param_groups]
+        self._initial = True
+        self.step()
+        self._initial = False
 
-    def rate(self, base: float, group: int) -> float:
-        """The rate now, from the rate at the start."""
+    def get_lr(self) -> list[float]:
+        """The rate of each group at the epoch that has come."""
+        return [self.next_rate(g, k) for k, g in enumerate(self.optimizer.param_groups)]
+
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        """The rate of one group, the k-th, at the epoch that has come."""
         raise NotImplementedError
 
-    def _set(self) -> None:
-        for k, (g, base) in enumerate(zip(self.optimizer.param_groups, self.base_lrs, strict=True)):
-            g["lr"] = self.rate(base, k)
-
-    def step(self) -> None:
+    def step(self, epoch: int | None = None) -> None:
         """One epoch (or batch) further."""
+        if epoch is not None:
+            raise InputError("step(epoch) is deprecated", "call step() once an epoch")
         self.last_epoch += 1
-        self._set()
+        for g, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            g["lr"] = rate
+        self._last_lr = [g["lr"] for g in self.optimizer.param_groups]
 
     def get_last_lr(self) -> list[float]:
-        """The rates of all groups."""
-        return [g["lr"] for g in self.optimizer.param_groups]
+        """The rates of all groups after the last step."""
+        return self._last_lr
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer, as numbers and lists."""
         return {k: v for k, v in self.__dict__.items() if k != "optimizer" and not callable(v) and not _functions(v)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a saved state."""
-        self.__dict__.update(state)
+        self.__dict__.update(state_dict)
 
 
 def _functions(v: Any) -> bool:
@@ -52,67 +70,81 @@ def _functions(v: Any) -> bool:
 class StepLR(LRScheduler):
     """The rate times gamma after every `step_size` epochs."""
 
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         if step_size < 1:
             raise InputError(f"StepLR: step_size is {step_size}", "give a positive number of epochs")
         self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, group: int) -> float:
-        return base * self.gamma ** (self.last_epoch // self.step_size)
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        return group["lr"] * (self.gamma if self.last_epoch and self.last_epoch % self.step_size == 0 else 1)
 
 
 class MultiStepLR(LRScheduler):
     """The rate times gamma at each of the milestones."""
 
-    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
         self.milestones, self.gamma = sorted(milestones), gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, group: int) -> float:
-        return base * self.gamma ** bisect_right(self.milestones, self.last_epoch)
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        return group["lr"] * self.gamma ** self.milestones.count(self.last_epoch)
 
 
 class ExponentialLR(LRScheduler):
     """The rate times gamma after every epoch."""
 
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, group: int) -> float:
-        return base * self.gamma**self.last_epoch
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        return group["lr"] if self._initial else group["lr"] * self.gamma
 
 
 class CosineAnnealingLR(LRScheduler):
     """From the rate down to eta_min along half a cosine of T_max epochs, and up again. Source: Loshchilov and Hutter, 2016."""
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
         self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, group: int) -> float:
-        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        n, base, angle = self.last_epoch, self.base_lrs[k] - self.eta_min, math.pi / self.T_max
+        if self._initial:
+            return group["lr"] if n == 0 else self.eta_min + base * (1 + math.cos(n * angle)) / 2
+        if (n - 1 - self.T_max) % (2 * self.T_max) == 0:  # the cosine before was -1
+            return group["lr"] + base * (1 - math.cos(angle)) / 2
+        share = (1 + math.cos(angle * n)) / (1 + math.cos(angle * (n - 1)))
+        return share * (group["lr"] - self.eta_min) + self.eta_min
 
 
 class LambdaLR(LRScheduler):
-    """The rate times a function of the epoch; one function, or one for each group."""
+    """The first rate times a function of the epoch; one function, or one for each group."""
 
     def __init__(
-        self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]]
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
     ) -> None:
         groups = len(optimizer.param_groups)
         self.lr_lambdas = [lr_lambda] * groups if callable(lr_lambda) else list(lr_lambda)
         if len(self.lr_lambdas) != groups:
             raise InputError(f"LambdaLR: {len(self.lr_lambdas)} functions for {groups} groups of parameters")
-        super().__init__(optimizer)
+        super().__init__(optimizer, last_epoch)
 
-    def rate(self, base: float, group: int) -> float:
-        return base * self.lr_lambdas[group](self.last_epoch)
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        return self.base_lrs[k] * self.lr_lambdas[k](self.last_epoch)
 
 
 class OneCycleLR(LRScheduler):
-    """Up to max_lr and down again over `total_steps` batches, the momentum the other way. Source: Smith, 2017."""
+    """Up to max_lr and down again over `total_steps` batches, the momentum the other way. Source: Smith, 2017.
+
+    With `three_phase` down to the first rate as fast as up, then to the last.
+    """
 
     def __init__(
         self,
@@ -124,10 +156,12 @@ class OneCycleLR(LRScheduler):
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: float = 0.85,
-        max_momentum: float = 0.95,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
     ) -> None:
         if total_steps is None:
             if not (epochs and steps_per_epoch):
@@ -135,42 +169,57 @@ class OneCycleLR(LRScheduler):
             total_steps = epochs * steps_per_epoch
         if anneal_strategy not in ("cos", "linear"):
             raise InputError(f"OneCycleLR: there is no strategy {anneal_strategy!r}", "choose cos or linear")
+        if not 0 <= pct_start <= 1:
+            raise InputError(f"OneCycleLR: expected float between 0 and 1 pct_start, but got {pct_start}")
         groups = optimizer.param_groups
         self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
-        self.up, self.down = float(pct_start * total_steps) - 1, total_steps - 1
-        self.max_lrs = [float(m) for m in ([max_lr] * len(groups) if isinstance(max_lr, (int, float)) else max_lr)]
-        self.div_factor, self.final_div_factor = div_factor, final_div_factor
-        self.momenta = (max_momentum, base_momentum)
-        self.cycled = next((k for k in ("momentum", "betas") if k in groups[0]), None) if cycle_momentum else None
+        self.cycled = next((k for k in ("betas", "momentum") if k in groups[0]), None) if cycle_momentum else None
         if cycle_momentum and self.cycled is None:
             raise InputError("OneCycleLR: the optimizer has no momentum to cycle", "pass cycle_momentum=False")
-        super().__init__(optimizer)
+        up = float(pct_start * total_steps) - 1
+        ends = [up, 2 * up, total_steps - 1] if three_phase else [up, total_steps - 1]
+        self.phases: list[list[list[float]]] = []  # for each group, for each phase: its end, two rates, two momenta
+        tops, highs, lows = (_listed(x, groups) for x in (max_lr, max_momentum, base_momentum))
+        for g, top, high, low in zip(groups, tops, highs, lows, strict=True):
+            start = top / div_factor
+            rates = [start, top, *([start] if three_phase else []), start / final_div_factor]
+            momenta = [high, low, high, *([high] if three_phase else [])]
+            self.phases.append(
+                [[end, rates[k], rates[k + 1], momenta[k], momenta[k + 1]] for k, end in enumerate(ends)]
+            )
+            if last_epoch == -1:
+                g["initial_lr"] = start
+        super().__init__(optimizer, last_epoch)
 
-    def _between(self, start: float, top: float, end: float) -> float:
-        n = self.last_epoch
-        a, b, where = (start, top, n / self.up) if n <= self.up else (top, end, (n - self.up) / (self.down - self.up))
+    def _between(self, a: float, b: float, where: float) -> float:
         if self.anneal_strategy == "linear":
             return a + (b - a) * where
         return b + (a - b) / 2 * (1 + math.cos(math.pi * where))
 
-    def rate(self, base: float, group: int) -> float:
-        top = self.max_lrs[group]
-        start = top / self.div_factor
-        return self._between(start, top, start / self.final_div_factor)
-
-    def _set(self) -> None:
-        if self.last_epoch >= self.total_steps:
+    def next_rate(self, group: dict[str, Any], k: int) -> float:
+        n = self.last_epoch
+        if n > self.total_steps:
             raise InputError(
-                f"OneCycleLR: step {self.last_epoch} of {self.total_steps}",
+                f"Tried to step {n} times. The specified number of total steps is {self.total_steps}",
                 "make the scheduler for as many steps as are taken",
             )
-        super()._set()
-        if self.cycled is None:
-            return
-        for g in self.optimizer.param_groups:
-            high, low = self.momenta
-            m = self._between(high, low, high)
-            g[self.cycled] = m if self.cycled == "momentum" else (m, g["betas"][1])
+        phases = self.phases[k]
+        at = next((i for i, p in enumerate(phases) if n <= p[0]), len(phases) - 1)
+        start = phases[at - 1][0] if at else 0.0
+        end, a, b, high, low = phases[at]
+        where = (n - start) / (end - start)
+        if self.cycled is not None:
+            m = self._between(high, low, where)
+            group[self.cycled] = m if self.cycled == "momentum" else (m, *group["betas"][1:])
+        return self._between(a, b, where)
+
+
+def _listed(x: float | Sequence[float], groups: Sequence[Any]) -> list[float]:
+    """A number for each group."""
+    found = [float(x)] * len(groups) if isinstance(x, (int, float)) else [float(v) for v in x]
+    if len(found) != len(groups):
+        raise InputError(f"{len(found)} values were given for {len(groups)} groups of parameters")
+    return found
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -185,19 +234,18 @@ class ReduceLROnPlateau(LRScheduler):
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs") or not 0 < factor < 1:
             raise InputError("ReduceLROnPlateau: mode is min or max, threshold_mode rel or abs, factor between 0 and 1")
         self.mode, self.factor, self.patience, self.threshold = mode, factor, patience, threshold
-        self.threshold_mode, self.cooldown, self.min_lr, self.eps = threshold_mode, cooldown, min_lr, eps
+        self.threshold_mode, self.cooldown, self.eps = threshold_mode, cooldown, eps
+        self.min_lrs = _listed(min_lr, optimizer.param_groups)
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = self.cooldown_counter = 0
-        super().__init__(optimizer)
-
-    def _set(self) -> None:
-        """The rate changes in `step` only."""
+        self.optimizer, self.last_epoch = optimizer, 0
+        self._last_lr = [g["lr"] for g in optimizer.param_groups]
 
     def _better(self, x: float) -> bool:
         sign = -1 if self.mode == "min" else 1
@@ -208,8 +256,10 @@ class ReduceLROnPlateau(LRScheduler):
             return sign * x > sign * self.best * (1 + sign * self.threshold)
         return sign * x > sign * self.best + margin
 
-    def step(self, metrics: Any = None) -> None:  # type: ignore[override]
+    def step(self, metrics: Any = None, epoch: int | None = None) -> None:  # type: ignore[override]
         """One epoch further, with the measure to watch."""
+        if epoch is not None:
+            raise InputError("step(metrics, epoch) is deprecated", "call step(metrics) once an epoch")
         if metrics is None:
             raise InputError("ReduceLROnPlateau.step needs the measure to watch", "write scheduler.step(loss)")
         x = float(metrics)
@@ -222,8 +272,14 @@ class ReduceLROnPlateau(LRScheduler):
             self.cooldown_counter -= 1
             self.num_bad_epochs = 0
         if self.num_bad_epochs > self.patience:
-            for g in self.optimizer.param_groups:
-                new = max(g["lr"] * self.factor, self.min_lr)
+            for g, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+                new = max(g["lr"] * self.factor, least)
                 if g["lr"] - new > self.eps:
                     g["lr"] = new
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
+        self._last_lr = [g["lr"] for g in self.optimizer.param_groups]
+
+
+__all__ = [
+    "CosineAnnealingLR", "ExponentialLR", "LRScheduler", "LambdaLR", "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau", "StepLR",
+]  # fmt: skip

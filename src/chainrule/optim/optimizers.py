@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import Tensor, no_grad
 from ..errors import InputError
+from ..tensors.modes import enable_grad, no_grad
+from ..tensors.tensor import Tensor
 from ..trace.handles import plain
 from . import rules
 
@@ -38,15 +39,21 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[int, dict[str, Any]] = {}
+        if isinstance(params, Tensor):
+            raise InputError("params argument given to the optimizer should be an iterable of tensors", "pass [x]")
         given = list(params)
         if not given:
-            raise InputError("the optimizer got no parameters", "pass model.parameters(), of a model that has some")
+            raise InputError(
+                "optimizer got an empty parameter list", "pass model.parameters(), of a model that has some"
+            )
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
 
     def add_param_group(self, group: dict[str, Any]) -> None:
         """Add parameters with settings of their own."""
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        if params and isinstance(params[0], tuple):  # named_parameters()
+            params = [p for _, p in params]
         for p in params:
             if not isinstance(p, Tensor):
                 raise InputError(f"an optimizer takes tensors; got {type(p).__name__}", "pass model.parameters()")
@@ -57,11 +64,15 @@ class Optimizer:
         known = {id(p) for g in self.param_groups for p in g["params"]}
         if any(id(p) in known for p in params):
             raise InputError("a parameter is in two groups of the optimizer", "put each into one")
-        unknown = [k for k in group if k != "params" and k not in self.defaults]
+        unknown = [k for k in group if k not in ("params", "initial_lr", "name") and k not in self.defaults]
         if unknown:
             raise InputError(
                 f"{type(self).__name__} has no setting {unknown[0]!r}", f"it has {', '.join(self.defaults)}"
             )
+        if any(
+            not isinstance(group.get(k, 0.0), (int, float, tuple, list, bool)) for k in ("lr", "weight_decay", "betas")
+        ):
+            raise InputError(f"{type(self).__name__}: lr, betas and weight_decay must be numbers", "pass float(lr)")
         self.param_groups.append({**self.defaults, **group, "params": params})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -72,14 +83,18 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient; `closure` computes the loss anew and returns it."""
-        loss = closure() if closure is not None else None
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         rule = type(self).rule
         with no_grad():
             for group in self.param_groups:
                 for p in group["params"]:
-                    if p.grad is not None:
+                    g = p._grad
+                    if g is not None:
                         new, self.state[id(p)] = updated(
-                            rule, p._node.value, p.grad._node.value, self.state.get(id(p), {}), group
+                            rule, p.node.value, g.node.value, self.state.get(id(p), {}), group
                         )
                         p._collect_here(new)
         return loss
@@ -110,6 +125,16 @@ class Optimizer:
         return f"{type(self).__name__}({'; '.join(groups)})"
 
 
+def _unsupported(name: str, **options: Any) -> None:
+    """Raise for what chooses between ways to the same result only where it asks for another one.
+
+    `foreach` and `fused` do not change the result; `differentiable` and `capturable` would.
+    """
+    for k, v in options.items():
+        if v:
+            raise InputError(f"{name}: {k}=True is not supported", "leave it out")
+
+
 def _checked(name: str, **least: tuple[float, float]) -> None:
     for k, (value, low) in least.items():
         if not value >= low:
@@ -131,7 +156,11 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        _unsupported("SGD", differentiable=differentiable)
         _checked("SGD", lr=(lr, 0), momentum=(momentum, 0), weight_decay=(weight_decay, 0))
         if nesterov and (momentum <= 0 or dampening != 0):
             raise InputError("SGD: Nesterov's momentum needs a momentum, and no dampening")
@@ -158,9 +187,17 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
         *,
+        foreach: bool | None = None,
         maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         name = type(self).__name__
+        _unsupported(
+            name, capturable=capturable, differentiable=differentiable, decoupled_weight_decay=decoupled_weight_decay
+        )
         _checked(name, lr=(lr, 0), eps=(eps, 0), weight_decay=(weight_decay, 0))
         if not all(0 <= b < 1 for b in betas):
             raise InputError(f"{name}: betas is {betas}", "both must be at least 0 and below 1")
@@ -188,7 +225,12 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        _unsupported("AdamW", capturable=capturable, differentiable=differentiable)
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
 
@@ -206,9 +248,12 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
-        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
         maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:
+        _unsupported("RMSprop", capturable=capturable, differentiable=differentiable)
         _checked("RMSprop", lr=(lr, 0), alpha=(alpha, 0), eps=(eps, 0), momentum=(momentum, 0))
         super().__init__(
             params,
@@ -232,9 +277,13 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        foreach: bool | None = None,
         *,
         maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:
+        _unsupported("Adagrad", differentiable=differentiable)
         _checked("Adagrad", lr=(lr, 0), lr_decay=(lr_decay, 0), eps=(eps, 0))
         super().__init__(
             params,

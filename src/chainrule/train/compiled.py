@@ -12,7 +12,7 @@ from ..compile.native.entry import Entry, supported
 from ..compile.native.program import native
 from ..compile.tracing import Traced as Trace
 from ..compile.tracing import traced
-from ..diff.tensor import Tensor
+from ..tensors.tensor import Tensor
 from ..errors import ChainruleError
 from ..ir.recording import setting
 from ..nn.traced import Traced

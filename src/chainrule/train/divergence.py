@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..diff.diagnose import debug_nans
-from ..diff.tensor import tensor
+from ..tensors.tensor import tensor
 from ..errors import ChainruleError, DerivativeError, DivergenceError
 from ..nn.watching import innermost, watched
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..diff.creation import Generator as Numbers
-from ..diff.creation import default_generator
+from ..tensors.creation import Generator as Numbers
+from ..tensors.creation import default_generator
 from ..errors import InputError
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -96,9 +96,9 @@ def fit(
 
     >>> import chainrule as cr, numpy as np
     >>> _ = cr.manual_seed(0)
-    >>> net = cr.nn.Linear(1, 1)
+    >>> net = cr.torch.nn.Linear(1, 1)
     >>> x = np.linspace(-1, 1, 64, dtype="f4")[:, None]
-    >>> history = fit(net, cr.nn.MSELoss(), (x, 3 * x + 1), epochs=50, optimizer=cr.optim.SGD(net.parameters(), lr=0.1))
+    >>> history = fit(net, cr.torch.nn.MSELoss(), (x, 3 * x + 1), epochs=50, optimizer=cr.torch.optim.SGD(net.parameters(), lr=0.1))
     >>> round(net.weight.item(), 2), round(net.bias.item(), 2)
     (3.0, 1.0)
     """

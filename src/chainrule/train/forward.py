@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.tensor import no_grad, tensor
+from ..tensors.tensor import tensor
+from ..tensors.modes import no_grad
 from ..errors import TraceError
 from ..ir.recording import Handle
 from ..nn.module import Module, replaced

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..diff.rules import leaf
-from ..diff.tensor import Tensor, tensor
+from ..tensors.tensor import Tensor, tensor
 from ..diff.transforms import _scalar
 from ..diff.walk import reverse
 from ..errors import ChainruleError, InputError, ShapeError, TraceError

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import nn, optim
-from ..diff.creation import manual_seed
 from ..errors import InputError
 from ..optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from ..optim.optimizers import Optimizer
+from ..tensors.creation import manual_seed
 from ..utils.data import TensorDataset
 from .fit import fit
 from .history import History

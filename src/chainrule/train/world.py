@@ -27,8 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.creation import Generator, default_generator
-from ..diff.tensor import Tensor
+from ..tensors.creation import Generator, default_generator
+from ..tensors.tensor import Tensor
 from ..nn.module import Module
 
 MANY = 20_000  # objects that are followed, at most

@@ -1,0 +1,582 @@
+"""torch's functions that move entries: shapes, joining, splitting, repeating. Those that torch calls views share memory."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, ShapeError
+from ..ir.recording import Handle, record
+from ..ops import broadcasting as bc
+from ..ops import indexing as ix
+from ..ops import shape as sh
+from ..trace import functions as fn
+from ..trace.handles import constant_like, plain
+from .axes import axes_of, axis_of, sizes_of
+from .elementwise import to_dtype
+from .promotion import converted, dtype_named, result_type, wide
+from .reductions import Extreme
+from .storage import tracing
+from .views import view as _view
+
+
+def _listed(keyword: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Lengths or axes that are given one by one, as a sequence, or by this keyword."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(input: Any, *given: Any, **named: Any) -> Any:
+            if named:
+                if given or set(named) != {keyword}:
+                    raise InputError(f"{function.__name__} takes {keyword}; got {given} {named}")
+                given = (named[keyword],)
+            elif not given:
+                raise InputError(f"{function.__name__} needs {keyword}")
+            return function(input, *given)
+
+        return call
+
+    return register
+
+
+def _shape_for(input: Any, sizes: Sequence[Any]) -> tuple[int, ...]:
+    """Lengths of which one may be -1."""
+    wanted, total = list(sizes_of(sizes)), math.prod(input.shape)
+    if wanted.count(-1) == 1:
+        known = -math.prod(wanted)
+        if not known:
+            raise ShapeError(f"cannot reshape tensor of {total} elements into shape {wanted}: -1 can be any length")
+        wanted[wanted.index(-1)] = total // known
+    if math.prod(wanted) != total or any(n < 0 for n in wanted):
+        raise ShapeError(
+            f"shape '{wanted}' is invalid for input of size {total} (the tensor has shape {list(input.shape)})"
+        )
+    return tuple(wanted)
+
+
+@_listed("shape")
+def reshape(input: Any, *shape: Any) -> Any:
+    """The same entries in another shape, of which one length may be -1; it shares memory where it can."""
+    wanted = _shape_for(input, shape)
+    return fn.reshape(input, wanted) if tracing() else _shared(input, wanted)
+
+
+def _shared(input: Any, shape: tuple[int, ...]) -> Any:
+    """A reshaped tensor, tied to the other unless its entries had to be copied."""
+    made = record(bc.reshape, (input,), {"shape": shape})
+    old, new = input.node.value, made.node.value
+    if getattr(new, "size", 0) > 1 and type(old) is np.ndarray is type(new) and not np.may_share_memory(old, new):
+        return made
+    return _view(input, bc.reshape, shape=shape)
+
+
+@_listed("size")
+def view(input: Any, *shape: Any) -> Any:
+    """The same entries in another shape, sharing memory; or, given a dtype, in that dtype if it is its own."""
+    if len(shape) == 1 and not isinstance(shape[0], (int, Sequence)) and not hasattr(shape[0], "__index__"):
+        if dtype_named(shape[0]) == input.dtype:
+            return input
+        raise InputError("view(dtype) would reinterpret the bytes: it is not supported", "convert: x.to(dtype)")
+    return _view(input, bc.reshape, shape=_shape_for(input, shape))
+
+
+def view_as(input: Any, other: Any) -> Any:
+    """The same entries in the shape of another."""
+    return view(input, *other.shape) if len(other.shape) else view(input, ())
+
+
+def reshape_as(input: Any, other: Any) -> Any:
+    """The same entries in the shape of another."""
+    return reshape(input, tuple(other.shape))
+
+
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """The axes from `start_dim` to `end_dim` made one."""
+    shape, n = tuple(input.shape), max(len(input.shape), 1)
+    start, stop = axis_of(input, start_dim) + n, axis_of(input, end_dim) + n + 1
+    if start >= stop:
+        raise ShapeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if len(shape) and stop - start == 1:
+        return input
+    return reshape(input, (*shape[:start], math.prod(shape[start:stop]), *shape[stop:]))
+
+
+def ravel(input: Any) -> Any:
+    """The entries along one axis."""
+    return reshape(input, (-1,)) if math.prod(input.shape) else reshape(input, (0,))
+
+
+def unflatten(input: Any, dim: int, sizes: Any) -> Any:
+    """One axis made several."""
+    k = axis_of(input, dim) + len(input.shape)
+    inner = _shape_for(np.empty(input.shape[k]), (sizes,))
+    return view(input, (*input.shape[:k], *inner, *input.shape[k + 1 :]))
+
+
+@_listed("dims")
+def permute(input: Any, *dims: Any) -> Any:
+    """The axes in another order."""
+    order = tuple(axis_of(input, d) for d in sizes_of(dims))
+    if sorted(order) != list(range(-len(input.shape), 0)):
+        raise ShapeError(
+            f"permute: {list(sizes_of(dims))} is no order of the axes of a tensor of shape {list(input.shape)}"
+        )
+    return _view(input, sh.transpose, axes=order)
+
+
+def transpose(input: Any, dim0: int, dim1: int) -> Any:
+    """Two axes exchanged."""
+    order = list(range(-len(input.shape), 0))
+    a, b = axis_of(input, dim0), axis_of(input, dim1)
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return _view(input, sh.transpose, axes=tuple(order))
+
+
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """Two axes exchanged."""
+    return transpose(input, axis0, axis1)
+
+
+def t(input: Any) -> Any:
+    """The transpose of a matrix; a vector is returned as it is."""
+    if len(input.shape) > 2:
+        raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {len(input.shape)}D", "use x.mT")
+    return transpose(input, 0, 1) if len(input.shape) == 2 else input
+
+
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """Axes moved to other places."""
+    n = len(input.shape)
+    src = [axis_of(input, k) % n for k in (source if isinstance(source, Sequence) else (source,))]
+    dst = [axis_of(input, k) % n for k in (destination if isinstance(destination, Sequence) else (destination,))]
+    if len(src) != len(dst) or len({*src}) < len(src) or len({*dst}) < len(dst):
+        raise ShapeError(f"movedim: {source} and {destination} must name as many axes, each once")
+    order = [k for k in range(n) if k not in src]
+    for d, s in sorted(zip(dst, src, strict=True)):
+        order.insert(d, s)
+    return permute(input, order)
+
+
+def unsqueeze(input: Any, dim: int) -> Any:
+    """A new axis of length one."""
+    n = len(input.shape) + 1
+    if not -n <= operator.index(dim) < n:
+        raise ShapeError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    k = dim % n
+    return _view(input, bc.reshape, shape=(*input.shape[:k], 1, *input.shape[k:]))
+
+
+def squeeze(input: Any, dim: Any = None) -> Any:
+    """Axes of length one left out: all, or those named that have it."""
+    n = len(input.shape)
+    named = (
+        range(n)
+        if dim is None
+        else [axis_of(input, d) + max(n, 1) for d in (dim if isinstance(dim, Sequence) else (dim,))]
+    )
+    drop = {k for k in named if n and input.shape[k] == 1}
+    return _view(input, bc.reshape, shape=tuple(m for k, m in enumerate(input.shape) if k not in drop))
+
+
+@_listed("size")
+def expand(input: Any, *sizes: Any) -> Any:
+    """Broadcast to a shape without copying; -1 keeps a length."""
+    wanted = sizes_of(sizes)
+    if len(wanted) < len(input.shape):
+        raise ShapeError(f"expand: {list(wanted)} has fewer axes than the tensor {list(input.shape)}")
+    have = (1,) * (len(wanted) - len(input.shape)) + tuple(input.shape)
+    lead = len(wanted) - len(input.shape)
+    if any(w == -1 and k < lead for k, w in enumerate(wanted)):
+        raise ShapeError("expand: -1 is not allowed for a new axis")
+    shape = tuple(h if w == -1 else w for h, w in zip(have, wanted, strict=True))
+    if any(h not in (1, s) for h, s in zip(have, shape, strict=True)):
+        raise ShapeError(
+            f"The expanded size of the tensor {list(shape)} must match the existing size {list(input.shape)}"
+        )
+    return _view(input, bc.broadcast_to, shape=shape)
+
+
+def expand_as(input: Any, other: Any) -> Any:
+    """Broadcast to the shape of another."""
+    return expand(input, tuple(other.shape))
+
+
+def broadcast_to(input: Any, size: Any) -> Any:
+    """Broadcast to a shape."""
+    return expand(input, size)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
+    """Tensors broadcast against each other."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    shape = _broadcast(*(tuple(x.shape) for x in given))
+    return tuple(expand(x, shape) for x in given)
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(f"the shapes {', '.join(map(str, map(list, shapes)))} cannot be broadcast together") from None
+
+
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
+    """The part of so many entries from a place along an axis."""
+    axis, begin = axis_of(input, dim), operator.index(start)
+    if not len(input.shape):
+        raise ShapeError("narrow() cannot be applied to a 0-dim tensor.")
+    n = input.shape[axis]
+    begin = begin + n if begin < 0 else begin
+    if length < 0 or not 0 <= begin <= n or begin + length > n:
+        raise ShapeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
+    return _slice(input, axis, begin, begin + length)
+
+
+def _slice(input: Any, axis: int, start: int, stop: int) -> Any:
+    return _view(input, ix.getitem, index=(Ellipsis, slice(start, stop)) + (slice(None),) * (-axis - 1))
+
+
+def select(input: Any, dim: int, index: int) -> Any:
+    """The part at an index along an axis."""
+    axis = axis_of(input, dim)
+    if not len(input.shape):
+        raise ShapeError("select() cannot be applied to a 0-dim tensor.")
+    if not -input.shape[axis] <= index < input.shape[axis]:
+        raise ShapeError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}"
+        )
+    return _view(input, ix.getitem, index=(Ellipsis, operator.index(index)) + (slice(None),) * (-axis - 1))
+
+
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The diagonal of two axes, as the last axis."""
+    a, b = axis_of(input, dim1), axis_of(input, dim2)
+    if a == b:
+        raise ShapeError("diagonal: the dimensions cannot be identical")
+    return fn.diagonal(input, offset, a, b)
+
+
+def diag(input: Any, diagonal: int = 0) -> Any:
+    """The diagonal of a matrix, or the matrix with a diagonal."""
+    if len(input.shape) not in (1, 2):
+        raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {len(input.shape)}D")
+    return fn.diag(input, diagonal)
+
+
+# ---- joining and splitting ---------------------------------------------------------------------------------------
+
+
+def _joined(tensors: Any, name: str) -> list[Any]:
+    """Tensors of one dtype."""
+    if isinstance(tensors, Handle) or not isinstance(tensors, (list, tuple)):
+        raise InputError(f"{name} takes a list or tuple of tensors; got {type(tensors).__name__}")
+    items = list(tensors)
+    if not items:
+        raise InputError(f"{name}: expected a non-empty list of tensors")
+    for x in items:
+        if not isinstance(x, Handle):
+            raise InputError(f"{name}: expected tensors; got {type(x).__name__}", "make it one with torch.tensor")
+    dtype = items[0].dtype
+    for x in items[1:]:
+        dtype = _promoted(dtype, x.dtype)
+    return [converted(x, dtype) for x in items]
+
+
+def _promoted(a: Any, b: Any) -> Any:
+    return a if a == b else result_type(np.empty(1, a), np.empty(1, b))
+
+
+def cat(tensors: Any, dim: int = 0) -> Any:
+    """Tensors joined along an axis that they have."""
+    items = _joined(tensors, "cat")
+    if any(not len(x.shape) for x in items):
+        raise ShapeError("zero-dimensional tensor (at position 0) cannot be concatenated", "use torch.stack")
+    full = [x for x in items if tuple(x.shape) != (0,)] or items[:1]  # torch lets an empty vector stand beside anything
+    axis = axis_of(full[0], dim)
+    for x in full:
+        if len(x.shape) != len(full[0].shape) or any(
+            m != n and k - len(x.shape) != axis for k, (m, n) in enumerate(zip(x.shape, full[0].shape, strict=True))
+        ):
+            raise ShapeError(
+                f"Sizes of tensors must match except in dimension {dim}: {', '.join(str(list(x.shape)) for x in items)}"
+            )
+    return record(sh.concatenate, tuple(full), {"axis": axis})
+
+
+def stack(tensors: Any, dim: int = 0) -> Any:
+    """Tensors joined along a new axis."""
+    items = _joined(tensors, "stack")
+    n = len(items[0].shape) + 1
+    if any(tuple(x.shape) != tuple(items[0].shape) for x in items):
+        raise ShapeError(f"stack expects each tensor to be equal size: {', '.join(str(list(x.shape)) for x in items)}")
+    if not -n <= dim < n:
+        raise ShapeError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+    return record(sh.stack, tuple(items), {"axis": dim if dim < 0 else dim - n})
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """At least one axis."""
+    return _each(tensors, lambda x: reshape(x, (1,)) if not len(x.shape) else x)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """At least two axes."""
+    return _each(tensors, lambda x: x if len(x.shape) >= 2 else reshape(x, (1, math.prod(x.shape))))
+
+
+def _each(tensors: Any, function: Callable[[Any], Any]) -> Any:
+    if len(tensors) == 1 and isinstance(tensors[0], Handle):
+        return function(tensors[0])
+    return tuple(map(function, tensors[0] if len(tensors) == 1 else tensors))
+
+
+def hstack(tensors: Any) -> Any:
+    """Joined side by side: along the second axis, vectors along their own."""
+    items = atleast_1d(*_joined(tensors, "hstack")) if len(tensors) > 1 else [atleast_1d(tensors[0])]
+    return cat(items, 0 if len(items[0].shape) == 1 else 1)
+
+
+def vstack(tensors: Any) -> Any:
+    """Joined one above the other."""
+    return cat([atleast_2d(x) for x in _joined(tensors, "vstack")], 0)
+
+
+def column_stack(tensors: Any) -> Any:
+    """Vectors as the columns of a matrix, matrices side by side."""
+    return cat([x if len(x.shape) >= 2 else reshape(x, (-1, 1)) for x in _joined(tensors, "column_stack")], 1)
+
+
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+    """Parts of so many entries along an axis (the last may have fewer), or of the lengths given."""
+    axis = axis_of(tensor, dim)
+    if not len(tensor.shape):
+        raise ShapeError("split expects at least a 1-dimensional tensor")
+    n = tensor.shape[axis]
+    if isinstance(split_size_or_sections, Sequence):
+        lengths = [operator.index(k) for k in split_size_or_sections]
+        if sum(lengths) != n:
+            raise ShapeError(f"split_with_sizes expects split_sizes to sum exactly to {n}, but got {lengths}")
+    else:
+        size = operator.index(split_size_or_sections)
+        if size < 0 or (size == 0 and n):
+            raise ShapeError(f"split expects split_size be positive, but got {size}")
+        lengths = [min(size, n - k) for k in range(0, n, size)] if n else [0]
+    ends = [0, *itertools.accumulate(lengths)]
+    return tuple(_slice(tensor, axis, a, b) for a, b in itertools.pairwise(ends))
+
+
+def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
+    """At most so many parts of equal length along an axis, the last perhaps shorter."""
+    if chunks < 1:
+        raise ShapeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    if not len(input.shape):
+        raise ShapeError("chunk expects at least a 1-dimensional tensor")
+    n = input.shape[axis_of(input, dim)]
+    if not n:
+        return tuple(split(input, [0] * chunks, dim))
+    return split(input, -(-n // chunks), dim)
+
+
+def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+    """So many parts as equal as can be, or parts that end at these places."""
+    axis = axis_of(input, dim)
+    if not len(input.shape):
+        raise ShapeError("tensor_split expected at least a 1-dimensional tensor")
+    n = input.shape[axis]
+    given = plain(indices_or_sections)
+    if isinstance(given, Sequence) or np.ndim(given):
+        bounds = [0, *(max(0, min(n, k if k >= 0 else k + n)) for k in map(int, given)), n]
+        return tuple(_slice(input, axis, a, max(a, b)) for a, b in itertools.pairwise(bounds))
+    if given < 1:
+        raise ShapeError(f"number of sections must be larger than 0, got {given}")
+    size, more = divmod(n, int(given))
+    ends = [0, *itertools.accumulate(size + (k < more) for k in range(int(given)))]
+    return tuple(_slice(input, axis, a, b) for a, b in itertools.pairwise(ends))
+
+
+def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
+    """The parts along an axis, without it."""
+    if not len(input.shape):
+        raise ShapeError("Dimension specified as 0 but tensor has no dimensions")
+    return tuple(select(input, dim, k) for k in range(input.shape[axis_of(input, dim)]))
+
+
+# ---- repeating, turning, triangles -------------------------------------------------------------------------------
+
+
+@_listed("repeats")
+def repeat(input: Any, *repeats: Any) -> Any:
+    """The whole repeated along each axis, new ones in front."""
+    counts = sizes_of(repeats)
+    if len(counts) < len(input.shape):
+        raise ShapeError(
+            f"Number of dimensions of repeat dims {list(counts)} can not be smaller than number of dimensions of tensor {list(input.shape)}"
+        )
+    if any(n < 0 for n in counts):
+        raise ShapeError(f"repeat: {list(counts)} holds a negative number")
+    return _copied(fn.tile(input, counts), input)
+
+
+def _copied(made: Any, input: Any) -> Any:
+    """A tensor that shares nothing with another, however it was made."""
+    return made.clone() if made is input or made._view is not None else made
+
+
+@_listed("dims")
+def tile(input: Any, *dims: Any) -> Any:
+    """The whole repeated along each axis; axes that are not named are not repeated."""
+    counts = sizes_of(dims)
+    return repeat(input, (1,) * (len(input.shape) - len(counts)) + counts)
+
+
+def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Any:
+    """Each entry repeated along an axis, so many times or as often as its number says."""
+    if dim is None:
+        input, dim = ravel(input), 0
+    axis = axis_of(input, dim)
+    counts = np.asarray(plain(repeats))
+    if counts.dtype.kind not in "iu" or np.any(counts < 0):
+        raise InputError("repeats must be integers that are not negative")
+    if not len(input.shape):
+        input = reshape(input, (1,))
+    n = input.shape[axis]
+    if counts.ndim and counts.size not in (1, n):
+        raise ShapeError(f"repeats must have the same size as input along dim: {counts.size}, {n}")
+    index = np.repeat(np.arange(n), counts.reshape(-1) if counts.ndim else int(counts))
+    if output_size is not None and output_size != len(index):
+        raise ShapeError(f"repeat_interleave: allocated size {output_size} does not match required size {len(index)}")
+    return record(ix.getitem, (input, index), {"index": (Ellipsis, ix.HERE) + (slice(None),) * (-axis - 1)})
+
+
+@_listed("dims")
+def flip(input: Any, *dims: Any) -> Any:
+    """A copy with axes reversed."""
+    named = sizes_of(dims)
+    return _copied(record(sh.flip, (input,), {"axis": axes_of(input, named)}), input) if named else input.clone()
+
+
+def fliplr(input: Any) -> Any:
+    """A copy with the second axis reversed."""
+    if len(input.shape) < 2:
+        raise ShapeError("Input must be >= 2-d.")
+    return flip(input, 1)
+
+
+def flipud(input: Any) -> Any:
+    """A copy with the first axis reversed."""
+    if not len(input.shape):
+        raise ShapeError("Input must be >= 1-d.")
+    return flip(input, 0)
+
+
+def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
+    """Entries moved along axes, around the end."""
+    if dims is None or (isinstance(dims, Sequence) and not dims):
+        return reshape(roll(ravel(input), shifts, 0), tuple(input.shape)) if len(input.shape) else input.clone()
+    shift = tuple(shifts) if isinstance(shifts, Sequence) else (shifts,)
+    axes = tuple(axis_of(input, d) for d in (dims if isinstance(dims, Sequence) else (dims,)))
+    if len(shift) != len(axes):
+        raise ShapeError(f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(axes)}")
+    return record(sh.roll, (input,), {"shift": shift, "axis": axes}) if len(input.shape) else input.clone()
+
+
+def _triangle(name: str, op: Any) -> Callable[..., Any]:
+    def triangle(input: Any, diagonal: int = 0) -> Any:
+        if len(input.shape) < 2:
+            raise ShapeError(f"{name}: input tensor must have at least 2 dimensions")
+        return record(op, (input,), {"k": operator.index(diagonal)})
+
+    triangle.__name__ = name
+    triangle.__doc__ = "The entries on one side of a diagonal, zeros on the other."
+    return triangle
+
+
+tril, triu = _triangle("tril", sh.tril), _triangle("triu", sh.triu)
+
+
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
+    """Vectors broadcast against each other, each along an axis of its own; `indexing` is "ij" unless said."""
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+    if indexing not in (None, "ij", "xy"):
+        raise InputError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
+    if any(len(x.shape) > 1 for x in given):
+        raise ShapeError("meshgrid expects 0D or 1D tensors")
+    n = len(given)
+    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    placed = [reshape(x, tuple(-1 if order[j] == k else 1 for j in range(n))) for k, x in enumerate(given)]
+    return broadcast_tensors(*placed)
+
+
+def cartesian_prod(*tensors: Any) -> Any:
+    """Every combination of entries, one a row."""
+    if len(tensors) == 1:
+        return tensors[0]
+    return stack([ravel(g) for g in meshgrid(*tensors, indexing="ij")], 1)
+
+
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences of neighbours along an axis, n times."""
+    axis = axis_of(input, dim)
+    if not len(input.shape):
+        raise ShapeError("diff expects input to be at least one-dimensional")
+    if n < 0:
+        raise InputError(f"order must be non-negative but got {n}")
+    if prepend is not None or append is not None:
+        input = cat([x for x in (prepend, input, append) if x is not None], dim)
+    for _ in range(n):
+        m = input.shape[axis]
+        if m == 0:
+            return input.clone()
+        a, b = _slice(input, axis, 1, m), _slice(input, axis, 0, m - 1)
+        input = a ^ b if input.dtype.kind == "b" else a - b
+    return input.clone() if n == 0 else input
+
+
+@wide
+def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Sums of all entries up to each along an axis; integers are summed as int64."""
+    axis = axis_of(input, dim)
+    x = input if dtype is None else to_dtype(input, dtype_named(dtype))
+    x = to_dtype(x, np.dtype(np.int64)) if x.dtype.kind in "iub" and dtype is None else x
+    return to_dtype(record(sh.cumsum, (x,), {"axis": axis}), x.dtype) if len(x.shape) else x.clone()
+
+
+@wide
+def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Products of all entries up to each along an axis."""
+    axis = axis_of(input, dim)
+    x = input if dtype is None else to_dtype(input, dtype_named(dtype))
+    x = to_dtype(x, np.dtype(np.int64)) if x.dtype.kind in "iub" and dtype is None else x
+    if not len(x.shape) or not x.shape[axis]:
+        return x.clone()
+    parts = unbind(x, axis)
+    return stack(list(itertools.accumulate(parts, operator.mul)), axis)
+
+
+def _cumulative(name: str, larger: Any) -> Callable[..., Any]:
+    def cumulative(input: Any, dim: int) -> Extreme:
+        axis = axis_of(input, dim)
+        if not len(input.shape):
+            return Extreme(input.clone(), constant_like(input, np.int64(0)))
+        values = np.moveaxis(np.asarray(plain(input)), axis, 0)
+        at = np.zeros(values.shape, np.int64)
+        for k in range(1, len(values)):
+            best = np.take_along_axis(values, at[k - 1][None], 0)[0]
+            with np.errstate(invalid="ignore"):
+                at[k] = np.where(larger(values[k], best) | np.isnan(values[k]), k, at[k - 1])
+        index = constant_like(input, np.ascontiguousarray(np.moveaxis(at, 0, axis)))
+        return Extreme(fn.take_along_axis(input, index, axis), index)
+
+    cumulative.__name__ = name
+    cumulative.__doc__ = "The extreme of all entries up to each along an axis, and where it is: the last at a tie."
+    return cumulative
+
+
+cummax, cummin = _cumulative("cummax", np.greater_equal), _cumulative("cummin", np.less_equal)

@@ -1,0 +1,5 @@
+"""torch.utils: data sets and loaders."""
+
+from . import data as data
+
+__all__ = ["data"]
