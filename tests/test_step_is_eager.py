@@ -6,6 +6,7 @@ where the compiled step cannot follow, it has to run uncompiled or be refused, n
 
 import copy
 import random
+import time
 import types
 
 import numpy as np
@@ -756,3 +757,63 @@ def test_the_same_array_twice_says_nothing_of_the_next_batch():
         nn.MSELoss()(b(cr.tensor(x)), cr.tensor(y)).backward()
         opt.step()
     assert_same(a, b)
+
+
+class Held:
+    """What a user's module may hold beside its parameters."""
+
+    def __init__(self):
+        import logging
+        import pathlib
+        import threading
+
+        self.log, self.lock, self.path = logging.getLogger("held"), threading.Lock(), pathlib.Path(".")
+
+    def clock(self):
+        return time.time()
+
+
+def test_what_the_code_does_not_reach_does_not_keep_it_from_being_compiled():
+    class Holding(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.began = time.time()
+            self.lin, self.held, self.rng = nn.Linear(3, 1), Held(), np.random.default_rng(0)
+
+        def age(self):
+            return time.time() - self.began
+
+        def forward(self, x):
+            self.held.log.debug("forward")
+            return self.lin(x)
+
+    class Timed(Holding):
+        def forward(self, x):
+            return self.lin(x) * self.age()
+
+    notes = []
+    for kind in (Holding, Timed):
+        m = kind()
+        step = Step(m, nn.MSELoss(), optim.SGD(m.parameters(), lr=0.1))
+        step((X, Y))
+        step((X.tolist(), cr.tensor(Y)))
+        notes.append(step.note)
+    assert notes[0] == ""
+    assert "time" in notes[1]
+
+
+def test_outputs_of_any_structure():
+    class Several(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(3, 1)
+
+        def forward(self, x):
+            return {"y": self.lin(x), "rest": (x, None)}
+
+    m = Several()
+    step = Step(m, lambda out, y: ((out["y"] - y) ** 2).mean(), optim.SGD(m.parameters(), lr=0.1))
+    out = step((X, Y))[1]
+    assert type(out["y"]) is np.ndarray
+    assert out["rest"][1] is None
+    np.testing.assert_array_equal(predict(m, X)["rest"][0], X)

@@ -36,6 +36,7 @@ from .divergence import divergence
 MOVING = ("lr", "betas")  # settings that schedules change: arguments of the program; the others are compiled in
 KEPT = 32  # compiled steps that a module keeps
 LOSS = "(loss)."  # before the names of what belongs to the loss
+ARRAY = frozenset((np.ndarray,))
 node_of = attrgetter("_node")
 
 
@@ -189,13 +190,16 @@ class Step:
     def move(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The loss before, the output, and whether all was finite: otherwise the model is as before."""
         self._current()
+        batch = tuple(batch)
+        if not ARRAY.issuperset(map(type, batch)):
+            batch = tuple(np.asarray(plain(x)) for x in batch)
         if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
             self.note = f"{type(self.optimizer).__name__} has a step of its own"
             return self._eagerly(batch)
         if list(map(getrefcount, self.nodes)) != self.alone:
             self._leave_graphs()
         try:
-            found = self.compiled(self.params, self.others, self.moments, self.rates, tuple(batch))
+            found = self.compiled(self.params, self.others, self.moments, self.rates, batch)
         except Uncompilable as why:
             self.note = str(why)
             return self._eagerly(batch)

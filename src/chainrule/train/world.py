@@ -45,6 +45,10 @@ IMPURE = {getattr(builtins, n) for n in ("open", "input", "eval", "exec", "globa
 COMPILED = "_compiled"  # what a module keeps for the training of itself: not read by its code
 OWN = {COMPILED, "_parameters", "_modules", "_buffers", "_transient"}  # looked at for themselves
 
+CALLABLES = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
+DYNAMIC = {"getattr", "vars", "dir"}  # ways to find a method by a name that the code does not show
+MAKERS = ("__init__", "__new__", "__post_init__")  # run where a class is called
+
 _missing = object()
 
 
@@ -124,6 +128,9 @@ class World:
         self.classes: dict[int, type] = {}
         self.keep: list[Any] = []  # so that no id is used anew
         self.seen: set[int] = set()
+        self.reached = {"forward"}  # attributes that the code names, and methods that no code has named yet
+        self.dynamic = False
+        self.waiting: dict[str, list[tuple[str, Any]]] = {}
         self.named: set[tuple[int, str]] = set()
         for x in (default_generator, random, np.random):
             self._source(x)
@@ -226,8 +233,11 @@ class World:
         yield path, type(x)
 
     def _class(self, path: str, c: type) -> Iterator[tuple[str, Any]]:
-        if issubclass(c, Module) and "forward" in vars(c):
-            self.names.append((vars(c), "forward", vars(c)["forward"]))
+        forward = vars(c).get("forward")
+        if issubclass(c, Module) and forward is not None:
+            self.names.append((vars(c), "forward", forward))
+            if _ours(c) and isinstance(forward, types.FunctionType):  # what it calls, a subclass may have defined
+                yield from self._reach(names_read(forward.__code__)[1])
         if _ours(c):
             return
         namespace = vars(c)
@@ -236,8 +246,15 @@ class World:
         self.paths[id(namespace)] = c.__name__
         self.classes[id(namespace)] = c
         for k, v in namespace.items():
-            if isinstance(v, types.FunctionType) or not (k.startswith("__") or k == "_abc_impl"):
+            if not isinstance(v, CALLABLES):
+                if not (k.startswith("__") or k == "_abc_impl"):
+                    yield f"{c.__name__}.{k}", v
+            elif (
+                self.dynamic or k in self.reached or (k.startswith("__") and k not in MAKERS)
+            ):  # operators and the like need no name
                 yield f"{c.__name__}.{k}", v
+            else:
+                self.waiting.setdefault(k, []).append((f"{c.__name__}.{k}", v))
         yield from ((path, b) for b in c.__mro__[1:])
 
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
@@ -249,6 +266,8 @@ class World:
             self.cells.append((cell, value))
             yield name, value
         globals_, attributes = names_read(f.__code__)
+        yield from self._reach(attributes | (self.waiting.keys() if globals_ & DYNAMIC else set()))
+        self.dynamic = self.dynamic or bool(globals_ & DYNAMIC)
         for name in globals_:
             value = f.__globals__.get(name, _missing)
             if value is _missing and hasattr(builtins, name):
@@ -256,12 +275,21 @@ class World:
                 continue
             self._name(f.__globals__, name, value)
             yield name, value
+            if isinstance(value, type):  # it may be called
+                yield from ((f"{name}.{k}", vars(value)[k]) for k in MAKERS if k in vars(value) and not _ours(value))
             if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in LIBRARY:
                 for a in attributes & vars(value).keys():
                     self._name(vars(value), a, vars(value)[a])
                     yield f"{name}.{a}", vars(value)[a]
             elif type(value).__module__ in CLOCKS or (isinstance(value, type) and value.__module__ in CLOCKS):
                 self.unknown.append(f"{name} (of a module that reads the outside world)")
+
+    def _reach(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+        """The methods that code names for the first time."""
+        for name in [*names]:
+            if name not in self.reached:
+                self.reached.add(name)
+                yield from self.waiting.pop(name, ())
 
     def _name(self, d: Any, name: str, value: Any) -> None:
         if (id(d), name) not in self.named:
