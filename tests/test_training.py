@@ -456,9 +456,9 @@ def test_going_on_with_something_else_has_to_be_said(tmp_path, what):
 
 def test_generators_of_layers_and_loaders_resume(tmp_path):
     def run(epochs, **options):
-        cr.manual_seed(0)
-        net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5, generator=cr.Generator().manual_seed(5)), nn.Linear(8, 1))
-        loader = DataLoader(TensorDataset(X, Y), batch_size=5, shuffle=True, generator=cr.Generator().manual_seed(6))
+        ct.manual_seed(0)
+        net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5, generator=ct.Generator().manual_seed(5)), nn.Linear(8, 1))
+        loader = DataLoader(TensorDataset(X, Y), batch_size=5, shuffle=True, generator=ct.Generator().manual_seed(6))
         opt = optim.SGD(net.parameters(), lr=0.05)
         return fit(net, nn.MSELoss(), loader, epochs=epochs, optimizer=opt, **options), state(net)
 

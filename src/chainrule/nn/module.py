@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..tensors.tensor import Tensor, tensor
 from ..errors import InputError, ShapeError, TraceError
+from ..tensors.tensor import Tensor, tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .traced import as_traced

@@ -12,10 +12,10 @@ from ..compile.native.entry import Entry, supported
 from ..compile.native.program import native
 from ..compile.tracing import Traced as Trace
 from ..compile.tracing import traced
-from ..tensors.tensor import Tensor
 from ..errors import ChainruleError
 from ..ir.recording import setting
 from ..nn.traced import Traced
+from ..tensors.tensor import Tensor
 from ..trace.tree import TreeDef, flatten, unflatten
 from .world import World
 

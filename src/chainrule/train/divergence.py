@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..diff.diagnose import debug_nans
-from ..tensors.tensor import tensor
 from ..errors import ChainruleError, DerivativeError, DivergenceError
 from ..nn.watching import innermost, watched
+from ..tensors.tensor import tensor
 
 if TYPE_CHECKING:
     from .step import Step
@@ -44,6 +44,6 @@ def divergence(step: Step, batch: Sequence[Any], when: str) -> DivergenceError:
         finally:
             put_back()
     for k, p in step.trained.items():
-        if p.grad is not None and not np.all(np.isfinite(p.grad.detach().value)):
+        if p.grad is not None and not np.all(np.isfinite(p.grad.node.value)):
             return DivergenceError(f"{when}: the gradient of the parameter {k} is not finite", fix, where="")
     return DivergenceError(f"{when}: the loss or a gradient is not finite", fix, where="")

@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..tensors.creation import Generator as Numbers
-from ..tensors.creation import default_generator
 from ..errors import InputError
 from ..nn.module import Module
 from ..optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from ..optim.optimizers import Optimizer
+from ..tensors.creation import Generator as Numbers
+from ..tensors.creation import default_generator
 from ..utils.data import DataLoader, Subset, TensorDataset
 from .checkpoints import NAME, locked, read_checkpoint, write_checkpoint
 from .divergence import divergence
@@ -381,9 +381,9 @@ class _Run:
         if self.scheduler is not None and tree["scheduler"] is not None:
             if "scheduler" not in other:
                 self.scheduler.load_state_dict(tree["scheduler"])
-            else:  # the same place on the new schedule
-                self.scheduler.last_epoch = tree["scheduler"]["last_epoch"]
-                self.scheduler._set()
+            elif not isinstance(self.scheduler, ReduceLROnPlateau):  # the same place on the new schedule
+                for _ in range(tree["scheduler"]["last_epoch"] - self.scheduler.last_epoch):
+                    self.scheduler.step()
         for k, g in self._generators().items():
             if k in tree["random"]:
                 g.set_state(tree["random"][k])

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..tensors.tensor import tensor
-from ..tensors.modes import no_grad
 from ..errors import TraceError
 from ..ir.recording import Handle
 from ..nn.module import Module, replaced
 from ..nn.traced import fixed
+from ..tensors.modes import no_grad
+from ..tensors.tensor import tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .compiled import Compiled, Uncompilable
@@ -60,7 +60,7 @@ class Forward:
         return out
 
     def __call__(self, *inputs: Any) -> Any:
-        values = {k: t._node.value for k, t in self.tensors.items()}
+        values = {k: t.node.value for k, t in self.tensors.items()}
         try:
             return self.compiled(values, inputs)
         except Uncompilable:

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from ..nn.module import Module
 from ..tensors.creation import Generator, default_generator
 from ..tensors.tensor import Tensor
-from ..nn.module import Module
 
 MANY = 20_000  # objects that are followed, at most
 SCALARS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range, slice)
@@ -338,7 +338,7 @@ class World:
             if not _same_entries(a, copy):
                 return False
         for t, node, copy in self.tensors:
-            if t._node is not node or not _same_entries(np.asarray(node.value), copy):
+            if t.node is not node or not _same_entries(np.asarray(node.value), copy):
                 return False
         return True
 
