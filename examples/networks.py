@@ -150,7 +150,6 @@ def transformer(steps=150, length=32, batch=16, seed=0):
         starts = numbers.integers(0, len(codes) - length - 1, batch)
         windows = codes[starts[:, None] + np.arange(length + 1)]
         losses.append(step((windows[:, :-1], windows[:, 1:]))[0])
-    step.write_back()
     made = codes[:length].tolist()
     for _ in range(60):
         made.append(int(np.argmax(predict(model, np.array([made[-length:]]))[0, -1])))

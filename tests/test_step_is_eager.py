@@ -255,6 +255,17 @@ def eager_epochs(m, loss_of, opt, epochs, x=X, y=Y, size=8, after=None, clip=Non
     return losses
 
 
+def compiled_epochs(m, loss_of, opt, epochs, x=X, y=Y, size=8, after=None, clip=None):
+    """The same by `fit`."""
+
+    def callback(event):
+        if after is not None:
+            after(event.epoch - 1)
+
+    loader = DataLoader(TensorDataset(x, y), batch_size=size)
+    return fit(m, loss_of, loader, epochs=epochs, optimizer=opt, callbacks=[callback], clip=clip).loss
+
+
 def values(m):
     return {k: np.array(v) for k, v in m.state_dict().items()}
 
@@ -268,11 +279,7 @@ def assert_same(a, b, rtol=2e-5, atol=2e-6):
 def both(run, make=net, loss=lambda: nn.HuberLoss(), optimizer=sgd):
     """Run with a compiled training and with the imperative loop, each on a model of its own and from the same seed."""
     found = []
-    for epochs in (
-        lambda m, f, o, n, **k: fit(m, f, DataLoader(TensorDataset(k.pop("x", X), k.pop("y", Y)), batch_size=k.pop("size", 8)), epochs=n, optimizer=o,
-                               callbacks=[lambda e, after=k.pop("after", None): (after and after(e.epoch - 1), False)[1]], **k).loss,
-        eager_epochs,
-    ):  # fmt: skip
+    for epochs in (compiled_epochs, eager_epochs):
         m, f = make(), loss()
         o = optimizer(m.parameters())
         ct.manual_seed(3)

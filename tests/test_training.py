@@ -414,11 +414,11 @@ def test_a_full_disk_names_the_path_and_loses_nothing(tmp_path, monkeypatch, err
             raise error
         replace(source, target)
 
-    monkeypatch.setattr("chainrule.nn.saving.os.replace", full)
+    monkeypatch.setattr(os, "replace", full)
     net = small()
     with pytest.raises(cr.InputError, match=rf"checkpoint.json cannot be written: {error.strerror}"):
         train(net, 2, tmp_path, resume=True)
-    monkeypatch.setattr("chainrule.nn.saving.os.replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     assert read_checkpoint(tmp_path)["history"] == good["history"]
     assert any(np.any(v != good["tensors"][k]) for k, v in state(net).items())
     assert not [f for f in tmp_path.iterdir() if f.name.startswith(".checkpoint")]
