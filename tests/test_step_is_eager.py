@@ -14,9 +14,9 @@ import pytest
 
 import chainrule as cr
 import chainrule.torch as ct
-from chainrule.nn import functional as F
 from chainrule.tensors.creation import default_generator
 from chainrule.torch import nn, optim
+from chainrule.torch.nn import functional as F
 from chainrule.train import Step, evaluate, fit, predict
 from chainrule.utils.data import DataLoader, TensorDataset
 
@@ -176,8 +176,8 @@ def of_class(m, opt, loss):
 
 
 def settings_of_loss(m, opt, loss):
-    if hasattr(loss, "settings"):
-        loss.settings["delta"] = 0.01
+    if isinstance(loss, nn.Module):
+        loss.delta = 0.01
 
 
 CHANGES = {
@@ -735,16 +735,39 @@ def test_a_hundred_steps_stay_close():
     both(lambda m, f, o, epochs: epochs(m, f, o, 34), optimizer=lambda p: optim.Adam(p, lr=0.01))
 
 
-def test_graphs_of_the_user_keep_the_values_they_saw():
+def test_graphs_of_the_user_have_lost_the_values_that_a_step_changed():
     m = nn.Linear(3, 1)
     step = Step(m, nn.MSELoss(), optim.SGD(m.parameters(), lr=0.1))
     step((X, Y))
     x = ct.tensor(X, requires_grad=True)
-    out, weight = m(x).sum(), np.array(m.weight.detach().value)
+    out = m(x).sum()
     step((X, Y))
-    out.backward()
-    np.testing.assert_allclose(x.grad, np.tile(weight, (20, 1)))
-    assert np.any(m.weight.detach().numpy() != weight)
+    with pytest.raises(cr.DerivativeError, match="modified by an inplace operation"):
+        out.backward()
+
+
+@pytest.mark.parametrize("kind", ["detach", "data", "state_dict", "numpy"])
+def test_those_who_share_the_memory_of_a_parameter_see_its_steps_and_are_seen(kind):
+    a, b = nn.Linear(3, 1), nn.Linear(3, 1)
+    b.load_state_dict(a.state_dict())
+    step, opt = Step(a, nn.MSELoss(), optim.SGD(a.parameters(), lr=0.1)), optim.SGD(b.parameters(), lr=0.1)
+
+    def shared(m):
+        return {
+            "detach": m.weight.detach(), "data": m.weight.data, "state_dict": m.state_dict()["weight"], "numpy": m.weight.detach().numpy(),
+        }[kind]  # fmt: skip
+
+    views = [shared(a), shared(b)]
+    for k in range(4):
+        step((X, Y))
+        opt.zero_grad()
+        nn.MSELoss()(b(ct.tensor(X)), ct.tensor(Y)).backward()
+        opt.step()
+        assert_same(a, b)
+        np.testing.assert_allclose(np.asarray(views[0]), np.asarray(views[1]), rtol=1e-5)
+        if k == 1:
+            for v in views:
+                v *= 0.5
 
 
 def test_two_parameters_of_one_shape_are_not_mixed_up():

@@ -8,9 +8,8 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from ..errors import TraceError
-from ..ir.node import NO_PARAMS, Node
-from ..ir.op import REGISTRY, constant, variable
-from ..ir.recording import Handle
+from ..ir.node import Node
+from ..ir.op import constant, variable
 from ..tensors.tensor import Tensor
 from ..trace.array import Array
 
@@ -60,14 +59,10 @@ def _leaves(what: str) -> Any:
 class Traced(Tensor):
     """A Tensor whose value is an input of the program that is being made, or is computed from such."""
 
-    __slots__ = ("shares",)
+    __slots__ = ()
 
     rank = 1.5  # type: ignore[assignment]  # it wins over tensors that are constants of the program
     least = 1  # type: ignore[assignment]
-
-    def __init__(self, node: Node, view: Any = None) -> None:
-        super().__init__(node, view)
-        self.shares = False
 
     @property
     def requires_grad(self) -> bool:
@@ -84,31 +79,6 @@ class Traced(Tensor):
     def is_leaf(self) -> bool:
         """Whether this tensor was given, not computed."""
         return not self.requires_grad or self.node.op is variable or self.node.op.name == "alias"
-
-    def detach(self) -> Traced:
-        """The same values, through which nothing flows back; they may be read, not written, while tracing."""
-        node = self.node
-        made = type(self)(Node(REGISTRY["stop_gradient"], (node,), NO_PARAMS, node.value))
-        made.shares = True
-        return made
-
-    @property
-    def data(self) -> Traced:
-        """As `detach()`."""
-        return self.detach()
-
-    @data.setter
-    def data(self, values: Any) -> None:
-        raise TraceError("the data of a tensor that is being compiled is replaced", "do it outside of forward")
-
-    def assign(self, new: Handle) -> None:
-        """In-place change, as that of any traced value."""
-        if self.shares:
-            raise TraceError(
-                "a detached tensor is changed in place: the change would reach the tensor that it was taken from",
-                "take a copy first: x.detach().clone()",
-            )
-        Array.assign(self, new)
 
     item, tolist, numpy, backward = _leaves("item()"), _leaves("tolist()"), _leaves("numpy()"), _leaves("backward()")
     __float__, __complex__, __array__ = (

@@ -44,6 +44,6 @@ def divergence(step: Step, batch: Sequence[Any], when: str) -> DivergenceError:
         finally:
             put_back()
     for k, p in step.trained.items():
-        if p.grad is not None and not np.all(np.isfinite(p.grad.detach().value)):
+        if p.grad is not None and not np.all(np.isfinite(p.grad.node.value)):
             return DivergenceError(f"{when}: the gradient of the parameter {k} is not finite", fix, where="")
     return DivergenceError(f"{when}: the loss or a gradient is not finite", fix, where="")

@@ -60,7 +60,7 @@ class Forward:
         return out
 
     def __call__(self, *inputs: Any) -> Any:
-        values = {k: t._node.value for k, t in self.tensors.items()}
+        values = {k: t.node.value for k, t in self.tensors.items()}
         try:
             return self.compiled(values, inputs)
         except Uncompilable:

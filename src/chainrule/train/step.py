@@ -8,6 +8,7 @@ changes, the step is traced anew, and where it cannot be compiled, it runs uncom
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from operator import attrgetter
 from sys import getrefcount
 from typing import Any
@@ -26,6 +27,7 @@ from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
 from ..optim.rules import started
+from ..tensors.storage import Shared, overwrite
 from ..tensors.tensor import Tensor, tensor
 from ..trace.calls import select, traced_call
 from ..trace.handles import dtype_of, plain
@@ -37,7 +39,7 @@ MOVING = ("lr", "betas")  # settings that schedules change: arguments of the pro
 KEPT = 32  # compiled steps that a module keeps
 LOSS = "(loss)."  # before the names of what belongs to the loss
 ARRAY = frozenset((np.ndarray,))
-node_of = attrgetter("_node")
+node_of, tie_of = attrgetter("_node"), attrgetter("_view")
 
 
 def named(model: Module, loss: Any, registered: str) -> dict[str, Tensor]:
@@ -72,8 +74,8 @@ class Step:
         note: why the last step ran uncompiled; empty where it was compiled.
 
     >>> import chainrule as cr, numpy as np
-    >>> net = cr.torch.nn.Linear(2, 1)
-    >>> step = Step(net, cr.torch.nn.MSELoss(), cr.torch.optim.SGD(net.parameters(), lr=0.1))
+    >>> net = cr.nn.Linear(2, 1)
+    >>> step = Step(net, cr.nn.MSELoss(), cr.optim.SGD(net.parameters(), lr=0.1))
     >>> losses = [step((np.ones((4, 2), "f4"), np.ones((4, 1), "f4")))[0] for _ in range(50)]
     >>> losses[-1] < 1e-6 and step.note == ""
     True
@@ -84,6 +86,7 @@ class Step:
     ) -> None:
         self.model, self.loss, self.optimizer, self.clip = model, loss, optimizer, clip
         self.note = ""
+        self.guests: dict[str, Tensor] = {}
         self.moving: tuple[str, ...] = MOVING
         self.momentum: list[Any] = []
         self.look()
@@ -112,6 +115,8 @@ class Step:
         self.buffers = buffers
         self.tensors = [*self.trained.values(), *self.rest.values()]
         self.ids = [id(p) for p in self.trained.values()]
+        for t in filter(tie_of, self.tensors):
+            t.node  # noqa: B018
         self.nodes = list(map(node_of, self.tensors))
         self.alone = [ALONE] * len(self.nodes)
         self.changes = Module.changes[0]
@@ -155,6 +160,8 @@ class Step:
     def _current(self) -> None:
         """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step."""
         groups, get = self.optimizer.param_groups, self.optimizer.state.get
+        for t in filter(tie_of, self.tensors):
+            t.node  # noqa: B018  # read what has changed in shared memory
         now = [Module.changes[0], *map(node_of, self.tensors), *groups, *map(get, self.ids)]
         if same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
             return
@@ -172,7 +179,7 @@ class Step:
 
     def arrays(self) -> dict[str, Any]:
         """Copies of all parameters and buffers by name."""
-        return {k: np.array(plain(t.detach())) for k, t in {**self.trained, **self.rest}.items()}
+        return {k: np.array(t.node.value) for k, t in {**self.trained, **self.rest}.items()}
 
     # ---- moving ------------------------------------------------------------------------------------------------
 
@@ -196,8 +203,8 @@ class Step:
         if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
             self.note = f"{type(self.optimizer).__name__} has a step of its own"
             return self._eagerly(batch)
-        if list(map(getrefcount, self.nodes)) != self.alone:
-            self._leave_graphs()
+        if any(map(tie_of, self.tensors)) or list(map(getrefcount, self.nodes)) != self.alone:
+            self._part()
         try:
             found = self.compiled(self.params, self.others, self.moments, self.rates, batch)
         except Uncompilable as why:
@@ -218,7 +225,11 @@ class Step:
             for k, v in params.items():
                 self.params[k] = put(self.trained[k], v)
         for k, v in changed.items():
-            self.rest[k]._node.value = self.others[k] = v  # no graph holds the node: see above
+            self.others[k] = v
+            if k not in self.guests:
+                self.rest[k]._node.value = v  # no graph holds the node: see above
+        if self.guests:
+            self._tell({**self.params, **changed})
         if good:
             state = self.optimizer.state
             if len(moments) == len(self.ids):
@@ -230,12 +241,30 @@ class Step:
                 self.owners = list(map(state.get, self.ids))
         return float(value), out, bool(good)
 
-    def _leave_graphs(self) -> None:
-        """Where a graph of the user's holds the node of a parameter or buffer, let it keep its values, and move to a new node."""
-        for k, (t, node, alone) in enumerate(zip(self.tensors, self.nodes, self.alone, strict=True)):
-            if getrefcount(node) > alone + 1:  # the name `node` here is one more
+    def _part(self) -> None:
+        """Before a step in place: see to it that nobody else looks at the memory of a parameter or buffer.
+
+        A graph of the user's that holds its node has lost its values, as after every in-place change. Tensors that share the
+        memory (`detach()`, `data`, `state_dict()`) get the new values after the step, which works on a copy.
+        """
+        for k, (name, t) in enumerate(chain(self.trained.items(), self.rest.items())):
+            if t._view is not None and not _left_alone(t):
+                self.guests[name] = t
+                if name in self.params:
+                    self.params[name] = np.array(t.node.value)
+                continue
+            node = t._node
+            if getrefcount(node) > self.alone[k] + 1:  # the name `node` here is one more
                 t._node = self.nodes[k] = Node(node.op, (), node.params, node.value)
-                node.value = np.array(node.value)
+                overwrite(node)
+
+    def _tell(self, values: dict[str, Any]) -> None:
+        """Give the new values to tensors whose memory is shared."""
+        for name, t in self.guests.items():
+            if name in values:
+                t._move(Node(t.node.op, (), t.node.params, values[name]), t.node)
+        self.guests = {}
+        self.nodes = list(map(node_of, self.tensors))
 
     def _eagerly(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The same step, uncompiled."""
@@ -364,6 +393,15 @@ def labels_known(batch: Sequence[Any]) -> Any:
     return good
 
 
+def _left_alone(t: Tensor) -> bool:
+    """Whether all that shared the memory of a tensor are gone; then it is its own again."""
+    tie: Any = t._view
+    if type(tie) is not Shared or tie.storage.exported or getrefcount(tie.storage) > 2:
+        return False
+    t._view = None
+    return True
+
+
 def put(t: Tensor, new: Any) -> Any:
     """Give a tensor new values, in its own memory where it has some; what it holds then."""
     old = t._node.value
@@ -380,7 +418,7 @@ def arrays(tree: Any) -> Any:
 
 
 def _finite(g: Any) -> bool:
-    return bool(np.all(np.isfinite(g.detach().value)))
+    return bool(np.all(np.isfinite(g.node.value)))
 
 
 def same(new: Any, old: Any) -> bool:

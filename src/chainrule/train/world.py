@@ -338,7 +338,7 @@ class World:
             if not _same_entries(a, copy):
                 return False
         for t, node, copy in self.tensors:
-            if t._node is not node or not _same_entries(np.asarray(node.value), copy):
+            if t.node is not node or not _same_entries(np.asarray(node.value), copy):
                 return False
         return True
 
