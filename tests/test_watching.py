@@ -900,7 +900,7 @@ REFUSALS = {
     "a shift of a traced number": (lambda n: n << 3, 2, "only a plain one can do"),
     "a function made of traced values": (lambda v: lambda u: u * v, 2.0, "made inside the function"),
     "an object made of traced values": (lambda v: types.SimpleNamespace(v=v), 2.0, "made inside the function"),
-    "what eval reads": (lambda v: v * eval("2"), 2.0, "cannot be found"),
+    "what eval reads": (lambda v: v * eval("2"), 2.0, "cannot be watched"),
 }
 
 

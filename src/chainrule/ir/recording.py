@@ -29,7 +29,8 @@ class State(threading.local):
     `hook` is called with every node recorded and the frame that made it, `check` with every
     cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
     type of handle that records at the current level. `observed` collects, for `jit`, what Python asks of traced values:
-    a node and whether its value or only its truth was asked for; `active` are the variables of the derivatives being taken.
+    a node and whether its value or only its truth was asked for; `active` are the variables of the derivatives being taken,
+    `refused` is what a traced value has refused to do, for code that catches the error.
     """
 
     depth = 0
@@ -41,6 +42,7 @@ class State(threading.local):
     abstract: str | None = None
     observed: dict[Node, str] | None = None
     active: tuple[Node, ...] = ()
+    refused: ChainruleError | None = None
 
 
 state = State()
