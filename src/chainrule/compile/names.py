@@ -32,7 +32,22 @@ PLAIN = frozenset(  # libraries whose functions ask the objects that they are gi
     ]
 )
 ASKING = frozenset(["getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "__getattribute__"])
-NUMERIC = frozenset("float int complex bool ndarray generic number floating integer Number Real Integral".split())
+NUMERIC = frozenset(
+    [
+        "float",
+        "int",
+        "complex",
+        "bool",
+        "ndarray",
+        "generic",
+        "number",
+        "floating",
+        "integer",
+        "Number",
+        "Real",
+        "Integral",
+    ]
+)
 HIDDEN = ("eval", "exec", "globals", "__import__")  # read what no look at the code can find
 
 
