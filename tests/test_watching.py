@@ -10,6 +10,9 @@ import enum
 import fractions
 import functools
 import math
+import operator
+import sys
+import threading
 import types
 import warnings
 
@@ -881,6 +884,292 @@ def trees_same(jit):
     yield values
 
 
+@story
+def module_attr(jit):
+    m = types.ModuleType("userconf")
+    m.lr = 0.5
+    m.w = x.copy()
+    m.sub = types.SimpleNamespace(a=1.0)
+    sys.modules["userconf"] = m
+    exec("def h(v): return v*lr", m.__dict__)
+    f = jit(lambda v: v * m.lr + m.w * m.sub.a)
+    yield f(x)
+    m.lr = 1.0
+    yield f(x)
+    m.w[0] = 9
+    yield f(x)
+    m.w = x * 2
+    yield f(x)
+    m.sub.a = 4.0
+    yield f(x)
+    g = jit(lambda v: m.h(v))
+    yield g(x)
+    m.lr = 7.0
+    yield g(x)
+    m.h = lambda v: v
+    yield g(x)
+
+    def imp(v):
+        import userconf
+
+        return v * userconf.lr
+
+    k = jit(imp)
+    yield k(x)
+    m.lr = 8.0
+    yield k(x)
+
+    def imp2(v):
+        from userconf import lr
+
+        return v * lr
+
+    k = jit(imp2)
+    yield k(x)
+    m.lr = 9.0
+    yield k(x)
+
+
+@story
+def userdict(jit):
+    u = collections.UserDict(a=2.0)
+    f = jit(lambda v: v * u["a"])
+    yield f(x)
+    u["a"] = 3.0
+    yield f(x)
+
+    def w(v):
+        u["b"] = v * 2
+        return v
+
+    g = jit(w)
+    g(x)
+    yield dict(u)
+    g(x + 1)
+    yield dict(u)
+
+
+@story
+def dict_subclass(jit):
+    class P(dict):
+        def __getattr__(s, k):
+            return s[k]
+
+    p = P(a=x.copy(), k=2.0)
+    f = jit(lambda v: v * p.k + p.a)
+    yield f(x)
+    p["k"] = 5.0
+    yield f(x)
+    p["a"][0] = 3
+    yield f(x)
+    p["a"] = x * 3
+    yield f(x)
+    g = jit(lambda p: p["a"] * p.k)
+    yield g(p)
+    p["k"] = 9.0
+    yield g(p)
+
+    def w(p):
+        p["z"] = p["a"] * 2
+        return 0.0
+
+    h = jit(w)
+    h(p)
+    yield dict(p)
+    h(p)
+    yield dict(p)
+
+    class L(list):
+        def total(s):
+            return sum(s)
+
+    numbers = L([1.0, 2.0])
+    q = jit(lambda v: v * numbers.total())
+    yield q(x)
+    numbers.append(4.0)
+    yield q(x)
+    r = jit(lambda given: given.total())
+    yield r(numbers)
+    numbers.append(1.0)
+    yield r(numbers)
+
+
+@story
+def props(jit):
+    class A:
+        def __init__(s):
+            s._k = 2.0
+
+        @property
+        def k(s):
+            return s._k
+
+        @k.setter
+        def k(s, v):
+            s._k = v
+            s.log = v
+
+    a = A()
+
+    def f(v):
+        a.k = a.k * 2
+        return v * a.k
+
+    g = jit(f)
+    yield g(x)
+    yield vars(a)
+    yield g(x)
+    yield vars(a)
+
+
+@story
+def descriptors(jit):
+    class D:
+        def __get__(s, o, t=None):
+            return o.q * 2
+
+        def __set__(s, o, v):
+            o.q = v
+
+    class A:
+        d = D()
+
+        def __init__(s):
+            s.q = 1.0
+
+    a = A()
+    f = jit(lambda v: v * a.d)
+    yield f(x)
+    a.q = 4.0
+    yield f(x)
+
+
+@story
+def closures_nested(jit):
+    def mk():
+        st = {"w": x.copy(), "n": 0}
+
+        def up(v):
+            st["n"] += 1
+            st["w"] = st["w"] + v
+            return st["w"]
+
+        def get():
+            return st
+
+        return up, get
+
+    up, get = mk()
+    f = jit(up)
+    for _ in range(4):
+        yield f(x)
+        yield get()
+
+
+@story
+def optimizer(jit):
+    class Adam:
+        def __init__(s, lr):
+            s.lr, s.t, s.m = lr, 0, {}
+
+        def step(s, p, g):
+            s.t += 1
+            for k in p:
+                s.m[k] = 0.9 * s.m.get(k, 0.0) + 0.1 * g[k]
+                p[k] = p[k] - s.lr * s.m[k] / (1 - 0.9**s.t)
+
+    o = Adam(0.1)
+    P = {"w": x.copy(), "b": 1.0}
+
+    def train(v):
+        g = cr.grad(lambda p: np.sum((p["w"] * v + p["b"]) ** 2))(P)
+        o.step(P, g)
+        return np.sum(P["w"])
+
+    f = jit(train)
+    for i in range(25):
+        if i == 10:
+            o.lr = 0.05
+        yield f(x)
+        yield P
+        yield o.t
+
+
+@story
+def metaclass(jit):
+    class M(type):
+        @property
+        def k(c):
+            return c._k
+
+    class A(metaclass=M):
+        _k = 2.0
+
+    f = jit(lambda v: v * A.k)
+    yield f(x)
+    A._k = 3.0
+    yield f(x)
+
+
+@story
+def kwdict(jit):
+    f = jit(lambda **k: {q: v * 2 for q, v in k.items()})
+    d = {"b": x, "a": 2.0}
+    yield f(**d)
+    yield d
+
+
+@story
+def operator_(jit):
+    o = types.SimpleNamespace(w=2.0)
+    ag = operator.attrgetter("w")
+    f = jit(lambda v: v * ag(o))
+    yield f(x)
+    o.w = 3.0
+    yield f(x)
+    ig = operator.itemgetter(0)
+    numbers = [2.0]
+    g = jit(lambda v: v * ig(numbers))
+    yield g(x)
+    numbers[0] = 5.0
+    yield g(x)
+    am = functools.partial(operator.mul, 3.0)
+    yield jit(am)(x)
+
+
+@story
+def cr_objects(jit):
+    fm = cr.parse("x*y")
+    f = jit(lambda a: fm(a, 2.0))
+    yield f(3.0)
+    fm = cr.parse("x+y")
+    yield f(3.0)
+
+
+@story
+def init_subclass(jit):
+    class Base:
+        reg = []  # noqa: RUF012
+
+        def __init_subclass__(c):
+            Base.reg.append(c)
+
+    class A(Base):
+        k = 2.0
+
+        @jit
+        def f(s, v):
+            return v * s.k * len(s.reg)
+
+    a = A()
+    yield a.f(x)
+
+    class B(Base):
+        pass
+
+    yield a.f(x)
+
+
 @pytest.mark.parametrize("tell", STORIES, ids=lambda t: t.__name__)
 def test_the_story_is_the_same_compiled(tell):
     tellings = []
@@ -893,6 +1182,16 @@ def test_the_story_is_the_same_compiled(tell):
         assert _different(compiled, plain, f"event {k}") is None
 
 
+KEPT = threading.local()
+
+
+def _caught(v):
+    try:
+        return float(v)
+    except TypeError:
+        return 5.0
+
+
 REFUSALS = {
     "a generator": (lambda it: sum(it), (v for v in [1.0, 2.0]), "changes while it is read"),
     "a masked array": (lambda v: v * v, np.ma.array([1.0, 2.0], mask=[0, 1]), "subclasses of arrays"),
@@ -901,7 +1200,9 @@ REFUSALS = {
     "a shift of a traced number": (lambda n: n << 3, 2, "only a plain one can do"),
     "a function made of traced values": (lambda v: lambda u: u * v, 2.0, "made inside the function"),
     "an object made of traced values": (lambda v: types.SimpleNamespace(v=v), 2.0, "made inside the function"),
-    "what eval reads": (lambda v: v * eval("2"), 2.0, "cannot be found"),
+    "what a thread keeps": (lambda v: v * KEPT.k, 2.0, "cannot be watched"),
+    "an error about a traced value that is caught": (_caught, 2.0, "lose its derivative"),
+    "what eval reads": (lambda v: v * eval("2"), 2.0, "cannot be watched"),
 }
 
 
@@ -973,8 +1274,6 @@ def test_a_refused_or_failing_call_leaves_everything_as_it_was():
 
 
 def test_threads_that_call_at_once_get_their_own_answers():
-    import threading
-
     class Net:
         def __init__(self, k):
             self.w = np.full(3, float(k))

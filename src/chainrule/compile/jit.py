@@ -288,7 +288,8 @@ class Jitted:
         if self.vocabulary.hidden:
             where, what = self.vocabulary.hidden
             raise InputError(
-                f"jit: {where} calls {what}, and what that reads cannot be found", "pass what it reads as arguments"
+                f"jit: {where} uses {what}, and what that reads cannot be watched",
+                "pass what it reads as arguments; ask isinstance instead of match",
             )
         if walk.tensors:
             return None

@@ -32,6 +32,22 @@ PLAIN = frozenset(  # libraries whose functions ask the objects that they are gi
     ]
 )
 ASKING = frozenset(["getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "__getattribute__"])
+NUMERIC = frozenset(
+    [
+        "float",
+        "int",
+        "complex",
+        "bool",
+        "ndarray",
+        "generic",
+        "number",
+        "floating",
+        "integer",
+        "Number",
+        "Real",
+        "Integral",
+    ]
+)
 HIDDEN = ("eval", "exec", "globals", "__import__")  # read what no look at the code can find
 
 
@@ -54,9 +70,13 @@ def names_in(code: CodeType) -> Names:
     others: set[str] = set()
     imported: set[str] = set()
     identity, constant = False, False
+    before: tuple[Any, ...] = (None, None, None)  # the names in the last instructions
     for step in dis.get_instructions(code):
         identity |= step.opname == "IS_OP" and not constant
         constant = step.opname == "LOAD_CONST"
+        if step.opname == "MATCH_CLASS" and not NUMERIC.isdisjoint(x for x in before if isinstance(x, str)):
+            module.add("match")
+        before = (*before[1:], step.argval)
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"):
             module.add(step.argval)
         elif step.opname == "IMPORT_NAME":
@@ -130,7 +150,9 @@ class Vocabulary:
         return found
 
     def _judge(self, f: FunctionType, name: str) -> None:
-        if name in f.__globals__:
+        if name == "match":
+            self.hidden = f.__qualname__, "match with the class of a number or an array"
+        elif name in f.__globals__:
             x = f.__globals__[name]
             kind = x if isinstance(x, (FunctionType, ModuleType, type)) else type(x)
             self.open |= of_library(kind) and _package(kind) not in PLAIN

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import argparse
 import collections
+import collections.abc
+import contextvars
 import dataclasses
 import enum
 import functools
+import queue
 import sys
+import threading
 import types
+import weakref
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -30,6 +35,14 @@ EXACT = 2**48  # integers beyond are compared by value: sums of them might leave
 MANY = 5000  # things that can change
 DATA = (types.SimpleNamespace, argparse.Namespace, collections.UserDict, collections.UserList, collections.ChainMap)
 CONSUMED = (collections.deque, bytearray, memoryview)
+UNSEEN = (
+    threading.local,
+    contextvars.ContextVar,
+    weakref.ref,
+    collections.abc.MutableMapping,
+    collections.abc.MutableSet,
+    queue.Queue,
+)
 
 Spot = Any  # where leaves stand in a value: None (nowhere), the number of a leaf, a Holder, or (how to rebuild it, its parts, their spots)
 
@@ -62,6 +75,7 @@ class Walk:
         self.contents: list[tuple[np.ndarray[Any, Any], bytes, str]] = []
         self.modules: dict[int, dict[str, Any]] = {}
         self.known: dict[int, Any] = {}
+        self.scopes: dict[int, set[str]] = {}  # which names of which module are walked
         self.kept: list[Any] = []
         self.argument = False
         self.fixed = False
@@ -260,9 +274,9 @@ class Walk:
     def _module_names(self, f: types.FunctionType, names: Collection[str]) -> None:
         scope = f.__globals__
         self.modules[id(scope)] = scope
-        known = self.known.setdefault(id(scope), {})
+        known = self.scopes.setdefault(id(scope), set())
         keys = sorted(n for n in names if n in scope and n not in known and not _settled(scope[n]))
-        known.update(dict.fromkeys(keys))
+        known.update(keys)
         if keys:
             made = Holder(scope, NAMES, keys, [scope[k] for k in keys], "the module", len(self.holders))
             self.holders.append(made)
@@ -319,8 +333,9 @@ class Walk:
         keys = sorted(k for k in scope if (self._named(k) or _is_dunder_function(k, scope[k])) and k not in _OF_CLASSES)
         self.key.append(tuple(keys))
         self._held(x, FIELDS, keys, [scope[k] for k in keys], [f"{x.__name__}.{k}" for k in keys], x.__name__)
-        for base in x.__bases__:
-            self._class(base, base.__name__)
+        for base in (*x.__bases__, type(x)):
+            if base is not type:
+                self._class(base, base.__name__)
         return None
 
     def _named(self, name: str) -> bool:
@@ -332,7 +347,9 @@ class Walk:
             scope = vars(x)
             keys = sorted(k for k in self.vocabulary.others if k in scope and not _settled(scope[k]))
             self.key.append(tuple(keys))
-            self._held(x, NAMES, keys, [scope[k] for k in keys], [f"{label}.{k}" for k in keys], label)
+            self.known[id(x)] = self._held(
+                scope, NAMES, keys, [scope[k] for k in keys], [f"{label}.{k}" for k in keys], label
+            )
         return None
 
     def _handle(self, x: Handle, label: str) -> Spot:
@@ -360,6 +377,11 @@ class Walk:
         if hasattr(kind, "__next__") or isinstance(x, CONSUMED):
             raise InputError(
                 f"jit: {label} is {kind.__name__}, which changes while it is read", f"pass list({label}), or an array"
+            )
+        if isinstance(x, UNSEEN) and not isinstance(x, (*DATA, dict, set)) and of_library(kind):
+            raise InputError(
+                f"jit: {label} is {kind.__name__}, and what it holds cannot be watched",
+                "pass what it holds as an argument",
             )
         wrapped = getattr(x, "__wrapped__", None) if callable(x) else None
         if wrapped is not None:  # of functools, or of NumPy

@@ -87,8 +87,10 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
     own = {n: kind(n) for n in nodes}
     handles = [own[first_of.get(id(x), n)] for x, n in zip(leaves, nodes, strict=True)]
     observed: dict[Node, str] = {}
-    with setting(depth=state.depth + 1, recording=True, observed=observed), users_warnings():
+    with setting(depth=state.depth + 1, recording=True, observed=observed, refused=None), users_warnings():
         result = call(list(handles))
+        if state.refused is not None:  # the function has caught it, and gone another way than with plain values
+            raise state.refused
     outputs, tree = flatten(result)
     values = [o.node if isinstance(o, Handle) else o for o in outputs]
     changed = [k for k, n in enumerate(nodes) if own[n].node is not n]

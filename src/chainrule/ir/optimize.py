@@ -73,12 +73,21 @@ def uniform(x: Any) -> Any:
     return x if isinstance(x, (int, float, np.generic)) else None
 
 
+def _is_identity(x: Any) -> bool:
+    """Whether it is a constant identity matrix."""
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[0] != x.shape[1]:
+        return False
+    return np.count_nonzero(x) == len(x) and bool(np.all(np.diagonal(x) == 1))
+
+
 def _unchanged(n: Node, args: tuple[Any, ...]) -> Any:
     """The input that the operation returns as it is, or None."""
     name = n.op.name
     candidates: list[Any] = []
     if name in ("alias", "stop_gradient", "positive", "reshape", "broadcast_to", "cast"):
         candidates = [args[0]]
+    elif name == "matmul":  # the directions of a Jacobian are the columns of one
+        candidates = [args[1 - k] for k in (0, 1) if _is_identity(args[k])]
     elif len(args) == 2:
         for position, neutral in n.op.neutral.items():
             number = None if type(args[position]) is Node else uniform(args[position])

@@ -42,9 +42,10 @@ class State(threading.local):
     `hook` is called with every node recorded and the frame that made it, `check` with every
     cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
     type of handle that records at the current level. `observed` collects, for `jit`, what Python asks of traced values:
-    a node and whether its value or only its truth was asked for; `active` are the variables of the derivatives being taken.
-    `body` is the order of the first node of the innermost body (of a loop, a branch, a checkpoint, a batch): what is older
-    belongs to the code around, and is not written into.
+    a node and whether its value or only its truth was asked for; `active` are the variables of the derivatives being taken,
+    `refused` is what a traced value has refused to do, for code that catches the error. `body` is the order of the first
+    node of the innermost body (of a loop, a branch, a checkpoint, a batch): what is older belongs to the code around, and is
+    not written into.
     """
 
     depth = 0
@@ -57,6 +58,7 @@ class State(threading.local):
     observed: dict[Node, str] | None = None
     body = 0
     active: tuple[Node, ...] = ()
+    refused: ChainruleError | None = None
 
 
 state = State()

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import TraceError, caller
 from ..ir.op import Op
+from ..ir.recording import state
 from ..ops import by_ufunc
 
 _MATH = {
@@ -19,6 +20,13 @@ _EXTRA = {"lgamma": "chainrule.gammaln", "erf": "chainrule.erf", "erfc": "chainr
 
 def lost(what: str) -> TraceError:
     """The error for code that would turn a traced value into a plain one, with the fix that its line suggests."""
+    error = _lost(what)
+    if not state.level:
+        state.refused = error
+    return error
+
+
+def _lost(what: str) -> TraceError:
     frame = caller()
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno) if frame else ""
     found = re.search(r"(?<![\w.])math\.(\w+)", line) or re.search(
