@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import stop_gradient
-from .broadcasting import AXES, Axes, axes_text, count, expand, kept, reduction_text, reshape, sum
+from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, reduction_text, reshape, sum
 from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
@@ -76,7 +76,7 @@ def _prod(x: Any, axis: Axes, keepdims: bool = False) -> Any:
             whole = paired if n % 2 == 0 else _joined(paired, _cut(whole, a, 2 * half, n), a)
             n = n - half
         if n == 0:
-            return np.prod(np.ones(np.shape(x)), axis=axis, keepdims=keepdims) + 0 * sum(
+            return np.prod(np.ones(np.shape(x), dtype_of(x)), axis=axis, keepdims=keepdims) + 0 * sum(
                 x, axis=axis, keepdims=keepdims
             )
     if keepdims:
