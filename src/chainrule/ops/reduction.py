@@ -87,7 +87,7 @@ def _prod(x: Any, axis: Axes, keepdims: bool = False) -> Any:
             whole = paired if n % 2 == 0 else _joined(paired, _cut(whole, a, 2 * half, n), a)
             n = n - half
         if n == 0:
-            return np.prod(np.ones(np.shape(x)), axis=axis, keepdims=keepdims) + 0 * sum(
+            return np.prod(np.ones(np.shape(x), dtype_of(x)), axis=axis, keepdims=keepdims) + 0 * sum(
                 x, axis=axis, keepdims=keepdims
             )
     if keepdims:

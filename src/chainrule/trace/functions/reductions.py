@@ -108,10 +108,9 @@ def _counted(a: Any, where: Any, axis: Any) -> Any:
 
 
 def _floating(a: Any, dtype: Any, name: str, kinds: str = "fc") -> Any:
-    a = operand(a)
     if dtype is not None and np.dtype(dtype).kind not in kinds:
         raise TraceError(f"np.{name} of a traced value in dtype {np.dtype(dtype)}", "convert the result with .astype")
-    return in_dtype(a, dtype)
+    return in_dtype(operand(a), dtype)
 
 
 @implements(np.mean)
@@ -146,8 +145,8 @@ def _moment(op: Any, finish: Any, function: Any) -> Callable[..., Any]:
             if ddof != 0:
                 raise InputError("ddof and correction are the same: give one of them")
             ddof = correction
-        a = _floating(a, dtype, op.name, "c" if dtype_of(a).kind == "c" else "f")
         known = mean is not NO_VALUE and mean is not None
+        a = _floating(a, dtype, op.name, "" if known or dtype_of(a).kind == "c" else "f")
         if where is True and not known:
             return op(a, axis=axes(axis, np.ndim(a)), keepdims=bool(keepdims), ddof=ddof)
         a = a if dtype_of(a).kind in "fc" else in_dtype(a, float)

@@ -40,9 +40,9 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: d
             return tuple(call_ufunc(u, method, inputs, options) for u in (np.floor_divide, np.remainder))
         values = tuple([operand(i) for i in inputs])
         op = ufunc_of(ufunc)
-        if op.variant is not None:
-            op = op.variant(values)
-        return _with_options(ufunc, op, values, options) if options else record(op, values)
+        if options:
+            return _with_options(ufunc, op, values, options)
+        return record(op if op.variant is None else op.variant(values), values)
     if method == "outer":
         a, b = (operand(i) for i in inputs)
         a = bc.reshape(a, shape=(*np.shape(a), *(1,) * np.ndim(b)))
