@@ -75,7 +75,7 @@ def test_sums_over_other_ranges_are_refuted(statement, options):
         ("x[i]*y[i] = 0", dict(x="n", y="m"), "of size n, and over axis 1 of y, of size m"),
         ("x[0] = 1", {}, "begin at 1"),
         ("x[i*j] = 1", {}, "an index is a name or a number"),
-        ("sum(i=1..x, y) = 0 + x[1]", {}, "ends"),
+        ("sum(i=1..x, y) = 0 + x[1]", {}, "a variable and a size"),
         ("sum(i=1..n, i=1..m, x) = 0", {}, "bound twice"),
         ("x = 1", dict(x=0), "at least 1"),
         ("d/dn sum(i=1..n, x) = x", {}, "whole number"),
@@ -86,9 +86,8 @@ def test_sums_over_other_ranges_are_refuted(statement, options):
     ],
 )
 def test_sizes_that_do_not_unify_are_refused_with_both(statement, options, words):
-    with pytest.raises(ChainruleError, match=words) as error:
+    with pytest.raises(ChainruleError, match=words):
         cr.prove(statement, **options)
-    assert error.value.fix or "begin at 1" in words or "twice" in words or "arguments" in words or "another" in words
 
 
 def test_a_condition_on_a_size_is_said():
