@@ -101,6 +101,31 @@ def test_an_index_may_have_the_name_of_anything():
     assert cr.prove("sum(b1_0=1..n, x[b1_0]) = sum(i=1..n, x[i])")
 
 
+def test_the_judge_of_generated_statements_sees_what_is_wrong(monkeypatch):
+    from types import SimpleNamespace
+
+    from fuzz import statements
+    from fuzz.harness import Wrong
+
+    x, n = ("var", "x"), ("n", 0)
+    total = ("sum", "i", ("", 0), n, x)
+    true = statements.Case(total, ("mul", ("add", ("index", n), ("num", "1")), x))
+    false = statements.Case(total, ("mul", ("index", n), x))
+    assert statements.judge(true) == statements.judge(false) == "agreed"
+    refuted = cr.prove(str(false))
+
+    def says(verdict):
+        monkeypatch.setattr(statements.cr, "prove", lambda *_, **__: verdict)
+
+    says(SimpleNamespace(verdict="proved", conditions=[], tried=[]))
+    assert statements.judge(true) == "agreed"
+    with pytest.raises(Wrong, match="proved, and yet"):
+        statements.judge(false)
+    says(refuted)
+    with pytest.raises(Wrong, match="where the sides are equal"):
+        statements.judge(true)
+
+
 # ---- assumptions -------------------------------------------------------------------------------------------------------
 
 
