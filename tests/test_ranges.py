@@ -83,6 +83,7 @@ def test_sums_over_other_ranges_are_refuted(statement, options):
         ("f(x, y) = f(x)", dict(functions="f"), "2 arguments in one place and 1 here"),
         ("f_3(x, y) = 0", dict(functions="f"), "differentiated by another"),
         ("A.T = A", dict(A="n, m"), "different sizes"),
+        ("abs(x) = x", dict(given="X > 0"), "X does not occur"),
     ],
 )
 def test_sizes_that_do_not_unify_are_refused_with_both(statement, options, words):
