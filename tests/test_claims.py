@@ -219,3 +219,17 @@ def test_claims_on_random_formulas_agree_with_gradients():
         whole = text(Scalars(cr.explain(f).staged).written_out(right))
         assert cr.check(f, f"df/dx = {whole}")
         assert not cr.check(f, f"df/dx = {whole} + y^2")
+
+
+def test_a_claimed_number_is_right_to_the_decimals_that_are_written():
+    assert cr.check("f = exp(x)", "df/dx = 2.718", at={"x": 1})
+    assert not cr.check("f = exp(x)", "df/dx = 2.719", at={"x": 1})
+    assert cr.check("f = sqrt(x)", "df/dx = 3", at={"x": 0}).claims[0].right is None
+    for at, words in (({"x": 1}, "y has none"), ({"x": float("nan")}, "no number"), ({"q": 1}, "not known")):
+        with pytest.raises(InputError, match=words):
+            cr.check("f = x*y", "df/dx = 3", at=at)
+
+
+def test_expectations_are_no_part_of_a_claim():
+    with pytest.raises(FormulaError, match="no random variable"):
+        cr.check("f = x*y", "df/dx = E[y]")

@@ -101,6 +101,8 @@ def test_a_domain_can_be_too_small():
         ((["a > 1"], "a", (1, 0)), "domain"),
         ((["a > (1"],), "never closed"),
         ((["a != 1"],), "no condition"),
+        ((["a > 1"], "a", 5), "domain"),
+        ((["E[a] > 1"],), "no random variable"),
     ],
 )
 def test_errors(arguments, words):
@@ -135,3 +137,9 @@ def test_linear_programs_agree_with_floating_point(rows):
         totals = [sum(weights.get(t, 0) * r[k] for t, r in zip(conditions, rows, strict=True)) for k in range(3)]
         assert totals[0] == totals[1] == 0
         assert totals[2] <= 0
+
+
+def test_conditions_without_parameters_hold_or_do_not():
+    assert cr.find("1 > 0").verdict == "found"
+    assert cr.find("0 > 1").verdict == "impossible"
+    assert cr.find("x^2 = -1").verdict == "impossible"

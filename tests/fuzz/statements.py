@@ -20,7 +20,7 @@ from chainrule.symbolic.budget import FAILED
 
 from .harness import AGREED, Wrong, refused
 from .rewriting import changed, names, rewritten
-from .terms import DIGITS, FLOATS, SMOOTH, Evaluator, Numbers, Point, Skip, Term, add, flat, mul, text, within
+from .terms import DIGITS, FLOATS, SMOOTH, Evaluator, Numbers, Point, Skip, Term, add, flat, mul, parts, text, within
 
 BUDGET = 2.0
 POINTS = 16  # at which a statement is compared
@@ -256,7 +256,9 @@ def made_from(start: int, size: int) -> Case:
             left = rewritten(left, rng)
     if rng.random() < 0.4:
         right = changed(right, rng)
-    if len(within(left)) + len(within(right)) > 160:
+    loose = loose_indices(left) | loose_indices(right)
+    anchored = {i[0] for t in (left, right) for x in within(t) if x[0] == "entry" for i in x[2]}
+    if len(within(left)) + len(within(right)) > 160 or not loose - {"n", "m"} <= anchored & {*maker.free}:
         return made_from(start + 1, max(1, size - 1))
     given: list[Fact] = []
     occurring = names(left) | names(right)
@@ -276,6 +278,14 @@ def made_from(start: int, size: int) -> Case:
     shapes = tuple((name, dims) for name, dims in maker.shapes.items() if name in occurring)
     functions = tuple(sorted(maker.functions.items()))
     return Case(left, right, tuple(given), shapes, functions)
+
+
+def loose_indices(t: Term, bound: frozenset[str] = frozenset()) -> set[str]:
+    """The names of indices that no sum binds where they stand."""
+    here = {i[0] for i in places_of(t) if i[0]} - bound
+    if t[0] == "sum":
+        bound |= {t[1]}
+    return here.union(*(loose_indices(x, bound) for _, x in parts(t)))
 
 
 cases = st.builds(made_from, st.integers(0, 2**40), st.integers(1, 6))
@@ -418,7 +428,7 @@ def check_counterexample(case: Case, found: Any) -> None:
     else:
         (a, va), (b, vb) = columns
         rows = [{a: Fraction(p), b: Fraction(q)} for p in va for q in vb]
-    said = {f: function_said(found.values[f]) for f, _ in case.functions if f in found.values}
+    said = {f: function_said(found.values[f]) if f in found.values else SMOOTH[count][0] for f, count in case.functions}
     point = Point(values, dict(found.integers), dict(case.shapes), rows, said, lambda key: Fraction(0))
     free = [i[0] for t in (case.left, case.right) for x in within(t) for i in places_of(x) if i[0]]
     point.integers |= {n: 1 for n in free if n not in point.integers}

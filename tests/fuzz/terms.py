@@ -144,7 +144,7 @@ class Numbers:
 
     def _bounded(self, f: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def apply(x: Any) -> Any:
-            if x > 60:
+            if x > (60 if self.m is math else 10**5):
                 raise Skip
             return f(x)
 

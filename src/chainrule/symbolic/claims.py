@@ -15,7 +15,8 @@ from ..trace.formula import identifier, parse, pointed
 from .algebra import sp
 from .budget import DEFAULT, checked_budget, left, within
 from .document import heading, words
-from .interval import Undefined, enclosure
+from .evaluate import Undefined
+from .interval import enclosure, middle
 from .judge import judged
 from .known import Check, Claim, Known, likely_slip, report_lines
 from .program import read_program
@@ -71,7 +72,13 @@ class _Claims:
     """Claimed derivatives of one computation."""
 
     def __init__(self, staged: Staged, at: Mapping[str, float], end: float) -> None:
-        self.known, self.at, self.end = Known(staged), at, end
+        self.known, self.end = Known(staged), end
+        for name, v in at.items():
+            if name not in self.known.nodes:
+                raise InputError(f"at: {name} is not known", f"known are {', '.join(self.known.nodes)}", where="")
+            if not isinstance(v, (int, float)) or not math.isfinite(v):
+                raise InputError(f"at: {name} = {v!r} is no number", "give a finite one", where="")
+        self.at = {sp.Symbol(k, real=True): sp.Rational(repr(float(v))) for k, v in at.items()}
 
     def check(self, claims: Sequence[str]) -> Check:
         made = [
@@ -95,10 +102,7 @@ class _Claims:
         said = f"d{match[1]}/d{match[2]} = {self.known.shown(right)}"
         verdict, found, exact = self.known.compare(claimed, right)
         if verdict is False and self.at and not claimed.free_symbols:
-            value = self._at_the_point(right)
-            if abs(float(value.a) - float(claimed)) <= 1e-12 * (1 + abs(float(claimed))):
-                return Claim(claim.strip(), True, said, "at this point")
-            return Claim(claim.strip(), False, f"{said}, here {float(value.a):.10g}", "at this point")
+            return self._at_the_point(claim.strip(), match[3].strip(), claimed, right, said)
         return Claim(
             claim.strip(),
             verdict,
@@ -108,15 +112,20 @@ class _Claims:
             exact=exact,
         )
 
-    def _at_the_point(self, right: Any) -> Any:
-        """The right derivative there, enclosed."""
-        for name, v in self.at.items():
-            if not isinstance(v, (int, float)) or not math.isfinite(v):
-                raise InputError(f"{name} = {v!r} is no finite number", "give numbers, as x=3", where="")
-        numbers = {sp.Symbol(k, real=True): sp.Rational(repr(float(v))) for k, v in self.at.items()}
-        try:
-            return enclosure(self.known.whole(right), numbers)
-        except Undefined as error:
+    def _at_the_point(self, claim: str, number: str, claimed: Any, right: Any, said: str) -> Claim:
+        """A claimed number: right where it is the derivative at the point, to as many decimals as are written."""
+        whole = self.known.whole(right)
+        missing = sorted(str(s) for s in whole.free_symbols - self.at.keys())
+        if missing:
             raise InputError(
-                f"there is no value at this point: {error}", "give every variable a value", where=""
-            ) from None
+                f"{claim!r} gives a number, and {missing[0]} has none", f"give at={{{missing[0]!r}: ...}}", where=""
+            )
+        try:
+            value = enclosure(whole, self.at)
+        except Undefined:
+            return Claim(claim, None, said, "it has no value at this point")
+        decimals = re.fullmatch(r"-?\d*\.(\d+)", number)
+        tolerance = 0.51 * 10.0 ** -len(decimals[1]) if decimals else 1e-12 * (1 + abs(float(claimed)))
+        if abs(float(middle(value)) - float(claimed)) <= tolerance:
+            return Claim(claim, True, said, "at this point")
+        return Claim(claim, False, f"{said}, here {float(middle(value)):.10g}", "at this point")

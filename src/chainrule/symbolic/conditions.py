@@ -85,6 +85,8 @@ def _simple(e: Any, what: str, normal: Normal) -> list[tuple[Any, str]]:
             return []
         if o.has(step, at_zero, sp.sin, sp.cos):
             return [(e, what)]
+        if what == "> 0" and normal.least_sign(numerator) == 0 and normal.is_positive(denominator):
+            what = "!= 0"
         if what == "!= 0":
             factors = [
                 p for p, _ in sp.factor_list(numerator)[1] if not normal.is_positive(p) and not normal.is_positive(-p)

@@ -46,6 +46,7 @@ class Context:
         dims: the dimensions of each variable.
         functions: the unknown functions.
         layout: of the derivative of one vector by another: "denominator" or "numerator".
+        means: whether expectations may be taken.
         variables: every variable that occurs, in order.
         notes: the definitions that were used.
         derived: each derivative that was taken.
@@ -63,6 +64,7 @@ class Context:
     dims: dict[str, tuple[Any, ...]]
     functions: frozenset[str]
     layout: str
+    means: bool = False
     variables: dict[str, Tensor] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     derived: list[Derived] = field(default_factory=list[Derived])

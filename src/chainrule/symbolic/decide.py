@@ -17,6 +17,7 @@ from .normal import Normal
 
 MOST_CASES = 800
 MOST_SIGNS = 2  # indicators in one normal form
+MOST_FLAT = 6  # the same, of indicators of which none is inside another
 MOST_SIZES = 3  # values of one size that are looked at one by one
 
 
@@ -125,7 +126,8 @@ def _resolved(a: Any, b: Any, given: Assumptions) -> tuple[Any, Any, list[Any]]:
                 known[f] = value
             undetermined |= dict.fromkeys(p for p in normal.undetermined if is_named(p))
         if not known:
-            return a, b, list(undetermined) if len(found) > MOST_SIGNS else []
+            nested = any(f.args[0].has(step, at_zero) for f in found)
+            return a, b, list(undetermined) if len(found) > (MOST_SIGNS if nested or given.signs else MOST_FLAT) else []
         a, b = a.xreplace(known), b.xreplace(known)
 
 

@@ -28,7 +28,7 @@ from .roots import proved_root
 
 GRID = 400_000  # integer points that are tried
 STARTS = 60
-BOXES = 3_000
+BOXES, FEW_BOXES = 3_000, 60
 
 
 @dataclass
@@ -115,7 +115,7 @@ class _Search:
         self.names, self.symbols = names, [sp.Symbol(n, real=True) for n in names]
         ranges: dict[str, Any] = dict(domain) if isinstance(domain, Mapping) else dict.fromkeys(names, domain)  # pyright: ignore[reportAssignmentType]
         unknown = [k for k in ranges if k not in names]
-        if unknown or any(len(r) != 2 or not r[0] < r[1] for r in ranges.values()):
+        if unknown or not all(isinstance(r, (tuple, list)) and len(r) == 2 and r[0] < r[1] for r in ranges.values()):
             raise InputError(
                 "a domain is a pair (low, high) for each parameter", f"the parameters are {', '.join(names)}", where=""
             )
@@ -132,10 +132,12 @@ class _Search:
         false = next((said for e, relation, said in self.plain if not e.free_symbols and not holds(e, relation)), None)
         if false is not None:
             return self._impossible(f"{false} never holds")
+        if not self.names:
+            return self._verified([]) or self._lost()
         rows = rows_of(self.plain, self.symbols)
         if rows is not None:
             return self._linear(rows)
-        for attempt in (self._integers, self._reals, self._excluded):
+        for attempt in (self._integers, lambda: self._excluded(FEW_BOXES), self._reals, self._excluded):
             found = attempt()
             if found is not None:
                 return found
@@ -304,12 +306,12 @@ class _Search:
             checks={"certificate": how if isinstance(reason, Contradiction) else str(reason)},
         )
 
-    def _excluded(self) -> Found | None:
+    def _excluded(self, most: int = BOXES) -> Found | None:
         """A proof that the domain holds no solution: every part of it violates a condition, by interval arithmetic."""
         if len(self.names) > 4:
             return None
         stack = [[(sp.Rational(repr(low)), sp.Rational(repr(high))) for low, high in self.domain]]
-        for count in range(1, BOXES + 1):
+        for count in range(1, most + 1):
             box = stack.pop()
             at = dict(zip(self.symbols, box, strict=True))
             if not self._violated(at):

@@ -36,6 +36,7 @@ class Given:
         self.statement, self.context = statement, statement.context
         self.assumptions = Assumptions(ranges=self.context.ranges)
         self.equations: list[Pattern] = []
+        self._new: dict[str, str] = {}  # names that no statement has, and the comparison they stand in
         self.inequalities: list[tuple[Pattern, str]] = []
         self.nonnegative: list[Any] = []
         self.open: list[tuple[Pattern, str]] = []
@@ -90,6 +91,10 @@ class Given:
     def settle(self) -> None:
         """When the ranges of all indices are known: what the equations say of every entry."""
         free = self.context.free.values()
+        stated = {s.name for a, b, _, _ in self._equal_entries for s in (a - b).free_symbols if s.is_Symbol}
+        for name, t in self._new.items():
+            if name not in stated:
+                raise InputError(f"{t!r}: {name} does not occur in {self.statement.text!r}", where="")
         for a, b, entries, t in self._equal_entries:
             binders = [*entries, *(f for f in free if f.index in (a - b).free_symbols)]
             pattern = Pattern(a - b, tuple(binders))
@@ -125,10 +130,12 @@ class Given:
         tree = syntax_tree(t, GRAMMAR, "condition")
         node = next((c for c in tree.children if hasattr(c, "children")), None)
         reader = Reader(t, self.context)
+        before = set(self.context.variables)
         made = _in_context(lambda: reader.comparison(node), self.context, t)
         if made is None or made[1] == "= 0":
             raise InputError(f"{t!r} is no assumption", USAGE, where="")
         x, what = made
+        self._new |= {name: t for name in self.context.variables if name not in before}
         if x.rank:
             self._entries(x, what)
             return

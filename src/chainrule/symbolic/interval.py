@@ -12,7 +12,8 @@ from .evaluate import Evaluator, Undefined, World
 from .meaning import opened
 
 DIGITS = 50
-LARGEST = 10**5  # argument of an exponential or a sine
+LARGEST = 10**7  # argument of an exponential or a sine
+HIGHEST = 10**12  # power
 EXACT_BITS = 4_000  # of a number that is kept exactly
 # Functions that interval arithmetic does not have, and that only grow: their values at both ends, with a margin.
 GROWING = {"asin": mpmath.asin, "atan": mpmath.atan, "erf": mpmath.erf}
@@ -142,7 +143,7 @@ class Intervals:
             if (b.numerator.bit_length() + b.denominator.bit_length()) * abs(k) <= EXACT_BITS:
                 return b**k
             b = box(b)
-        if abs(k) > LARGEST:
+        if abs(k) > HIGHEST:
             raise Undefined("a power that is too large")
         if k < 0 and b.a <= 0 <= b.b:
             raise Undefined("a division by zero")

@@ -27,7 +27,7 @@ MOST_DEGREE = 200
 FACTORED = 10**4  # prime factors of numbers up to this one are found
 
 
-class _Again(Exception):
+class _Again(Undecided):
     """A finer generator is needed: an exponent turned out to be a fraction of those seen before, or a sum to have another range."""
 
 
@@ -466,6 +466,8 @@ class Normal:
         """The sign of an expression as the product of the signs of its factors."""
         try:
             number, factors = self._factors(u)
+        except _Again:
+            raise
         except Undecided:  # a real number written with complex exponentials: its sign is an atom as a whole
             return self._sign_atom(self.written(self.inner(u)))
         made: Any = sp.sign(number)

@@ -47,7 +47,7 @@ def read_statement(text: str, shapes: Mapping[str, Any], functions: Collection[s
     """Read an equation; see `prove` for what it may hold. Its indices are not yet checked: see `sizes.settle`."""
     if layout not in ("denominator", "numerator"):
         raise InputError(f"there is no layout {layout!r}", "choose denominator or numerator", where="")
-    context = Context(dimensions(shapes), frozenset(functions), layout)
+    context = Context(dimensions(shapes), frozenset(functions), layout, means=True)
     statement = read_equation(text, context)
     for name in context.dims:
         if name not in context.variables:
@@ -248,6 +248,8 @@ class Reader:
         return x.entry(*places)
 
     def _random(self, name: str, node: Any) -> Tensor:
+        if not self.context.means:
+            raise pointed(self.text, node.meta.start_pos, "there is no random variable here", f"leave {name}[...] out")
         parts = [c for c in node.children[1:] if c is not None]
         x = self.value(parts[0].children[0])
         if x.rank or len(parts) > 1:

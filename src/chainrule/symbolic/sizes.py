@@ -78,6 +78,11 @@ class _Sizes:
             elsewhere = any(v in context.dims for v in self.subscripts.get(name, ()))
             if name in self.ends and not elsewhere:
                 context.sizes[name] = size(name)
+        arrays = self.counts.keys() | context.dims.keys()
+        for name in sorted(context.sizes.keys() & arrays):
+            raise InputError(
+                f"{name} is a variable and a size in {self.text!r}", "give one of them another name", where=""
+            )
         for name in {*self.subscripts} - context.sizes.keys():
             context.free[name] = Binder(
                 free_index(name), sp.Integer(1), sp.Integer(1)
