@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import re
 import shutil
 import subprocess
 import tempfile
@@ -306,6 +307,13 @@ def _near(a: Any, b: Any, dtype: str) -> bool:
     )
 
 
+def _asks_for_a_sum(program: str, language: str) -> bool:
+    """Whether a program checks a fraction, which another library may round differently."""
+    return language != "python" and bool(
+        re.search(rf"{FIRED} .*( = -?\d+\.\d+| as it was)", program.replace("it was printed for", FIRED))
+    )
+
+
 def judge(case: Case) -> str:
     """Every point: the same value and gradient as eager code, or the program says that it was printed for another one."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -323,7 +331,7 @@ def judge(case: Case) -> str:
             try:
                 got, found = RUN[case.language](program, leaves, want)
             except (ArithmeticError, ValueError, AssertionError) as error:
-                if FIRED in str(error) and number:
+                if FIRED in str(error) and (number or _asks_for_a_sum(program, case.language)):
                     continue
                 finite = all(np.isfinite(np.asarray(x, float)).all() for x in (want, *gradients))
                 if isinstance(error, (ArithmeticError, ValueError)) and FIRED not in str(error) and not finite:

@@ -161,13 +161,13 @@ def array_text(x: Any) -> str:
     """A constant array as NumPy writes it."""
     if not np.size(x):
         return f"np.zeros({np.shape(x)}, dtype={np.asarray(x).dtype.name!r})"
-    if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
-        return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])})"
-    text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
     dtype = np.asarray(x).dtype
-    plain = dtype.name in ("float64", "int64", "bool")
+    kind = "" if dtype.name in ("float64", "int64", "bool") else f", dtype={dtype.name!r}"
+    if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
+        return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])}{kind})"
+    text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
     text = re.sub(r"\b(nan|inf)\b", r"np.\1", " ".join(text.split()).replace("[ ", "["))
-    return f"np.array({text}{'' if plain else f', dtype={dtype.name!r}'})"
+    return f"np.array({text}{kind})"
 
 
 def _numpy_template(op: Op) -> str | Callable[..., str] | None:

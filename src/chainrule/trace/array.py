@@ -143,7 +143,8 @@ class Array(Handle):
         return format(self.value, spec)
 
     def __bool__(self) -> bool:
-        known_here("the branch taken here depends on a value, and no values were given")
+        if state.abstract is not None:
+            known_here("the branch taken here depends on a value, and no values were given")
         if state.observed is None or state.level:
             return bool(self.value)
         state.observed.setdefault(self.node, "truth")
