@@ -278,6 +278,8 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> Any:
 @implements_method("sort")
 def sort_in_place(a: Any, axis: Any = -1, kind: Any = None, stable: Any = None) -> None:
     """Sort the array itself."""
+    if axis is None:
+        raise InputError("x.sort sorts along an axis, not None", "write np.sort(x, axis=None)")
     put(a, sort(a, axis, kind, stable), "x.sort")
 
 
