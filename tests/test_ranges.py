@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import pytest
 
 import chainrule as cr
@@ -250,7 +251,9 @@ def test_a_budget_holds_in_any_thread_and_inside_another():
         assert "the time was over" in inner
         return within(0.05, lambda: within(60, forever, lambda why: "the inner one"), lambda why: "the outer one")
 
+    before = mpmath.mp.prec, mpmath.iv.prec
     assert nested() == "the outer one"
+    assert (mpmath.mp.prec, mpmath.iv.prec) == before
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(lambda _: nested(), range(6))) == ["the outer one"] * 6
     assert within(5, lambda: "done", lambda why: why) == "done"

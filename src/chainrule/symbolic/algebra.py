@@ -14,6 +14,7 @@ sp: Any = _sympy
 mpmath: Any = _mpmath
 iv: Any = mpmath.iv
 mp: Any = mpmath.mp
+clear_cache: Any = _sympy.core.cache.clear_cache
 AppliedUndef: Any = _sympy.core.function.AppliedUndef
 StrPrinter: Any = _StrPrinter
 LatexPrinter: Any = _LatexPrinter

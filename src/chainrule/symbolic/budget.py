@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import ChainruleError, InputError
+from .algebra import clear_cache, iv, mp
 
 DEFAULT = 10.0  # seconds
 AGAIN = 0.5  # seconds until a deadline is told again, for code that swallows every exception
+SOON, MOST_TRIES = 0.001, 50  # how long a good moment is waited for, and how often
+WORKERS = ("sympy", "mpmath", "chainrule", "numpy", "scipy", "lark")  # whose code may be interrupted
 MOST_TERMS = 3_000  # of a polynomial that is written out
 MOST_DIGITS = 2_000  # of a number
 MOST_WRITTEN = 24  # terms of a sum that are written one by one
@@ -52,7 +56,7 @@ def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T])
 
     Budgets may be inside one another, and in any thread.
     """
-    watch = _Watch(threading.get_ident(), seconds)
+    watch, precisions = _Watch(threading.get_ident(), seconds), (mp.prec, iv.prec)
     try:
         try:
             return work()
@@ -60,6 +64,8 @@ def within(seconds: float, work: Callable[[], T], otherwise: Callable[[str], T])
             watch.stop()
     except TimeUp as late:
         watch.stop()
+        mp.prec, iv.prec = precisions  # whoever was to restore them may have been interrupted
+        clear_cache()  # what was being asked about an expression is noted there as unknown until it is answered
         if type(late) is not watch.late:
             raise
         why = f"the time was over: {seconds:g} s (budget=)"
@@ -91,13 +97,19 @@ class _Watch:
             threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
-        wait = self.seconds
+        wait, tries = self.seconds, 0
         while not self.sleep.acquire(timeout=wait):
-            self.telling = True
-            if not self.ended:
-                self.told, wait = True, AGAIN
+            self.telling, wait = True, SOON
+            tries += 1
+            if not self.ended and (tries > MOST_TRIES or self._in_the_work()):
+                self.told, wait, tries = True, AGAIN, 0
                 _raise_in(self.thread, self.late)
             self.telling = False
+
+    def _in_the_work(self) -> bool:
+        """Whether the thread is where an exception goes up to us, and not in a callback of the garbage collector or a lock."""
+        frame = sys._current_frames().get(self.thread)  # pyright: ignore[reportPrivateUsage]
+        return frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in WORKERS
 
     def stop(self) -> None:
         """Nothing is raised after this; what was raised and has not arrived yet arrives here."""
