@@ -259,7 +259,18 @@ def test_arguments_of_initial_values_and_utilities(name):
     ]
 
 
-EXCUSED = {"bmm", "dot", "isin", "logsumexp", "mm", "msort", "relu", "swapaxes", "topk", "where"}  # the list is not exact
+EXCUSED = {
+    "bmm",
+    "dot",
+    "isin",
+    "logsumexp",
+    "mm",
+    "msort",
+    "relu",
+    "swapaxes",
+    "topk",
+    "where",
+}  # the list is not exact
 
 
 def test_arguments_of_the_namespace_by_torchs_own_list():

@@ -78,7 +78,7 @@ def of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        x = args[0] if args else None
+        x: Any = args[0] if args else None
         if x.__class__ is Tensor:
             dtype = x.node.dtype
             if dtype is not _SINGLE and dtype not in (_SINGLE, _DOUBLE):
