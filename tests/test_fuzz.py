@@ -4,7 +4,7 @@ import pytest
 from fuzz import GENERATORS
 from fuzz.harness import AGREED, run, shown
 
-EXAMPLES = {"programs": 300, "options": 400, "jitted": 150, "printed": 120, "statements": 1000}
+EXAMPLES = {"programs": 300, "options": 400, "jitted": 150, "printed": 120, "statements": 1000, "memory": 600}
 SLICES = 2  # of each, so that two processes share the work
 LEAST = 0.5  # the share that must agree: a generator whose cases are all refused tests nothing
 

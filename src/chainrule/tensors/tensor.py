@@ -81,8 +81,12 @@ class Tensor(Array):
                 self._take(tie.storage.values)
         elif tie.base.node is not tie.seen and not self._left_behind(tie):
             tie.seen = tie.base.node
-            with setting(recording=state.recording or self._node.op is not constant):
-                self._node = record(tie.op, (tie.base,), tie.params).node
+            if collects(self._node):
+                values = tie.op.value(tie.seen.value, **tie.params)
+                self._node = Node(variable, (), self._node.params, values)
+            else:
+                with setting(recording=state.recording or self._node.op is not constant):
+                    self._node = record(tie.op, (tie.base,), tie.params).node
             if not tracing():
                 self.storage.hold(self._node)
         return self._node
@@ -354,6 +358,10 @@ class Tensor(Array):
         if tracing():
             self._take(given.node.value)
             return
+        if self._view is not None and given.storage is self.storage:
+            if given._view.__class__ is Shared and self._view.__class__ is Shared:
+                return  # x.data = x.data
+            raise InputError("a tensor cannot be given a part of its own memory", "take a copy: x.data = y.clone()")
         overwrite(self.node)
         source = given.detach()
         if self.node.op is variable and given.dtype.kind not in "fc":
