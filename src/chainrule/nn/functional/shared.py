@@ -22,8 +22,8 @@ def value_of(x: Any) -> Any:
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array or a traced value; quicker than `np.shape` of the latter."""
-    return x.node.shape if isinstance(x, Handle) else np.shape(x)
+    """The shape of an array or a traced value; quicker than `np.shape` of a tensor."""
+    return x.node.shape if x.__class__ is Tensor else np.shape(x)
 
 
 def changed(function: Callable[[Any], Any], input: Any, inplace: bool) -> Any:
