@@ -4,7 +4,15 @@ import pytest
 from fuzz import GENERATORS
 from fuzz.harness import AGREED, run, shown
 
-EXAMPLES = {"programs": 300, "options": 400, "jitted": 150, "printed": 120, "statements": 1000, "formulas": 300}
+EXAMPLES = {
+    "programs": 300,
+    "options": 400,
+    "jitted": 150,
+    "printed": 120,
+    "statements": 1000,
+    "formulas": 200,
+    "memory": 400,
+}
 SLICES = 2  # of each, so that two processes share the work
 LEAST = 0.5  # the share that must agree: a generator whose cases are all refused tests nothing
 

@@ -9,6 +9,7 @@ from programs import programs
 from test_properties import numbers, tame
 
 import chainrule as cr
+import chainrule.torch as ct
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed: run PEERS=1 make test"
@@ -132,4 +133,4 @@ def test_a_torch_script_with_one_changed_import():
             losses.append(loss.item())
         return losses
 
-    np.testing.assert_allclose(train(cr), train(torch), rtol=1e-4)
+    np.testing.assert_allclose(train(ct), train(torch), rtol=1e-4)

@@ -1,6 +1,7 @@
 """Generators of cases at the seams, each with a judge: what must be equal, or refused."""
 
-from pathlib import Path
+import importlib.util
 
 NAMES = ("programs", "options", "jitted", "printed", "statements", "formulas")
-GENERATORS = tuple(n for n in NAMES if Path(__file__).with_name(f"{n}.py").exists())
+BESIDE_TORCH = ("memory",) if importlib.util.find_spec("torch") else ()  # whose judge is torch
+GENERATORS = (*NAMES, *BESIDE_TORCH)

@@ -190,7 +190,7 @@ def collapse(model: Sequential) -> Sequential:
     """The same function with neighbouring linear layers made one: W = W2 W1, b = W2 b1 + b2.
 
     >>> from chainrule.torch import nn
-    >>> len(nn.collapse(nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 3), nn.ReLU())))
+    >>> len(collapse(nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 3), nn.ReLU())))
     2
     """
     layers: list[Module] = []

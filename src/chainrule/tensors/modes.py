@@ -49,8 +49,11 @@ class no_grad(_Mode):
 
     def __new__(cls, orig_func: Callable[..., Any] | None = None) -> Any:
         made = super().__new__(cls)
-        made.__init__()
+        made._before = []
         return made if orig_func is None else made(orig_func)
+
+    def __init__(self, orig_func: Callable[..., Any] | None = None) -> None:
+        super().__init__()
 
 
 class enable_grad(no_grad):

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ChainruleError, InputError, MissingError
 from ..ir.recording import Handle
 from ..trace.handles import plain
+from . import arranging as ar
 from . import elementwise as el
 from . import fills
 from . import products as pr
@@ -209,13 +210,16 @@ _rows("fmi", "scatter scatter_add index_add index_copy index_fill", se)
 _rows(
     "fm",
     "reshape flatten ravel unflatten permute transpose swapaxes t movedim unsqueeze squeeze broadcast_to narrow select "
-    "diagonal diag split chunk tensor_split unbind tile repeat_interleave flip fliplr flipud roll diff cummax cummin",
+    "diagonal diag split chunk tensor_split unbind",
     sh, swapdims=sh.swapaxes, moveaxis=sh.movedim,
 )  # fmt: skip
-_rows("m", "view view_as reshape_as expand expand_as repeat", sh)
-_rows("f", "broadcast_tensors cat stack hstack vstack column_stack atleast_1d atleast_2d meshgrid cartesian_prod", sh,
+_rows("fm", "tile repeat_interleave flip fliplr flipud roll diff cummax cummin", ar)
+_rows("m", "view view_as reshape_as expand expand_as", sh)
+_rows("m", "repeat", ar)
+_rows("f", "meshgrid cartesian_prod", ar)
+_rows("f", "broadcast_tensors cat stack hstack vstack column_stack atleast_1d atleast_2d", sh,
       concat=sh.cat, concatenate=sh.cat, row_stack=sh.vstack)  # fmt: skip
-_rows("fmi", "tril triu cumsum cumprod", sh)
+_rows("fmi", "tril triu cumsum cumprod", ar)
 _rows("fm", "matmul mm bmm mv dot vdot inner outer trace kron cross", pr, ger=pr.outer)
 _rows("f", "einsum tensordot block_diag", pr)
 _rows("fmi", "addmm addmv baddbmm", pr)

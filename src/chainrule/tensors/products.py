@@ -12,10 +12,11 @@ from ..ir.recording import Handle, record
 from ..ops import linalg as la
 from ..trace import functions as fn
 from ..trace.handles import constant_like
+from .arranging import roll
 from .axes import axis_of
 from .promotion import converted, wide
 from .reductions import sum as total
-from .shapes import cat, diagonal, permute, reshape, roll
+from .shapes import cat, diagonal, permute, reshape
 
 
 def _alike(name: str, *xs: Any) -> None:

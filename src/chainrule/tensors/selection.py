@@ -217,7 +217,8 @@ def _scattered(name: str, op: Any, input: Any, dim: int, index: Any, src: Any) -
             raise InputError(f"{name}(): Expected self.dtype to be equal to src.dtype: {input.dtype}, {src.dtype}")
         if len(src.shape) != len(index.shape) or np.any(np.less(src.shape, index.shape)):
             raise ShapeError(f"{name}: the index {list(index.shape)} is larger than the source {list(src.shape)}")
-        src = src[tuple(slice(0, n) for n in index.shape)]
+        whole: Any = src
+        src = whole[tuple(slice(0, n) for n in index.shape)]
     else:
         src = converted(src, input.dtype)
     if not len(input.shape):
@@ -326,11 +327,11 @@ def unique(
     """The different entries in order, with where each entry is among them and how often each occurs, where asked for."""
     if dim is not None:
         axis_of(input, dim)
-    found = np.unique(np.asarray(plain(input)), return_inverse=True, return_counts=True, axis=dim)
+    found: Any = np.unique(np.asarray(plain(input)), return_inverse=True, return_counts=True, axis=dim)
     shape = input.shape if dim is None else found[1].shape
     parts = [found[0], *([found[1].reshape(shape)] if return_inverse else []), *([found[2]] if return_counts else [])]
     made = tuple(constant_like(input, p) for p in parts)
-    return made if len(made) > 1 else made[0]
+    return made if return_inverse or return_counts else made[0]  # type: ignore[misc]
 
 
 def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:

@@ -17,16 +17,14 @@ from ..ops import broadcasting as bc
 from ..ops import indexing as ix
 from ..ops import shape as sh
 from ..trace import functions as fn
-from ..trace.handles import constant_like, plain
-from .axes import axes_of, axis_of, sizes_of
-from .elementwise import to_dtype
-from .promotion import converted, dtype_named, result_type, wide
-from .reductions import Extreme
+from ..trace.handles import plain
+from .axes import axis_of, sizes_of
+from .promotion import converted, dtype_named, result_type
 from .storage import tracing
 from .views import view as _view
 
 
-def _listed(keyword: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def listed(keyword: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Lengths or axes that are given one by one, as a sequence, or by this keyword."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +58,7 @@ def _shape_for(input: Any, sizes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(wanted)
 
 
-@_listed("shape")
+@listed("shape")
 def reshape(input: Any, *shape: Any) -> Any:
     """The same entries in another shape, of which one length may be -1; it shares memory where it can."""
     wanted = _shape_for(input, shape)
@@ -76,7 +74,7 @@ def _shared(input: Any, shape: tuple[int, ...]) -> Any:
     return _view(input, bc.reshape, shape=shape)
 
 
-@_listed("size")
+@listed("size")
 def view(input: Any, *shape: Any) -> Any:
     """The same entries in another shape, sharing memory; or, given a dtype, in that dtype if it is its own."""
     if len(shape) == 1 and not isinstance(shape[0], (int, Sequence)) and not hasattr(shape[0], "__index__"):
@@ -119,7 +117,7 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     return view(input, (*input.shape[:k], *inner, *input.shape[k + 1 :]))
 
 
-@_listed("dims")
+@listed("dims")
 def permute(input: Any, *dims: Any) -> Any:
     """The axes in another order."""
     order = tuple(axis_of(input, d) for d in sizes_of(dims))
@@ -148,7 +146,7 @@ def t(input: Any) -> Any:
     """The transpose of a matrix; a vector is returned as it is."""
     if len(input.shape) > 2:
         raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {len(input.shape)}D", "use x.mT")
-    return transpose(input, 0, 1) if len(input.shape) == 2 else input
+    return transpose(input, 0, 1) if len(input.shape) == 2 else _view(input, bc.reshape, shape=tuple(input.shape))
 
 
 def movedim(input: Any, source: Any, destination: Any) -> Any:
@@ -185,7 +183,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     return _view(input, bc.reshape, shape=tuple(m for k, m in enumerate(input.shape) if k not in drop))
 
 
-@_listed("size")
+@listed("size")
 def expand(input: Any, *sizes: Any) -> Any:
     """Broadcast to a shape without copying; -1 keeps a length."""
     wanted = sizes_of(sizes)
@@ -216,11 +214,12 @@ def broadcast_to(input: Any, size: Any) -> Any:
 def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     """Tensors broadcast against each other."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    shape = _broadcast(*(tuple(x.shape) for x in given))
+    shape = broadcast_shape(*(tuple(x.shape) for x in given))
     return tuple(expand(x, shape) for x in given)
 
 
-def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape in which shapes meet."""
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -236,10 +235,11 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     begin = begin + n if begin < 0 else begin
     if length < 0 or not 0 <= begin <= n or begin + length > n:
         raise ShapeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return _slice(input, axis, begin, begin + length)
+    return slice_of(input, axis, begin, begin + length)
 
 
-def _slice(input: Any, axis: int, start: int, stop: int) -> Any:
+def slice_of(input: Any, axis: int, start: int, stop: int) -> Any:
+    """The part between two places along an axis."""
     return _view(input, ix.getitem, index=(Ellipsis, slice(start, stop)) + (slice(None),) * (-axis - 1))
 
 
@@ -369,7 +369,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
             raise ShapeError(f"split expects split_size be positive, but got {size}")
         lengths = [min(size, n - k) for k in range(0, n, size)] if n else [0]
     ends = [0, *itertools.accumulate(lengths)]
-    return tuple(_slice(tensor, axis, a, b) for a, b in itertools.pairwise(ends))
+    return tuple(slice_of(tensor, axis, a, b) for a, b in itertools.pairwise(ends))
 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
@@ -393,12 +393,12 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
     given = plain(indices_or_sections)
     if isinstance(given, Sequence) or np.ndim(given):
         bounds = [0, *(max(0, min(n, k if k >= 0 else k + n)) for k in map(int, given)), n]
-        return tuple(_slice(input, axis, a, max(a, b)) for a, b in itertools.pairwise(bounds))
+        return tuple(slice_of(input, axis, a, max(a, b)) for a, b in itertools.pairwise(bounds))
     if given < 1:
         raise ShapeError(f"number of sections must be larger than 0, got {given}")
     size, more = divmod(n, int(given))
     ends = [0, *itertools.accumulate(size + (k < more) for k in range(int(given)))]
-    return tuple(_slice(input, axis, a, b) for a, b in itertools.pairwise(ends))
+    return tuple(slice_of(input, axis, a, b) for a, b in itertools.pairwise(ends))
 
 
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
@@ -406,177 +406,3 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     if not len(input.shape):
         raise ShapeError("Dimension specified as 0 but tensor has no dimensions")
     return tuple(select(input, dim, k) for k in range(input.shape[axis_of(input, dim)]))
-
-
-# ---- repeating, turning, triangles -------------------------------------------------------------------------------
-
-
-@_listed("repeats")
-def repeat(input: Any, *repeats: Any) -> Any:
-    """The whole repeated along each axis, new ones in front."""
-    counts = sizes_of(repeats)
-    if len(counts) < len(input.shape):
-        raise ShapeError(
-            f"Number of dimensions of repeat dims {list(counts)} can not be smaller than number of dimensions of tensor {list(input.shape)}"
-        )
-    if any(n < 0 for n in counts):
-        raise ShapeError(f"repeat: {list(counts)} holds a negative number")
-    return _copied(fn.tile(input, counts), input)
-
-
-def _copied(made: Any, input: Any) -> Any:
-    """A tensor that shares nothing with another, however it was made."""
-    return made.clone() if made is input or made._view is not None else made
-
-
-@_listed("dims")
-def tile(input: Any, *dims: Any) -> Any:
-    """The whole repeated along each axis; axes that are not named are not repeated."""
-    counts = sizes_of(dims)
-    return repeat(input, (1,) * (len(input.shape) - len(counts)) + counts)
-
-
-def repeat_interleave(input: Any, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Any:
-    """Each entry repeated along an axis, so many times or as often as its number says."""
-    if dim is None:
-        input, dim = ravel(input), 0
-    axis = axis_of(input, dim)
-    counts = np.asarray(plain(repeats))
-    if counts.dtype.kind not in "iu" or np.any(counts < 0):
-        raise InputError("repeats must be integers that are not negative")
-    if not len(input.shape):
-        input = reshape(input, (1,))
-    n = input.shape[axis]
-    if counts.ndim and counts.size not in (1, n):
-        raise ShapeError(f"repeats must have the same size as input along dim: {counts.size}, {n}")
-    index = np.repeat(np.arange(n), counts.reshape(-1) if counts.ndim else int(counts))
-    if output_size is not None and output_size != len(index):
-        raise ShapeError(f"repeat_interleave: allocated size {output_size} does not match required size {len(index)}")
-    return record(ix.getitem, (input, index), {"index": (Ellipsis, ix.HERE) + (slice(None),) * (-axis - 1)})
-
-
-@_listed("dims")
-def flip(input: Any, *dims: Any) -> Any:
-    """A copy with axes reversed."""
-    named = sizes_of(dims)
-    return _copied(record(sh.flip, (input,), {"axis": axes_of(input, named)}), input) if named else input.clone()
-
-
-def fliplr(input: Any) -> Any:
-    """A copy with the second axis reversed."""
-    if len(input.shape) < 2:
-        raise ShapeError("Input must be >= 2-d.")
-    return flip(input, 1)
-
-
-def flipud(input: Any) -> Any:
-    """A copy with the first axis reversed."""
-    if not len(input.shape):
-        raise ShapeError("Input must be >= 1-d.")
-    return flip(input, 0)
-
-
-def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
-    """Entries moved along axes, around the end."""
-    if dims is None or (isinstance(dims, Sequence) and not dims):
-        return reshape(roll(ravel(input), shifts, 0), tuple(input.shape)) if len(input.shape) else input.clone()
-    shift = tuple(shifts) if isinstance(shifts, Sequence) else (shifts,)
-    axes = tuple(axis_of(input, d) for d in (dims if isinstance(dims, Sequence) else (dims,)))
-    if len(shift) != len(axes):
-        raise ShapeError(f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(axes)}")
-    return record(sh.roll, (input,), {"shift": shift, "axis": axes}) if len(input.shape) else input.clone()
-
-
-def _triangle(name: str, op: Any) -> Callable[..., Any]:
-    def triangle(input: Any, diagonal: int = 0) -> Any:
-        if len(input.shape) < 2:
-            raise ShapeError(f"{name}: input tensor must have at least 2 dimensions")
-        return record(op, (input,), {"k": operator.index(diagonal)})
-
-    triangle.__name__ = name
-    triangle.__doc__ = "The entries on one side of a diagonal, zeros on the other."
-    return triangle
-
-
-tril, triu = _triangle("tril", sh.tril), _triangle("triu", sh.triu)
-
-
-def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
-    """Vectors broadcast against each other, each along an axis of its own; `indexing` is "ij" unless said."""
-    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    if indexing not in (None, "ij", "xy"):
-        raise InputError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
-    if any(len(x.shape) > 1 for x in given):
-        raise ShapeError("meshgrid expects 0D or 1D tensors")
-    n = len(given)
-    order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    placed = [reshape(x, tuple(-1 if order[j] == k else 1 for j in range(n))) for k, x in enumerate(given)]
-    return broadcast_tensors(*placed)
-
-
-def cartesian_prod(*tensors: Any) -> Any:
-    """Every combination of entries, one a row."""
-    if len(tensors) == 1:
-        return tensors[0]
-    return stack([ravel(g) for g in meshgrid(*tensors, indexing="ij")], 1)
-
-
-def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The differences of neighbours along an axis, n times."""
-    axis = axis_of(input, dim)
-    if not len(input.shape):
-        raise ShapeError("diff expects input to be at least one-dimensional")
-    if n < 0:
-        raise InputError(f"order must be non-negative but got {n}")
-    if prepend is not None or append is not None:
-        input = cat([x for x in (prepend, input, append) if x is not None], dim)
-    for _ in range(n):
-        m = input.shape[axis]
-        if m == 0:
-            return input.clone()
-        a, b = _slice(input, axis, 1, m), _slice(input, axis, 0, m - 1)
-        input = a ^ b if input.dtype.kind == "b" else a - b
-    return input.clone() if n == 0 else input
-
-
-@wide
-def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Sums of all entries up to each along an axis; integers are summed as int64."""
-    axis = axis_of(input, dim)
-    x = input if dtype is None else to_dtype(input, dtype_named(dtype))
-    x = to_dtype(x, np.dtype(np.int64)) if x.dtype.kind in "iub" and dtype is None else x
-    return to_dtype(record(sh.cumsum, (x,), {"axis": axis}), x.dtype) if len(x.shape) else x.clone()
-
-
-@wide
-def cumprod(input: Any, dim: int, *, dtype: Any = None) -> Any:
-    """Products of all entries up to each along an axis."""
-    axis = axis_of(input, dim)
-    x = input if dtype is None else to_dtype(input, dtype_named(dtype))
-    x = to_dtype(x, np.dtype(np.int64)) if x.dtype.kind in "iub" and dtype is None else x
-    if not len(x.shape) or not x.shape[axis]:
-        return x.clone()
-    parts = unbind(x, axis)
-    return stack(list(itertools.accumulate(parts, operator.mul)), axis)
-
-
-def _cumulative(name: str, larger: Any) -> Callable[..., Any]:
-    def cumulative(input: Any, dim: int) -> Extreme:
-        axis = axis_of(input, dim)
-        if not len(input.shape):
-            return Extreme(input.clone(), constant_like(input, np.int64(0)))
-        values = np.moveaxis(np.asarray(plain(input)), axis, 0)
-        at = np.zeros(values.shape, np.int64)
-        for k in range(1, len(values)):
-            best = np.take_along_axis(values, at[k - 1][None], 0)[0]
-            with np.errstate(invalid="ignore"):
-                at[k] = np.where(larger(values[k], best) | np.isnan(values[k]), k, at[k - 1])
-        index = constant_like(input, np.ascontiguousarray(np.moveaxis(at, 0, axis)))
-        return Extreme(fn.take_along_axis(input, index, axis), index)
-
-    cumulative.__name__ = name
-    cumulative.__doc__ = "The extreme of all entries up to each along an axis, and where it is: the last at a tie."
-    return cumulative
-
-
-cummax, cummin = _cumulative("cummax", np.greater_equal), _cumulative("cummin", np.less_equal)

@@ -10,7 +10,7 @@ where NumPy holds the memory as well is anything written into memory at all.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -86,6 +86,10 @@ class Storage:
             nodes[:] = [r for r in nodes if r() is not None]
         nodes.append(weakref.ref(node))
 
+    def alive(self) -> Iterator[Node]:
+        """The nodes whose values are here and that are still in use."""
+        return (node for node in (r() for r in self.nodes) if node is not None)
+
     def change(self, values: Any) -> None:
         """Other values, seen by all who share them."""
         if self.exported:
@@ -94,10 +98,8 @@ class Storage:
             np.copyto(self.values, values, casting="unsafe")
         else:
             self.values = values
-        for reference in self.nodes:
-            node = reference()
-            if node is not None:
-                overwrite(node)
+        for node in self.alive():
+            overwrite(node)
         self.nodes = []
         self.version += 1
 
@@ -106,9 +108,8 @@ class Storage:
         if not self.exported:
             whole = self.values
             self.values = np.array(whole, order="K")  # its own: a value may be part of another, or of two gradients
-            for reference in self.nodes:
-                node = reference()
-                if node is not None and node.value is whole:
+            for node in self.alive():
+                if node.value is whole:
                     node.value = self.values
             self.exported = True
         return self.values

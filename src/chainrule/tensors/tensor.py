@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,17 @@ import numpy as np
 from ..errors import DerivativeError, InputError, ShapeError, TraceError
 from ..ir.deferred import settled
 from ..ir.node import NO_PARAMS, Node
-from ..ir.op import Op, constant, variable
-from ..ir.recording import Handle, View, record, record_with_number, setting, state
+from ..ir.op import constant, variable
+from ..ir.recording import Handle, View, record, setting, state
 from ..ops import arithmetic as ar
 from ..ops import indexing as ix
 from ..ops.shape import cast
 from ..trace.array import Array
-from ..trace.handles import dtype_of, plain, split_index, written
+from ..trace.handles import dtype_of, plain, written
 from . import devices, names
 from .autograd import RETAINED, run_backward
-from .promotion import CATEGORY, Default, converted, dtype_named, floating, number_dtype, together
+from .operators import binary, collects, in_place, in_place_operator, index_parts, known, part_shape, twin, unary
+from .promotion import CATEGORY, Default, converted, dtype_named, floating, number_dtype
 from .storage import Shared, Storage, overwrite, tracing
 from .views import view
 
@@ -46,99 +47,13 @@ class Size(tuple[int, ...]):
         return f"torch.Size({list(self)})"
 
 
-# ---- operators ---------------------------------------------------------------------------------------------------
-
-
-def _meeting(op: Op, a: Any, b: Any, bring: Callable[..., list[Any]]) -> Any:
-    """An operation on two operands of different dtypes."""
-    a, b = bring(a, b)
-    return record(op, (a, b))
-
-
-def _binary(op: Op, reflected: bool = False, bring: Callable[..., list[Any]] = together) -> Callable[..., Any]:
-    whole = bring is together
-
-    def method(self: Tensor, other: Any) -> Any:
-        node = self._node if self._view is None else self.node
-        try:
-            dtype = node.value.dtype
-        except AttributeError:  # a Python number, under a transform
-            dtype = node.dtype
-        kind = other.__class__
-        if kind is float or kind is int:
-            if dtype.kind == "f":
-                return record_with_number(op, self, other, reflected)
-        elif kind is Tensor and other.node.dtype is dtype and (whole or dtype.kind == "f"):
-            return record(op, (other, self) if reflected else (self, other))
-        if not known(other):
-            return NotImplemented
-        return _meeting(op, other, self, bring) if reflected else _meeting(op, self, other, bring)
-
-    return method
-
-
-def known(x: Any) -> bool:
-    """Whether `x` can stand beside a tensor."""
-    return isinstance(x, (Handle, np.ndarray)) or number_dtype(x) is not None
-
-
-def _unary(op: Op) -> Callable[..., Any]:
-    def method(self: Tensor) -> Any:
-        return record(op, (self,))
-
-    return method
-
-
-def _inplace(name: str) -> Callable[..., Any]:
-    function = names.IN_PLACE[name]
-
-    def method(self: Tensor, other: Any) -> Any:
-        return NotImplemented if not known(other) else in_place(function, self, (other,), {})
-
-    return method
-
-
-def _twin(name: str) -> Callable[..., Any]:
-    """An operator that is the function of that name, for which speed does not matter."""
-    function = names.FUNCTIONS[name]
-
-    def method(self: Tensor, other: Any) -> Any:
-        return function(self, other) if known(other) else NotImplemented
-
-    return method
-
-
-def _collects(node: Node) -> bool:
-    """Whether a node is a leaf in which `backward()` collects."""
-    return node.op is variable and "owner" in node.params
-
-
-def in_place(function: Callable[..., Any], x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """Give `x` the value of a function of it, with that function's history.
-
-    What the function itself needs of the old values is kept; whatever else was recorded from them has lost them.
-    """
-    old = x.may_change()
-    if old.op is constant:
-        x._node = Node(constant, (), NO_PARAMS, old.value)
-    elif not _collects(old):
-        x._node = Node(ar.alias, (old,), NO_PARAMS, old.value)
-    try:
-        x.become(function(x, *args, **kwargs), old)
-    except BaseException:
-        if x._node is not old:
-            x._node = old
-        raise
-    return x
-
-
 class Tensor(Array):
     """An array that records what is computed from it, and collects its gradient; made by `tensor`.
 
     Its methods are the functions of `chainrule.torch`, under the same names.
     """
 
-    __slots__ = ("__weakref__", "_grad", "is_parameter")
+    __slots__ = ("__weakref__", "_grad", "_root", "is_parameter")
 
     rank = 1
     rebinds_scalars = False
@@ -149,7 +64,8 @@ class Tensor(Array):
         self._grad: Tensor | None = None
         self.is_parameter = False
         if view is not None and not tracing():
-            self.storage.hold(node)
+            self._root = self.storage
+            self._root.hold(node)
 
     # ---- memory ----------------------------------------------------------------------------------------------
 
@@ -163,13 +79,30 @@ class Tensor(Array):
             if tie.seen != tie.storage.version:
                 tie.seen = tie.storage.version
                 self._take(tie.storage.values)
-        elif tie.base.node is not tie.seen:
+        elif tie.base.node is not tie.seen and not self._left_behind(tie):
             tie.seen = tie.base.node
-            with setting(recording=state.recording or self._node.op is not constant):
-                self._node = record(tie.op, (tie.base,), tie.params).node
+            if collects(self._node):
+                values = tie.op.value(tie.seen.value, **tie.params)
+                self._node = Node(variable, (), self._node.params, values)
+            else:
+                with setting(recording=state.recording or self._node.op is not constant):
+                    self._node = record(tie.op, (tie.base,), tie.params).node
             if not tracing():
                 self.storage.hold(self._node)
         return self._node
+
+    def _left_behind(self, tie: View) -> bool:
+        """Whether the tensor that this is a view of has other memory since (`x.data = y`), and this one the old."""
+        base: Any = tie.base
+        return not tracing() and hasattr(self, "_root") and base.storage is not self._root
+
+    def _still_tied(self) -> None:
+        """Raise where the memory of a view can no longer be reached."""
+        tie: Any = self._view
+        if tie.__class__ is View and self._left_behind(tie):
+            raise InputError(
+                "the tensor that this is a view of has other memory since (x.data = y)", "take a copy: x.clone()"
+            )
 
     @property
     def storage(self) -> Storage:
@@ -200,8 +133,9 @@ class Tensor(Array):
     def may_change(self) -> Node:
         """The node to be replaced by an in-place operation, where one is allowed."""
         node = self.node
+        self._still_tied()
         if state.recording:
-            if _collects(node):
+            if collects(node):
                 raise DerivativeError(
                     "a leaf Variable that requires grad is being used in an in-place operation",
                     "do it inside `with torch.no_grad():`",
@@ -209,7 +143,7 @@ class Tensor(Array):
             base: Any = self
             while base._view.__class__ is View:
                 base = base._view.base
-            if base is not self and _collects(base.node):
+            if base is not self and collects(base.node):
                 raise DerivativeError(
                     "a view of a leaf Variable that requires grad is being used in an in-place operation",
                     "do it inside `with torch.no_grad():`, or change a copy: x.clone()",
@@ -240,8 +174,10 @@ class Tensor(Array):
             overwrite(old)
             return
         node = new.node
-        if _collects(old):
+        if collects(old):
             node = Node(variable, (), old.params, node.value)
+        elif not state.recording and old.op is not constant and not tracing():
+            node = Node(ar.alias, (old,), NO_PARAMS, node.value)  # the history stays as it was
         elif node is old or node.op is variable:
             node = Node(constant, (), NO_PARAMS, node.value)
         self._move(node, old)
@@ -391,6 +327,7 @@ class Tensor(Array):
             return view(self, ar.stop_gradient)
         tie: Any = self._view
         if tie.__class__ is View:
+            self._still_tied()
             return Tensor(Node(constant, (), NO_PARAMS, node.value), View(tie.base.detach(), tie.op, tie.params))
         storage = self.storage
         made = Tensor(Node(constant, (), NO_PARAMS, node.value))
@@ -403,6 +340,8 @@ class Tensor(Array):
         node = self.node
         if self._view.__class__ is View:
             raise DerivativeError("can't detach views in-place", "use detach() instead")
+        if self._view is not None and any(n is not node and n.op is not constant for n in self.storage.alive()):
+            raise DerivativeError("can't detach in place a tensor of which there are views", "use detach() instead")
         self._node = Node(constant, (), NO_PARAMS, node.value)
         if self._view is not None:
             self.storage.hold(self._node)
@@ -419,6 +358,10 @@ class Tensor(Array):
         if tracing():
             self._take(given.node.value)
             return
+        if self._view is not None and given.storage is self.storage:
+            if given._view.__class__ is Shared and self._view.__class__ is Shared:
+                return  # x.data = x.data
+            raise InputError("a tensor cannot be given a part of its own memory", "take a copy: x.data = y.clone()")
         overwrite(self.node)
         source = given.detach()
         if self.node.op is variable and given.dtype.kind not in "fc":
@@ -628,13 +571,13 @@ class Tensor(Array):
     # ---- indexing --------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        template, arrays = _index(index)
+        template, arrays = index_parts(index)
         if arrays:
             return record(ix.getitem, (self, *arrays), {"index": template})
         return view(self, ix.getitem, index=template)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        template, arrays = _index(index)
+        template, arrays = index_parts(index)
         tie: Any = value._view if isinstance(value, Handle) else None
         if tie.__class__ is View and tie.base is self and tie.op is ix.getitem and tie.params["index"] == template:
             return  # the end of a[i] += v: the view has written through already
@@ -647,7 +590,7 @@ class Tensor(Array):
 
         def put(x: Any) -> Any:
             new = converted(value, dtype)
-            lead = len(np.shape(new)) - len(ix_shape(x, template, arrays))
+            lead = len(np.shape(new)) - len(part_shape(x, template, arrays))
             if lead > 0 and not isinstance(new, (int, float)):
                 new = names.FUNCTIONS["reshape"](new, np.shape(new)[lead:])  # axes of length one in front
             return record(ix.index_set, (x, new, *arrays), {"index": template})
@@ -656,21 +599,25 @@ class Tensor(Array):
 
     # ---- operators -------------------------------------------------------------------------------------------
 
-    __add__, __radd__, __iadd__ = _binary(ar.add), _binary(ar.add, True), _inplace("add_")
-    __mul__, __rmul__, __imul__ = _binary(ar.multiply), _binary(ar.multiply, True), _inplace("mul_")
-    __sub__, __rsub__, __isub__ = _binary(ar.subtract), _binary(ar.subtract, True), _inplace("sub_")
-    __truediv__ = _binary(ar.divide, bring=floating)
-    __rtruediv__, __itruediv__ = _binary(ar.divide, True, bring=floating), _inplace("div_")
-    __pow__, __ipow__ = _twin("pow"), _inplace("pow_")
-    __gt__, __ge__, __lt__, __le__ = map(_twin, ("gt", "ge", "lt", "le"))
-    __matmul__, __imatmul__ = _twin("matmul"), None
+    __add__, __radd__, __iadd__ = binary(ar.add), binary(ar.add, True), in_place_operator("add_")
+    __mul__, __rmul__, __imul__ = binary(ar.multiply), binary(ar.multiply, True), in_place_operator("mul_")
+    __sub__, __rsub__, __isub__ = binary(ar.subtract), binary(ar.subtract, True), in_place_operator("sub_")
+    __truediv__ = binary(ar.divide, bring=floating)
+    __rtruediv__, __itruediv__ = binary(ar.divide, True, bring=floating), in_place_operator("div_")
+    __pow__, __ipow__ = twin("pow"), in_place_operator("pow_")
+    __gt__, __ge__, __lt__, __le__ = map(twin, ("gt", "ge", "lt", "le"))
+    __matmul__, __imatmul__ = twin("matmul"), None
     __floordiv__, __mod__, __ifloordiv__, __imod__ = (
-        _twin("floor_divide"), _twin("remainder"), _inplace("floor_divide_"), _inplace("remainder_")
+        twin("floor_divide"), twin("remainder"), in_place_operator("floor_divide_"), in_place_operator("remainder_")
     )  # fmt: skip
-    __and__, __or__, __xor__ = _twin("bitwise_and"), _twin("bitwise_or"), _twin("bitwise_xor")
+    __and__, __or__, __xor__ = twin("bitwise_and"), twin("bitwise_or"), twin("bitwise_xor")
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-    __iand__, __ior__, __ixor__ = _inplace("bitwise_and_"), _inplace("bitwise_or_"), _inplace("bitwise_xor_")
-    __neg__ = _unary(ar.negative)
+    __iand__, __ior__, __ixor__ = (
+        in_place_operator("bitwise_and_"),
+        in_place_operator("bitwise_or_"),
+        in_place_operator("bitwise_xor_"),
+    )
+    __neg__ = unary(ar.negative)
 
     def __rpow__(self, other: Any) -> Any:
         return names.FUNCTIONS["pow"](other, self) if known(other) else NotImplemented
@@ -707,31 +654,6 @@ class Tensor(Array):
     vars().update(names.METHODS)
     vars().update({name: names.in_place_method(name, in_place) for name in names.IN_PLACE})
     vars().update({name: names.absent(name) for name in names.NUMPYS})
-
-
-def _index(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
-    """An index as torch reads it: a tensor that holds one integer is that integer, steps are positive."""
-    parts = index if isinstance(index, tuple) else (index,)
-    found: list[Any] = []
-    for part in parts:
-        if isinstance(part, slice) and part.step is not None and operator.index(part.step) < 1:
-            raise InputError("slice step must be positive", "use .flip(dim)")
-        if isinstance(part, Handle) and not part.shape and part.dtype.kind in "iu" and not tracing():
-            part = operator.index(part)
-        elif isinstance(part, Handle) and part.dtype.kind == "u":
-            raise InputError("indexing with a uint8 tensor is ambiguous", "convert it: .bool() for a mask, .long()")
-        elif isinstance(part, (float, np.floating)) or (isinstance(part, Handle) and part.dtype.kind not in "iub"):
-            raise InputError(
-                "tensors used as indices must be long, int, byte or bool tensors", "convert it: x[i.long()]"
-            )
-        found.append(part)
-    return split_index(tuple(found))
-
-
-def ix_shape(x: Any, template: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[int, ...]:
-    """The shape of the part of `x` at an index."""
-    filled = ix.filled(template, tuple(plain(a) for a in arrays))
-    return np.broadcast_to(np.zeros((), bool), x.shape)[filled].shape
 
 
 def tensor(

@@ -24,7 +24,6 @@ from ..tensors.creation import (
     Generator,
     arange,
     as_tensor,
-    bernoulli,
     default_generator,
     empty,
     empty_like,
@@ -37,17 +36,8 @@ from ..tensors.creation import (
     linspace,
     logspace,
     manual_seed,
-    multinomial,
-    normal,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randint,
-    randint_like,
-    randn,
-    randn_like,
-    randperm,
     set_printoptions,
     set_rng_state,
     tril_indices,
@@ -58,6 +48,18 @@ from ..tensors.creation import (
 from ..tensors.devices import device
 from ..tensors.modes import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from ..tensors.promotion import get_default_dtype, promote_types, result_type, set_default_dtype
+from ..tensors.randomness import (
+    bernoulli,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
 from ..tensors.tensor import Size, Tensor, tensor
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ def fit(
             step is not applied, and the last checkpoint is kept.
 
     >>> import chainrule as cr, numpy as np
-    >>> _ = cr.manual_seed(0)
+    >>> _ = cr.torch.manual_seed(0)
     >>> net = cr.torch.nn.Linear(1, 1)
     >>> x = np.linspace(-1, 1, 64, dtype="f4")[:, None]
     >>> history = fit(net, cr.torch.nn.MSELoss(), (x, 3 * x + 1), epochs=50, optimizer=cr.torch.optim.SGD(net.parameters(), lr=0.1))

@@ -103,8 +103,10 @@ def embedding(
             f"embedding: an index is outside 0..{count - 1}: {np.min(given)} to {np.max(given)} were given"
         )
     table: Any = weight
-    index = input if isinstance(input, Handle) or isinstance(table, Handle) else np.asarray(input)
-    rows = table[index] if np.ndim(index) else np.reshape(table[np.reshape(index, (1,))], np.shape(table)[1:])
+    index: Any = input
+    if not isinstance(input, Handle) and not isinstance(weight, Handle):
+        index = np.asarray(input)
+    rows: Any = table[index] if np.ndim(index) else np.reshape(table[np.reshape(index, (1,))], np.shape(table)[1:])
     if padding_idx is None:
         return rows
     if not -count <= padding_idx < count:

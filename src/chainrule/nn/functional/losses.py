@@ -240,7 +240,8 @@ def margin_ranking_loss(
     reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """max(0, -y (x1 - x2) + margin) for y = 1 or -1."""
-    same_shape("margin_ranking_loss", input1, input2), same_shape("margin_ranking_loss", input1, target)
+    same_shape("margin_ranking_loss", input1, input2)
+    same_shape("margin_ranking_loss", input1, target)
     losses = _positive(-target * (input1 - input2) + margin)
     return reduced(losses, reduction_of(size_average, reduce, reduction))
 
@@ -276,7 +277,8 @@ def triplet_margin_loss(
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """max(0, d(anchor, positive) - d(anchor, negative) + margin)."""
-    same_shape("triplet_margin_loss", anchor, positive), same_shape("triplet_margin_loss", anchor, negative)
+    same_shape("triplet_margin_loss", anchor, positive)
+    same_shape("triplet_margin_loss", anchor, negative)
     if margin <= 0:
         raise InputError(f"triplet_margin_loss: margin must be greater than 0, got {margin}")
     near, far = pairwise_distance(anchor, positive, p, eps), pairwise_distance(anchor, negative, p, eps)

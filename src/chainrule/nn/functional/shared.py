@@ -22,8 +22,8 @@ def value_of(x: Any) -> Any:
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an array or a traced value; quicker than `np.shape` of the latter."""
-    return x.node.shape if isinstance(x, Handle) else np.shape(x)
+    """The shape of an array or a traced value; quicker than `np.shape` of a tensor."""
+    return x.node.shape if x.__class__ is Tensor else np.shape(x)
 
 
 def changed(function: Callable[[Any], Any], input: Any, inplace: bool) -> Any:
@@ -78,7 +78,7 @@ def of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
-        x = args[0] if args else None
+        x: Any = args[0] if args else None
         if x.__class__ is Tensor:
             dtype = x.node.dtype
             if dtype is not _SINGLE and dtype not in (_SINGLE, _DOUBLE):
