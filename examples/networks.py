@@ -114,7 +114,8 @@ class Block(nn.Module):
 
     def forward(self, x):
         h = self.norm1(x)
-        x = x + self.attention(h, h, h, need_weights=False, is_causal=True)[0]
+        later = np.triu(np.ones((x.shape[1], x.shape[1]), bool), 1)  # what a place may not look at
+        x = x + self.attention(h, h, h, need_weights=False, attn_mask=later)[0]
         return x + self.mlp(self.norm2(x))
 
 

@@ -349,7 +349,7 @@ def test_names_that_look_like_something_else_are_read_when_declared():
         ({"x": None, "y": 2.0}, "the value of x is a NoneType"),
         ({"x": {"a": 1}, "y": 2.0}, "the value of x is a dict"),
         ({"x": [[1], [1, 2]], "y": 2.0}, "the value of x is no array"),
-        ({"x": ["a"], "y": 2.0}, "the value of x is a"),
+        ({"x": ["a"], "y": 2.0}, "the value of x is no array"),
     ],
 )
 def test_values_that_are_no_numbers_are_refused(given, what):

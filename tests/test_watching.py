@@ -1197,7 +1197,6 @@ REFUSALS = {
     "a masked array": (lambda v: v * v, np.ma.array([1.0, 2.0], mask=[0, 1]), "subclasses of arrays"),
     "an array of objects": (lambda v: v * 2, np.array([1, "a"], object), "dtype object"),
     "math on a traced number": (lambda s: math.sqrt(s), 2.0, "use np.sqrt"),
-    "a shift of a traced number": (lambda n: n << 3, 2, "only a plain one can do"),
     "a function made of traced values": (lambda v: lambda u: u * v, 2.0, "made inside the function"),
     "an object made of traced values": (lambda v: types.SimpleNamespace(v=v), 2.0, "made inside the function"),
     "what a thread keeps": (lambda v: v * KEPT.k, 2.0, "cannot be watched"),

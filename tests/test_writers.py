@@ -126,7 +126,7 @@ def in_c(tmp_path, program, inputs, results):
     ("formula", "point"),
     [
         ("2*x + 3*y", {"x": 1.0, "y": 2.0}), ("x", {"x": 3.0}), ("x + 0*y", {"x": 3.0, "y": 2.0}), ("int*double + i*v3 + t1", dict.fromkeys(["int", "double", "i", "v3", "t1"], 2.0)),
-        ("exp(exp)*NAN", {"exp": 0.5, "NAN": 2.0}), ("β*Δx", {"β": 2.0, "Δx": 3.0}), ("x // 0.7 + x % 0.7", {"x": -2.0}), ("x' * x'", {"x_prime": 3.0}),
+        ("np.exp(exp)*NAN", {"exp": 0.5, "NAN": 2.0}), ("β*Δx", {"β": 2.0, "Δx": 3.0}), ("x // 0.7 + x % 0.7", {"x": -2.0}), ("x' * x'", {"x_prime": 3.0}),
         ("sum + step*k + status + a", dict.fromkeys(["sum", "step", "k", "status", "a"], 2.0)), ("f*df", {"f": 2.0, "df": 3.0}), ("sign(x)*round(y)", {"x": -0.0, "y": 2.5}),
     ],
 )  # fmt: skip

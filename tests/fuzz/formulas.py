@@ -175,7 +175,7 @@ def _product(partials: tuple[str, ...], rows: dict[str, Any]) -> float:
     from scipy import special
 
     values = {n: float(r.value) for n, r in rows.items()}
-    space: dict[str, Any] = {**vars(math), "np": np, "math": math, "special": special, **values}
+    space: dict[str, Any] = {**vars(math), "sign": np.sign, "np": np, "math": math, "special": special, **values}
     return math.prod(float(eval(p, space)) for p in partials)
 
 

@@ -16,7 +16,7 @@ from ..ops.kinds import Composite
 from ..ops.loops import Loop, examples
 from ..trace.array import recording_kind
 
-WHOLE = ("reduce_max", "reduce_min", "prod")  # what compilers do better whole
+WHOLE = ("reduce_max", "reduce_min", "prod", "phase")  # what compilers do better whole
 
 
 def opened(graph: Graph, fixed: Collection[Node] = ()) -> Graph:

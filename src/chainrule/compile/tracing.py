@@ -11,7 +11,6 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.deferred import settled
-from ..ir.entering import entering
 from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import drawn, variable
@@ -82,7 +81,7 @@ def _kind(x: Any) -> Any:
 def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequence[Any]) -> Traced:
     """Trace `call`, which applies `f` to leaves put in their places."""
     kind = recording_kind()
-    nodes = [Node(variable, (), NO_PARAMS, entering(x)) for x in leaves]
+    nodes = [Node(variable, (), NO_PARAMS, x) for x in leaves]
     first_of = {id(x): n for x, n in zip(reversed(leaves), reversed(nodes), strict=True) if type(x) is np.ndarray}
     own = {n: kind(n) for n in nodes}
     handles = [own[first_of.get(id(x), n)] for x, n in zip(leaves, nodes, strict=True)]

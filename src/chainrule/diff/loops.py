@@ -267,7 +267,16 @@ def _recorded(operation: Loop, inputs: tuple[Any, ...], params: dict[str, Any], 
         return list(operation.value(*inputs, **params))
     bundle = record(operation, inputs, params)
     bundle.node.code = None  # the user's name belongs to what is picked from it
-    return [own(r) for r in picked(bundle, count)]
+    return [_laid_out(r) for r in picked(bundle, count)]
+
+
+def _laid_out(r: Any) -> Any:
+    """A result just picked, which nobody else holds: its own node takes the place in memory that a copy would have."""
+    made = own(r)
+    if isinstance(r, Handle) and made.node is not r.node and r.records:
+        r.node.value = made.node.value
+        return r
+    return made
 
 
 # ---- derivatives ---------------------------------------------------------------------------------------------

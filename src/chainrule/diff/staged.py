@@ -239,6 +239,8 @@ def _checks(asked: Questions, graph: Graph, formula: bool) -> list[Check]:
 def _notes(f: Any, args: Sequence[Any], kwargs: Mapping[str, Any], asked: Questions) -> list[str]:
     """What the program holds as it was given: arguments that are no floats, and random numbers."""
     names = list(parameters(f))
+    kwargs = {} if isinstance(f, Formula) else kwargs  # of a formula they are real numbers, however they were written
+    args = () if isinstance(f, Formula) else args
     given = [(names[k] if k < len(names) else f"x{k}", a) for k, a in enumerate(args)] + list(kwargs.items())
     found = [
         f"{path} = {np.array2string(np.asarray(x), separator=', ', threshold=8).replace(chr(10), ' ')}"

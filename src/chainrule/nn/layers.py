@@ -75,9 +75,9 @@ def _uniform(module: Module, fan_in: int) -> None:
 class Sequential(Module):
     """Modules one after another; give them in order, or as a dict with names."""
 
-    def __init__(self, *modules: Any) -> None:
+    def __init__(self, *args: Any) -> None:
         super().__init__()
-        named = modules[0].items() if len(modules) == 1 and isinstance(modules[0], dict) else enumerate(modules)
+        named = args[0].items() if len(args) == 1 and isinstance(args[0], dict) else enumerate(args)
         for k, m in named:
             self.add_module(str(k), m)
 

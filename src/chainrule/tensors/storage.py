@@ -133,9 +133,9 @@ def decided(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS
 
     In a program that is being compiled it is, since the program computes it anew.
     """
-    if tracing():
-        return record(op, args, params)
-    like: Any = next(a for a in args if isinstance(a, Handle))
+    like: Any = next((a for a in args if isinstance(a, Handle)), None)
+    if tracing() or like is None:
+        return record(op, args, params) if like is not None else op.value(*args, **params)
     try:
         value = op.value(*(a.node.value if isinstance(a, Handle) else a for a in args), **params)
     except (ValueError, TypeError, IndexError):

@@ -34,7 +34,9 @@ def called(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     try:
         return f(*args, **kwargs)
     except ValueError as error:
-        if isinstance(error.__cause__, TraceError):  # why a traced value cannot become a plain one
+        if isinstance(error.__cause__, TraceError) and not isinstance(
+            error, ChainruleError
+        ):  # why a traced value cannot become a plain one
             raise error.__cause__ from None
         if locked and "read-only" in str(error) and not isinstance(error, ChainruleError):
             raise TraceError(locked, "pass a copy of one of them: x.copy()") from error

@@ -74,8 +74,8 @@ class Step:
         note: why the last step ran uncompiled; empty where it was compiled.
 
     >>> import chainrule as cr, numpy as np
-    >>> net = cr.nn.Linear(2, 1)
-    >>> step = Step(net, cr.nn.MSELoss(), cr.optim.SGD(net.parameters(), lr=0.1))
+    >>> net = cr.torch.nn.Linear(2, 1)
+    >>> step = Step(net, cr.torch.nn.MSELoss(), cr.torch.optim.SGD(net.parameters(), lr=0.1))
     >>> losses = [step((np.ones((4, 2), "f4"), np.ones((4, 1), "f4")))[0] for _ in range(50)]
     >>> losses[-1] < 1e-6 and step.note == ""
     True
