@@ -159,7 +159,7 @@ class Numbers:
         return apply
 
     def _divided(self, x: Any) -> Any:
-        if abs(x) < 1e-9:
+        if abs(x) < (1e-9 if self.m is math else 1e-30):
             raise Skip
         return 1 / x
 
@@ -431,9 +431,11 @@ def rank(v: Any) -> int:
 
 
 def total(v: Any) -> Any:
+    if not isinstance(v, list):
+        return v
     made: Any = 0
     for x in v:
-        made = add(made, total(x) if isinstance(x, list) else x)
+        made = add(made, total(x))
     return made
 
 
