@@ -102,6 +102,13 @@ def primal(x: Any) -> Any:
     return x
 
 
+def still(x: Any) -> Any:
+    """A number that does not move as a plain one."""
+    while isinstance(x, Dual) and x.slope == 0:
+        x = x.value
+    return x
+
+
 def split(x: Any, level: int) -> tuple[Any, Any]:
     return (x.value, x.slope) if isinstance(x, Dual) and x.level == level else (x, 0)
 
@@ -174,6 +181,7 @@ class Numbers:
             for _ in range(abs(int(n))):
                 made = mul(made, x)
             return made if n >= 0 else self.inverse(made)
+        x = still(x)
         if primal(x) == 0 and not isinstance(x, Dual) and isinstance(n, Fraction) and n > 0:
             return 0
         exponent = n if not isinstance(n, Fraction) else self.number(str(n))
@@ -181,8 +189,7 @@ class Numbers:
 
     def side(self, x: Any) -> int:
         """The sign of a number; a kink where a derivative is taken at 0."""
-        while isinstance(x, Dual) and x.slope == 0:  # it does not move
-            x = x.value
+        x = still(x)
         p = primal(x)
         if abs(p) < 1e-9 and (p != 0 or isinstance(x, Dual)):  # it may be rounding, or it is a kink
             raise Skip
