@@ -104,9 +104,13 @@ def primal(x: Any) -> Any:
 
 def still(x: Any) -> Any:
     """A number that does not move as a plain one."""
-    while isinstance(x, Dual) and x.slope == 0:
+    while isinstance(x, Dual) and zero(x.slope):
         x = x.value
     return x
+
+
+def zero(x: Any) -> bool:
+    return zero(x.value) and zero(x.slope) if isinstance(x, Dual) else x == 0
 
 
 def split(x: Any, level: int) -> tuple[Any, Any]:
