@@ -121,6 +121,8 @@ class Maker:
             return ("sub", self.term(half, indices), self.term(size - half, indices))
         if pick < 0.57:
             return ("div", self.term(half, indices), self.term(size - half, indices))
+        if pick < 0.59 and indices:
+            return ("pow", self.term(size - 1, indices), ("index", (rng.choice(indices), rng.choice([0, 0, 1, -1]))))
         if pick < 0.64:
             return ("pow", self.term(size - 1, indices), ("num", rng.choice(["2", "2", "3", "1/2", "-1", "3/2"])))
         if pick < 0.70:
@@ -184,7 +186,9 @@ class Maker:
             return self.summed(size)
         if self.kind == "derivatives":
             if rng.random() < 0.5:
-                return ("D", ("var", "x"), ("mul", ("var", "x"), self.term(size)))
+                x: Term = ("var", "x")
+                made: Term = ("D", x, ("mul", x, self.term(size)))
+                return ("D", x, ("mul", x, made)) if rng.random() < 0.25 else made
             self.free = ["i"]
             self.shapes = {"a": ("n",), "b": ("n",), "A": ("n", "n")}
             inner = (

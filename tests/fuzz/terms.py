@@ -102,6 +102,17 @@ def primal(x: Any) -> Any:
     return x
 
 
+def still(x: Any) -> Any:
+    """A number that does not move as a plain one."""
+    while isinstance(x, Dual) and zero(x.slope):
+        x = x.value
+    return x
+
+
+def zero(x: Any) -> bool:
+    return zero(x.value) and zero(x.slope) if isinstance(x, Dual) else x == 0
+
+
 def split(x: Any, level: int) -> tuple[Any, Any]:
     return (x.value, x.slope) if isinstance(x, Dual) and x.level == level else (x, 0)
 
@@ -159,7 +170,7 @@ class Numbers:
         return apply
 
     def _divided(self, x: Any) -> Any:
-        if abs(x) < 1e-9:
+        if abs(x) < (1e-9 if self.m is math else 1e-30):
             raise Skip
         return 1 / x
 
@@ -174,6 +185,7 @@ class Numbers:
             for _ in range(abs(int(n))):
                 made = mul(made, x)
             return made if n >= 0 else self.inverse(made)
+        x = still(x)
         if primal(x) == 0 and not isinstance(x, Dual) and isinstance(n, Fraction) and n > 0:
             return 0
         exponent = n if not isinstance(n, Fraction) else self.number(str(n))
@@ -181,8 +193,7 @@ class Numbers:
 
     def side(self, x: Any) -> int:
         """The sign of a number; a kink where a derivative is taken at 0."""
-        while isinstance(x, Dual) and x.slope == 0:  # it does not move
-            x = x.value
+        x = still(x)
         p = primal(x)
         if abs(p) < 1e-9 and (p != 0 or isinstance(x, Dual)):  # it may be rounding, or it is a kink
             raise Skip
@@ -431,9 +442,11 @@ def rank(v: Any) -> int:
 
 
 def total(v: Any) -> Any:
+    if not isinstance(v, list):
+        return v
     made: Any = 0
     for x in v:
-        made = add(made, total(x) if isinstance(x, list) else x)
+        made = add(made, total(x))
     return made
 
 

@@ -11,7 +11,9 @@ from typing import Any
 from .algebra import Undecided, sp
 from .assumptions import Assumptions
 from .budget import TooLarge
+from .evaluate import Undefined
 from .indices import Pattern, Ranges, is_named
+from .interval import enclosure
 from .meaning import at_zero, opened, step
 from .normal import Normal
 
@@ -195,10 +197,17 @@ def _paired(
 
 def _broken(p: Any, what: str, given: Assumptions) -> bool:
     """Whether a condition of meaning cannot hold in this case."""
-    if p.is_number:
-        return bool({"> 0": p <= 0, ">= 0": p < 0, "!= 0": p == 0}[what])
-    sign = given.sign(p)
+    sign = _sign_of_number(p) if p.is_number else given.sign(p)
     return sign is not None and {"> 0": sign <= 0, ">= 0": sign < 0, "!= 0": sign == 0}[what]
+
+
+def _sign_of_number(p: Any) -> int | None:
+    """The sign of a number; None where it is not known, as of a real one that is written with complex exponentials."""
+    try:
+        box = enclosure(p, {})
+    except Undefined:
+        return None
+    return 1 if box.a > 0 else -1 if box.b < 0 else 0 if box.a == box.b else None
 
 
 def _split(
@@ -234,7 +243,7 @@ def _split(
     v, value = solved
     by = {v: value}
     made = given.replaced(by)
-    if any(q.is_number and (q == 0 or sp.sign(q) != s) for q, s in made.signs.items() if s) or (
+    if any(q.is_number and _sign_of_number(q) not in (s, None) for q, s in made.signs.items() if s) or (
         v.is_Symbol and v.name in given.positive and not possible({sp.expand(value): 1}, given.positive, given.ranges)
     ):
         decision.cases.append(Case(here, "impossible"))

@@ -205,6 +205,8 @@ class Evaluator:
     # ---- functions ---------------------------------------------------------------------------------------------
 
     def _function(self, e: Any) -> Any:
+        if not e.args:
+            raise Undefined(f"{e} has no real value")
         return self.arithmetic.function(e.func.__name__, [self.value(a) for a in e.args])
 
     def _unknown(self, e: Any) -> Any:

@@ -13,8 +13,10 @@ from typing import Any
 
 from .algebra import AppliedUndef, Undecided, sp
 from .assumptions import Assumptions
-from .budget import MOST_TERMS, TooLarge
+from .bounds import least_sign
+from .budget import TooLarge
 from .derivative import Argument, Place
+from .estimates import MOST_DEGREE, spend
 from .expectations import expectation_of
 from .indices import Binder, fresh_index, is_named, same
 from .meaning import DEFINITIONS, at_zero, opened, sign, step
@@ -23,7 +25,6 @@ from .tensors import Expectation
 
 ODD = ("asin", "atan", "erf")
 MOST_PARTS = 60  # into which an exponent is divided
-MOST_DEGREE = 200
 FACTORED = 10**4  # prime factors of numbers up to this one are found
 
 
@@ -106,58 +107,7 @@ class Normal:
 
     def least_sign(self, p: Any) -> int:
         """1 where a polynomial is known to be positive, 0 where to be not negative, -1 where nothing is known."""
-        found = [self._sign_of_term(t) for t in sp.Add.make_args(sp.expand(p))]
-        return -1 if min(found) < 0 else max(found)
-
-    def _sign_of_term(self, term: Any) -> int:
-        c, factors = term.as_coeff_mul()
-        if not (c.is_Rational and c >= 0):
-            return -1
-        least = int(bool(c > 0))
-        for f in factors:
-            base, power = f.as_base_exp()
-            here = self._sign_of_atom(base)
-            if (
-                here < 0
-                and power.is_Integer
-                and power.is_even
-                and self.kinds.get(base) != "complex"
-                and base is not sp.I
-            ):
-                here = 0
-            if here < 0:
-                return -1
-            least = min(least, here)
-        return least
-
-    def _sign_of_atom(self, a: Any) -> int:
-        kind, meaning = self.kinds.get(a), self.meaning.get(a, a)
-        if kind in ("exp", "pi", "positive"):
-            return 1
-        if kind == "root":
-            return max(self.least_sign(self.relations[a][1]), 0)
-        if kind in ("sum", "range"):
-            return self._sign_of_sum(meaning)
-        if kind == "count":
-            return 0
-        if kind == "variable" and meaning.base.label.name in self.given.positive:
-            return 1
-        if kind in (None, "variable"):
-            known = self.given.sign(self.written(a))
-            if known is not None:
-                return known if known >= 0 else -1
-        if kind is None and a.is_integer:
-            return 1 if self.ranges.nonnegative(a - 1) else 0 if self.ranges.nonnegative(a) else -1
-        return 1 if a.is_positive or (a.is_Symbol and a.name in self.given.positive and kind is None) else -1
-
-    def _sign_of_sum(self, e: Any) -> int:
-        new = {i: fresh_index() for i, _, _ in e.limits}
-        binders = [Binder(new[i], low.xreplace(new), high.xreplace(new)) for i, low, high in e.limits]
-        for b in binders:
-            self.ranges.bind(b)
-        found = self.least_sign(self.rational(e.function.xreplace(new)))
-        some = all(self.ranges.nonnegative(sp.expand(b.high - b.low)) for b in binders)
-        return found if some else min(found, 0)
+        return least_sign(self, p)
 
     @contextmanager
     def formally(self) -> Generator[None]:
@@ -533,61 +483,3 @@ class Normal:
                     powers[base] = powers.get(base, 0) + int(k)
             terms.append((c, powers))
         return terms, denominator
-
-
-# ---- sizes -------------------------------------------------------------------------------------------------------------
-
-
-def spend(e: Any) -> None:
-    """Refuse an expression that would be too long when it is written out, before it is."""
-    terms, degree, below = _estimate(e)
-    for p, k in below.items():
-        more, high, _ = _estimate(p)
-        terms, degree = max(terms, _multichoose(more, k)), max(degree, high * k)
-    if terms > MOST_TERMS:
-        raise TooLarge(
-            f"a polynomial with about {terms:,} terms" if terms < 10**9 else "a polynomial with very many terms"
-        )
-    if degree > MOST_DEGREE:
-        raise TooLarge(f"a polynomial of degree {degree:,}")
-
-
-def _estimate(e: Any) -> tuple[int, int, dict[Any, int]]:
-    """Bounds on the number of terms and on the degree of the numerator, and the powers in the denominator."""
-    if e.is_Add:
-        parts = [_estimate(a) for a in e.args]
-        below: dict[Any, int] = {}
-        for _, _, b in parts:
-            below |= {p: max(k, below.get(p, 0)) for p, k in b.items()}
-        terms, degree = 0, 0
-        for t, g, b in parts:
-            for p, k in below.items():
-                more, high, _ = _estimate(p)
-                t, g = t * _multichoose(more, k - b.get(p, 0)), g + high * (k - b.get(p, 0))
-            terms, degree = terms + t, max(degree, g)
-        return min(terms, 10**12), degree, below
-    if e.is_Mul:
-        terms, degree, below = 1, 0, dict[Any, int]()
-        for t, g, b in map(_estimate, e.args):
-            terms, degree = min(terms * t, 10**12), degree + g
-            below |= {p: k + below.get(p, 0) for p, k in b.items()}
-        return terms, degree, below
-    if e.is_Pow and e.exp.is_Integer:
-        n = abs(int(e.exp))
-        if e.exp < 0:
-            return 1, 0, {e.base: n}
-        t, g, b = _estimate(e.base)
-        return _multichoose(t, n), g * n, {p: k * n for p, k in b.items()}
-    return 1, 0 if e.is_number else 1, {}
-
-
-def _multichoose(terms: int, n: int) -> int:
-    """The number of terms of the n-th power of a sum."""
-    if terms <= 1:
-        return terms
-    made = 1
-    for k in range(1, min(n, terms - 1) + 1):
-        made = made * (n + terms - k) // k
-        if made > 10**12:
-            return 10**12
-    return made

@@ -23,14 +23,10 @@ from .interval import tame
 from .meaning import SHOWN, kept, maximum, minimum
 from .sizes import binders_of, infer, is_sum
 from .tensors import Misfit, Tensor
+from .vocabulary import CHAINS, COMPARE, COSTLY, DOMAINS, INDEX_COMPARE, NUMBERS, OPERATORS, RELATIONS
 
 GRAMMAR = Path(__file__).with_name("statement.lark")
 EQUATION = re.compile(r"(?<![<>!=])=(?!=)")  # an equals sign that is no part of a comparison
-RELATIONS = {
-    ">": ("> 0", 1), "<": ("> 0", -1), ">=": (">= 0", 1), "≥": (">= 0", 1), "<=": (">= 0", -1), "≤": (">= 0", -1),
-    "==": ("= 0", 1), "!=": ("!= 0", 1), "≠": ("!= 0", 1),
-}  # fmt: skip
-NUMBERS = {"pi": sp.pi, "π": sp.pi, "e": sp.E}
 
 
 @dataclass(frozen=True)
@@ -104,16 +100,16 @@ class Reader:
         return [self.value(c) for c in node.children if hasattr(c, "children")]
 
     def _simple(self, node: Any) -> Tensor:
-        if node.data not in _OPERATORS:
+        if node.data not in OPERATORS:
             raise pointed(self.text, node.meta.start_pos, f"a statement cannot hold this ({node.data})")
         values = self._values(node)
         if node.data == "dotted" and values[0].rank and values[1].rank:
             raise Misfit("· or × of two arrays", "write x*y by entry, x @ y for the inner product")
-        return tn.elementwise(_OPERATORS[node.data], *values)
+        return tn.elementwise(OPERATORS[node.data], *values)
 
     def _chain(self, node: Any) -> Tensor:
         """A sum or a product of many parts as one operation: 400 terms nest no deeper than two."""
-        first, second = next(pair for pair in _CHAINS if node.data in pair)
+        first, second = next(pair for pair in CHAINS if node.data in pair)
         parts: list[tuple[str, Any]] = []
         while node.data in (first, second):
             left, right = node.children
@@ -220,9 +216,9 @@ class Reader:
 
     def _compare(self, node: Any) -> Tensor:
         left, symbol, right = node.children
-        if str(symbol) in _INDEX_COMPARE and self._is_index(left) and self._is_index(right):
-            return tn.number(_INDEX_COMPARE[str(symbol)](sp.KroneckerDelta(*map(self._subscript, (left, right)))))
-        return tn.elementwise(_COMPARE[str(symbol)], self.value(left), self.value(right))
+        if str(symbol) in INDEX_COMPARE and self._is_index(left) and self._is_index(right):
+            return tn.number(INDEX_COMPARE[str(symbol)](sp.KroneckerDelta(*map(self._subscript, (left, right)))))
+        return tn.elementwise(COMPARE[str(symbol)], self.value(left), self.value(right))
 
     def _is_index(self, node: Any) -> bool:
         """Whether a subtree is made of indices, sizes and whole numbers only."""
@@ -340,7 +336,7 @@ class Reader:
         meaning = SHOWN.get(getattr(op, "name", name))
         if meaning is None:
             raise pointed(self.text, token.start_pos, f"{name} has no meaning that can be decided")
-        for what, must in _DOMAINS.get(getattr(op, "name", ""), ()):
+        for what, must in DOMAINS.get(getattr(op, "name", ""), ()):
             self._defined(tn.elementwise(what, values[0]), must, arguments[0])
         numbers = {k: self._number_of(c) for k, c in options.items()}
         return self._checked(lambda *v: tn.elementwise(lambda *u: meaning(*u, **numbers), *v), values, name, node)
@@ -356,7 +352,7 @@ class Reader:
 
     def _checked(self, f: Callable[..., Tensor], values: Sequence[Tensor], name: str, node: Any) -> Tensor:
         entries = [v.entry(*v.indices()) for v in values]
-        if name in _COSTLY and any(e.is_Rational and abs(e) > MOST_DIGITS for e in entries):
+        if name in COSTLY and any(e.is_Rational and abs(e) > MOST_DIGITS for e in entries):
             raise TooLarge(f"{name} of a number with more than {len(str(MOST_DIGITS)) - 1} digits")
         try:
             made = f(*values)
@@ -454,21 +450,3 @@ class Reader:
             return found
 
         return ends(token, self.text, integer)
-
-
-_OPERATORS: dict[str, Callable[..., Any]] = {
-    "negative": lambda a: -a, "positive": lambda a: a, "dotted": lambda a, b: a * b, "abs": sp.Abs, "indicator": lambda c: c,
-}  # fmt: skip
-_CHAINS = (("add", "subtract"), ("multiply", "divide"))
-_COSTLY = ("gammaln", "digamma", "polygamma", "lgamma", "loggamma")  # of whole numbers, SymPy writes factorials out
-_POSITIVE = ((lambda u: u, "> 0"),)
-_DOMAINS: dict[str, Sequence[tuple[Callable[..., Any], str]]] = {
-    "log": _POSITIVE, "log2": _POSITIVE, "log10": _POSITIVE, "log1p": ((lambda u: 1 + u, "> 0"),), "sqrt": ((lambda u: u, ">= 0"),),
-    "reciprocal": ((lambda u: u, "!= 0"),), "tan": ((sp.cos, "!= 0"),), "arcsin": ((lambda u: 1 - u**2, ">= 0"),),
-    "arccos": ((lambda u: 1 - u**2, ">= 0"),), "arctanh": ((lambda u: 1 - u**2, "> 0"),), "arccosh": ((lambda u: u - 1, ">= 0"),),
-}  # fmt: skip
-_INDEX_COMPARE: dict[str, Callable[..., Any]] = {"==": lambda d: d, "!=": lambda d: 1 - d, "≠": lambda d: 1 - d}
-_COMPARE: dict[str, Callable[..., Any]] = {
-    ">": SHOWN["greater"], ">=": SHOWN["greater_equal"], "≥": SHOWN["greater_equal"], "<": SHOWN["less"], "<=": SHOWN["less_equal"],
-    "≤": SHOWN["less_equal"], "==": SHOWN["equal"], "!=": SHOWN["not_equal"], "≠": SHOWN["not_equal"],
-}  # fmt: skip
