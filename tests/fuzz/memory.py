@@ -19,7 +19,13 @@ from chainrule import ChainruleError
 from .harness import AGREED, Wrong, refused
 
 # What torch refuses for the sake of its layouts and its buffers; here the answer is the one it would have had.
-LENIENT = ("view size is not compatible", "to a single memory location", "second time", "returns multiple views", "does not require grad")
+LENIENT = (
+    "view size is not compatible",
+    "to a single memory location",
+    "second time",
+    "returns multiple views",
+    "does not require grad",
+)
 
 
 @dataclass(frozen=True)
