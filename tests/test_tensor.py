@@ -194,3 +194,51 @@ def test_truth_values_and_integers_have_no_history():
     assert not (x.long() * 2.0).requires_grad
     x.floor().sum().backward()
     assert x.grad.tolist() == [0.0, 0.0]
+
+
+def test_copies_are_independent():
+    import copy
+    import pickle
+
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1), torch.nn.RNN(1, 2))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        twin[0](torch.ones(1, 2)).sum().backward()
+        assert twin[0].weight.grad is not None
+        assert net[0].weight.grad is None
+        assert isinstance(twin[0].weight, torch.nn.Parameter)
+        with torch.no_grad():
+            twin[0].weight.zero_()
+        assert net[0].weight.abs().sum() > 0
+    for refuse in (copy.deepcopy, copy.copy, pickle.dumps):
+        with pytest.raises(cr.DerivativeError):
+            refuse(net[0].weight * 2)
+
+
+def test_what_is_torchs_is_in_its_namespace_alone():
+    for name in ("tensor", "Tensor", "nn", "optim", "utils", "no_grad", "zeros", "stack", "manual_seed", "float32"):
+        with pytest.raises(AttributeError, match=rf"torch\.{name}"):
+            getattr(cr, name)
+        assert hasattr(torch, name)
+        assert name not in dir(cr)
+    assert cr.max(np.eye(2), 1).tolist() == [1.0, 1.0]
+    assert cr.std(np.array([1.0, 3.0])) == 1.0
+    assert [part.tolist() for part in cr.split(np.arange(4), 2)] == [[0, 1], [2, 3]]
+    assert cr.diff.__name__ == "chainrule.diff"
+    assert all(not name.startswith("_") for name in dir(cr))
+
+
+def test_unknown_arguments_are_refused():
+    x = torch.ones(2, 2)
+    for call in (
+        lambda: torch.sum(x, 0, out=x),
+        lambda: x.sum(dims=0),
+        lambda: x.cumsum(),
+        lambda: torch.zeros(2, device="cuda"),
+        lambda: torch.tensor([1.0], dtype="float32"),
+        lambda: torch.nn.functional.max_pool1d(x, 2, ceil_mode=True),
+        lambda: torch.optim.SGD([x], lr=0.1, differentiable=True),
+        lambda: torch.exp(2.0),
+        lambda: torch.mean(torch.arange(3)),
+    ):
+        with pytest.raises(cr.ChainruleError):
+            call()

@@ -22,7 +22,7 @@ pytestmark = [
         importlib.util.find_spec("torch") is None, reason="torch is not installed: run PEERS=1 make test"
     ),
 ]
-SAMPLES = 6  # of each function and dtype
+SAMPLES = 4  # of each function and dtype
 DTYPES = ["float32", "float64", "int64", "bool", "uint8", "float16", "complex64"]
 
 
@@ -93,7 +93,7 @@ def test_every_function_of_torchs_database_agrees_or_refuses():
                     outcomes[outcome.split(":")[0].split("(")[0]] += 1
                     compared |= {(info.name, kind)} if outcome == AGREED else set()
     assert not wrong, f"{len(wrong)} different:\n" + "\n".join(wrong[:20])
-    assert outcomes[AGREED] > 8000, outcomes
+    assert outcomes[AGREED] > 6000, outcomes
     assert len(compared) > 450
 
 
@@ -224,7 +224,7 @@ def test_arguments_of_modules(name):
     import torch
 
     wanted = arguments(getattr(torch.nn, name), name)
-    if [n for n, _ in wanted] == ["args", "kwargs"]:  # the database calls them
+    if [n for n, _ in wanted] in (["args", "kwargs"], ["args"]):  # the database calls them
         return
     if name == "Hardtanh":
         wanted = wanted[:3]  # less two names that torch deprecates

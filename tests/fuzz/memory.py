@@ -50,7 +50,7 @@ MADE = (
     "t[{i}] + 1", "t[{i}].exp()", "t[{i}].contiguous()", "torch.cat([t[{i}].reshape(-1), t[{j}].reshape(-1)])", "t[{i}].narrow(0, {k}, 1)",
     "t[{i}].relu()", "t[{i}].sum()", "t[{i}].select(0, {k})", "t[{i}].max(0)[0]", "t[{i}].mean(0)", "t[{i}].permute(*reversed(range(t[{i}].dim())))",
     "copy.deepcopy(t[{i}])", "t[{i}].to(torch.float32)", "t[{i}].float()", "t[{i}].detach().requires_grad_()",
-    "torch.as_tensor(t[{i}])", "t[{i}].view(-1)", "t[{i}].sigmoid()", "(t[{i}] > 0).float()", "t[{i}].repeat(2)",
+    "torch.as_tensor(t[{i}])", "t[{i}].diagonal()", "t[{i}].movedim(0, -1)", "t[{i}].diag()", "t[{i}].unbind(0)[{k}]", "t[{i}].flip(0)", "t[{i}].view(-1)", "t[{i}].sigmoid()", "(t[{i}] > 0).float()", "t[{i}].repeat(2)",
 )  # fmt: skip
 CHANGED = (
     "t[{i}].add_({c})", "t[{i}].mul_({c})", "t[{i}].mul_(t[{j}])", "t[{i}].zero_()", "t[{i}].fill_({c})", "t[{i}].clamp_(-1, 1)", "t[{i}] += t[{j}]",

@@ -20,6 +20,7 @@ from ..ops.shape import cast
 from ..trace.handles import constant_like, plain
 from .promotion import CATEGORY, converted, floating, number_dtype, result_type, together, wide
 from .storage import decided
+from .views import part
 
 
 def _real(name: str, input: Any) -> None:
@@ -492,19 +493,19 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
 
 def real(input: Any) -> Any:
     """The real part."""
-    return input if input.dtype.kind != "c" else record(cx.real, (input,))
+    return input if input.dtype.kind != "c" else part(input, cx.real, {})
 
 
 def imag(input: Any) -> Any:
     """The imaginary part of a complex tensor."""
     if input.dtype.kind != "c":
         raise InputError("imag is not implemented for tensors with non-complex dtypes.")
-    return record(cx.imag, (input,))
+    return part(input, cx.imag, {})
 
 
 def conj(input: Any) -> Any:
     """The conjugate."""
-    return input if input.dtype.kind != "c" else record(cx.conj, (input,))
+    return input if input.dtype.kind != "c" else part(input, cx.conj, {})
 
 
 def to_dtype(input: Any, dtype: Any) -> Any:

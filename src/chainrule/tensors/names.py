@@ -239,7 +239,8 @@ _NUMPYS_NAMES = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a",
 
 def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that takes NumPy's names for torch's arguments, as torch does, and refuses what it does not know."""
-    known = inspect.signature(function).parameters
+    signature = inspect.signature(function)
+    known = signature.parameters
     renamed = {n: t for t, ns in _NUMPYS_NAMES.items() if t in known for n in ns if n not in known}
     takes_tensor = next(iter(known), "") in ("input", "tensor", "condition")
     either = name in ("pow", "where", "result_type", "isin")
@@ -258,13 +259,13 @@ def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            if (
-                isinstance(error, ChainruleError)
-                or error.__traceback__ is None
-                or error.__traceback__.tb_next is not None
-            ):
+            if isinstance(error, ChainruleError):
                 raise
-            raise InputError(f"{name}(): {str(error).removeprefix(function.__name__ + '()').strip()}") from None
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as wrong:
+                raise InputError(f"{name}(): {wrong}", f"it takes {', '.join(known)}") from None
+            raise
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -17,6 +17,7 @@ from .axes import axis_of
 from .promotion import converted, wide
 from .reductions import sum as total
 from .shapes import cat, diagonal, permute, reshape
+from .views import Part
 
 
 def _alike(name: str, *xs: Any) -> None:
@@ -133,7 +134,10 @@ def einsum(equation: str, *operands: Any) -> Any:
     _alike("einsum", *given)
     if given[0].dtype.kind not in "fc":
         raise InputError(f"einsum is not supported for {given[0].dtype}", "convert: x.float()")
-    return fn.einsum(equation, *given)
+    made = fn.einsum(equation, *given)
+    if len(given) == 1 and made.node.op is la.einsum and made.node.inputs == (given[0].node,):  # in torch often a view
+        return type(made)(made.node, Part(given[0], la.einsum, made.node.params))
+    return made
 
 
 def _sum_of(input: Any, product: Any, beta: Any, alpha: Any) -> Any:

@@ -21,6 +21,7 @@ from ..trace.handles import plain
 from .axes import axis_of, sizes_of
 from .promotion import converted, dtype_named, result_type
 from .storage import tracing
+from .views import part
 from .views import view as _view
 
 
@@ -260,14 +261,33 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     a, b = axis_of(input, dim1), axis_of(input, dim2)
     if a == b:
         raise ShapeError("diagonal: the dimensions cannot be identical")
-    return fn.diagonal(input, offset, a, b)
+    moved = movedim(input, (a, b), (-2, -1))
+    rows, columns = moved.shape[-2:]
+    k = np.arange(max(0, min(rows + min(offset, 0), columns - max(offset, 0))))
+    index = (Ellipsis, ix.HERE, ix.HERE)
+    return part(
+        moved,
+        ix.getitem,
+        {"index": index},
+        lambda whole: np.diagonal(whole, offset, -2, -1),
+        k - min(offset, 0),
+        k + max(offset, 0),
+    )
+
+
+diagonal_of = diagonal
 
 
 def diag(input: Any, diagonal: int = 0) -> Any:
     """The diagonal of a matrix, or the matrix with a diagonal."""
     if len(input.shape) not in (1, 2):
         raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {len(input.shape)}D")
-    return fn.diag(input, diagonal)
+    if len(input.shape) == 2:
+        return diagonal_of(input, diagonal).clone()
+    n = input.shape[0] + max(diagonal, -diagonal)
+    i = np.arange(input.shape[0])
+    where = {"index": (ix.HERE, ix.HERE), "shape": (n, n)}
+    return record(ix.scatter, (input, i - min(diagonal, 0), i + max(diagonal, 0)), where)
 
 
 # ---- joining and splitting ---------------------------------------------------------------------------------------

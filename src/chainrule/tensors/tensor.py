@@ -24,7 +24,7 @@ from .autograd import RETAINED, run_backward
 from .operators import binary, collects, in_place, in_place_operator, index_parts, known, part_shape, twin, unary
 from .promotion import CATEGORY, Default, converted, dtype_named, floating, number_dtype
 from .storage import Shared, Storage, overwrite, tracing
-from .views import view
+from .views import a_view, part_of, read, tied, view
 
 
 class Size(tuple[int, ...]):
@@ -82,11 +82,11 @@ class Tensor(Array):
         elif tie.base.node is not tie.seen and not self._left_behind(tie):
             tie.seen = tie.base.node
             if collects(self._node):
-                values = tie.op.value(tie.seen.value, **tie.params)
+                values = part_of(tie, tie.seen.value)
                 self._node = Node(variable, (), self._node.params, values)
             else:
                 with setting(recording=state.recording or self._node.op is not constant):
-                    self._node = record(tie.op, (tie.base,), tie.params).node
+                    self._node = read(tie)
             if not tracing():
                 self.storage.hold(self._node)
         return self._node
@@ -99,7 +99,7 @@ class Tensor(Array):
     def _still_tied(self) -> None:
         """Raise where the memory of a view can no longer be reached."""
         tie: Any = self._view
-        if tie.__class__ is View and self._left_behind(tie):
+        if a_view(tie) and self._left_behind(tie):
             raise InputError(
                 "the tensor that this is a view of has other memory since (x.data = y)", "take a copy: x.clone()"
             )
@@ -141,7 +141,7 @@ class Tensor(Array):
                     "do it inside `with torch.no_grad():`",
                 )
             base: Any = self
-            while base._view.__class__ is View:
+            while a_view(base._view):
                 base = base._view.base
             if base is not self and collects(base.node):
                 raise DerivativeError(
@@ -166,7 +166,12 @@ class Tensor(Array):
                 )
             new = record(cast, (new,), {"dtype": dtype})
         tie: Any = self._view
-        if tie.__class__ is View:
+        if a_view(tie):
+            if getattr(tie, "read_only", False):
+                raise InputError(
+                    f"writing into the result of {tie.op.name} is not supported, though torch writes through it",
+                    "write into the tensor itself, by an index",
+                )
             base = tie.base
             self._node = old
             base.become(written(tie, new), base.node)
@@ -326,9 +331,9 @@ class Tensor(Array):
         if tracing():
             return view(self, ar.stop_gradient)
         tie: Any = self._view
-        if tie.__class__ is View:
+        if a_view(tie):
             self._still_tied()
-            return Tensor(Node(constant, (), NO_PARAMS, node.value), View(tie.base.detach(), tie.op, tie.params))
+            return Tensor(Node(constant, (), NO_PARAMS, node.value), tied(tie, tie.base.detach()))
         storage = self.storage
         made = Tensor(Node(constant, (), NO_PARAMS, node.value))
         made._view = Shared(storage)  # type: ignore[assignment]
@@ -338,7 +343,7 @@ class Tensor(Array):
     def detach_(self) -> Tensor:
         """Leave the history behind, in place."""
         node = self.node
-        if self._view.__class__ is View:
+        if a_view(self._view):
             raise DerivativeError("can't detach views in-place", "use detach() instead")
         if self._view is not None and any(n is not node and n.op is not constant for n in self.storage.alive()):
             raise DerivativeError("can't detach in place a tensor of which there are views", "use detach() instead")
@@ -401,10 +406,10 @@ class Tensor(Array):
     def _memory(self) -> Any:
         self.node  # noqa: B018  # read what has changed
         tie: Any = self._view
-        if tie.__class__ is not View:
+        if not a_view(tie):
             return self.storage.export()
         tie.seen = None
-        return np.asarray(tie.op.value(tie.base._memory(), **tie.params))
+        return np.asarray(part_of(tie, tie.base._memory()))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         found = self.numpy()
@@ -579,7 +584,7 @@ class Tensor(Array):
     def __setitem__(self, index: Any, value: Any) -> None:
         template, arrays = index_parts(index)
         tie: Any = value._view if isinstance(value, Handle) else None
-        if tie.__class__ is View and tie.base is self and tie.op is ix.getitem and tie.params["index"] == template:
+        if a_view(tie) and tie.base is self and tie.op is ix.getitem and tie.params["index"] == template:
             return  # the end of a[i] += v: the view has written through already
         if not known(value):
             raise InputError(f"can't assign a {type(value).__name__} to a tensor", "assign a number or a tensor")

@@ -33,11 +33,6 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             f"(input {have}, weight {want})",
             f"give an input of shape (batch, {want[-1]}), or build the layer for the input",
         )
-    if input.__class__ is Tensor and weight.__class__ is Tensor and input.node.dtype != weight.node.dtype:
-        raise InputError(
-            f"linear: the input is {input.dtype}, the weight {weight.dtype}: both must have the same dtype",
-            "convert the input: x.float(), or the layer: layer.double()",
-        )
     if len(want) == 1:
         y = input @ weight
         return y if bias is None else y + bias

@@ -13,7 +13,6 @@ from ...errors import InputError, ShapeError
 from ...ops.piecewise import logical_or, where
 from ...ops.shape import pad as _pad
 from ...ops.windows import windows
-from ...tensors.tensor import Tensor
 from ...trace.handles import dtype_of
 from .shared import by_channel, lengths, of_floats
 
@@ -81,8 +80,6 @@ def _conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: A
         )
     if np.shape(weight)[0] % groups:
         raise ShapeError(f"conv{d}d: {groups} groups do not divide {np.shape(weight)[0]} channels")
-    if x.__class__ is Tensor and weight.__class__ is Tensor and x.dtype != weight.dtype:
-        raise InputError(f"conv{d}d: the input is {x.dtype}, the weight {weight.dtype}", "convert one: x.to(dtype)")
     if padding == "same":
         if stride != (1,) * d:
             raise InputError("padding='same' is not supported for strided convolutions", "give the padding as a number")
