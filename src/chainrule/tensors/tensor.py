@@ -462,7 +462,7 @@ class Tensor(Array):
     # ---- what it is ------------------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> Size:
+    def shape(self) -> Size:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The lengths of its axes."""
         return Size(self.node.shape)
 

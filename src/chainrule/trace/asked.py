@@ -37,7 +37,7 @@ class Asked(Array):
         return settled(self.node.value)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The lengths of its axes."""
         _sized(sys._getframe(1))
         return self.node.shape
