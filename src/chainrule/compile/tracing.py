@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.deferred import settled
+from ..ir.entering import entering
 from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import drawn, variable
@@ -78,10 +79,16 @@ def _kind(x: Any) -> Any:
     return np.asarray if isinstance(x, np.ndarray) and not x.ndim else None
 
 
+def _entering(x: Any) -> Any:
+    """A leaf that may enter a graph; in foreign byte order as it is, so that results have it too."""
+    made = entering(x)
+    return x if type(x) is np.ndarray and not x.dtype.isnative else made
+
+
 def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequence[Any]) -> Traced:
     """Trace `call`, which applies `f` to leaves put in their places."""
     kind = recording_kind()
-    nodes = [Node(variable, (), NO_PARAMS, x) for x in leaves]
+    nodes = [Node(variable, (), NO_PARAMS, _entering(x)) for x in leaves]
     first_of = {id(x): n for x, n in zip(reversed(leaves), reversed(nodes), strict=True) if type(x) is np.ndarray}
     own = {n: kind(n) for n in nodes}
     handles = [own[first_of.get(id(x), n)] for x, n in zip(leaves, nodes, strict=True)]
