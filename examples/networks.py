@@ -114,8 +114,9 @@ class Block(nn.Module):
 
     def forward(self, x):
         h = self.norm1(x)
-        later = np.triu(np.ones((x.shape[1], x.shape[1]), bool), 1)  # what a place may not look at
-        x = x + self.attention(h, h, h, need_weights=False, attn_mask=later)[0]
+        n = np.shape(h)[-2]
+        hidden = np.triu(np.ones((n, n), bool), 1)  # no letter sees those after it
+        x = x + self.attention(h, h, h, attn_mask=hidden, need_weights=False)[0]
         return x + self.mlp(self.norm2(x))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...diff.transforms import stop_gradient
 from ...errors import InputError, ShapeError
+from ...ir.op import constant
 from ...ir.recording import Handle
 from ...ops.network import affine
 from ...ops.piecewise import where
@@ -17,6 +18,7 @@ from ...ops.reduction import softmax as _softmax
 from ...tensors.creation import Generator, default_generator
 from ...tensors.modes import no_grad
 from ...tensors.reductions import vector_norm
+from ...tensors.storage import tracing
 from ...tensors.tensor import Tensor
 from ...trace.drawn import draw
 from ...trace.handles import dtype_of
@@ -279,12 +281,18 @@ def attention_weights(
         attn_mask = np.tril(np.ones((n, m), bool))
     if attn_mask is None:
         return _softmax(scores, axis=(-1,))
-    hidden = dtype_of(attn_mask).kind == "b"
-    scores = where(attn_mask, scores, -np.inf) if hidden else scores + attn_mask
-    if safe and not is_causal:
-        seen = np.max(stop_gradient(scores), axis=-1, keepdims=True) > -np.inf
-        return where(seen, _softmax(where(seen, scores, 0.0), axis=(-1,)), 0.0)
-    if is_causal:
+    boolean = dtype_of(attn_mask).kind == "b"
+    scores = where(attn_mask, scores, -np.inf) if boolean else scores + attn_mask
+    if is_causal or _sees_something(attn_mask, boolean):
         return _softmax(scores, axis=(-1,))
     seen = np.max(stop_gradient(scores), axis=-1, keepdims=True) > -np.inf
-    return where(seen, _softmax(where(seen, scores, 0.0), axis=(-1,)), np.nan)
+    return where(seen, _softmax(where(seen, scores, 0.0), axis=(-1,)), 0.0 if safe else np.nan)
+
+
+def _sees_something(mask: Any, boolean: bool) -> bool:
+    """Whether a mask that is known lets every row see something."""
+    if isinstance(mask, Handle):
+        if mask.node.op is not constant or tracing():
+            return False
+        mask = mask.node.value
+    return bool(np.all(np.any(mask if boolean else np.asarray(mask) > -np.inf, axis=-1)))
