@@ -8,13 +8,9 @@ from operator import is_
 from types import FunctionType
 from typing import Any, NamedTuple
 
+from ..trace.references import UNBOUND, contents
 
-class _Missing:
-    def __repr__(self) -> str:
-        return "nothing"
-
-
-MISSING = _Missing()
+MISSING = UNBOUND  # also where there is no such name or item
 
 
 class Kind(NamedTuple):
@@ -78,10 +74,7 @@ def _fields_same(h: Holder) -> bool:
 
 
 def _cell(owner: Any, _: Any = None) -> list[Any]:
-    try:
-        return [owner.cell_contents]
-    except ValueError:
-        return [MISSING]
+    return [contents(owner)]
 
 
 def _put_cell(owner: Any, _: Any, value: Any) -> None:

@@ -27,6 +27,7 @@ import numpy as np
 from ..errors import InputError
 from ..ir.op import Op
 from ..ir.recording import Handle
+from ..trace.references import contents
 from .holders import ATTRIBUTES, CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, SET, Holder, Kind
 from .names import LIBRARIES, Vocabulary, of_library, root
 
@@ -265,10 +266,7 @@ class Walk:
     def _cell(self, cell: Any, name: str) -> Spot:
         if (again := self._again(cell)) is not None:
             return again
-        try:
-            value = cell.cell_contents
-        except ValueError:
-            value = MISSING
+        value = contents(cell)
         return self._held(cell, CELL, None, [value], [name], name)
 
     def _module_names(self, f: types.FunctionType, names: Collection[str]) -> None:

@@ -17,6 +17,7 @@ from ..ir.deferred import settled
 from ..ir.op import Op
 from ..ir.recording import Handle
 from ..trace.handles import seen_plain
+from ..trace.references import contents
 from ..trace.tree import children, container
 from .holders import FIELDS, ITEMS, LIST, MISSING, SET, Holder
 from .reach import Spot, Walk
@@ -166,7 +167,7 @@ def _same(a: Any, b: Any) -> bool:
 def _plain(x: Any) -> bool:
     """Whether it is the same at every call: a function without traced values in its cells, a type, what compares itself."""
     if isinstance(x, types.FunctionType):
-        cells = [c.cell_contents for c in x.__closure__ or () if c != types.CellType()]
+        cells = list(map(contents, x.__closure__ or ()))
         return all(not isinstance(c, Handle) and (not isinstance(c, types.FunctionType) or _plain(c)) for c in cells)
     if isinstance(
         x,

@@ -398,14 +398,6 @@ def functional_call(
         return module(*args, **named)
 
 
-def stateful_call(module: Module, values: Mapping[str, Any], args: Sequence[Any]) -> tuple[Any, dict[str, Any]]:
-    """`functional_call`, and what the buffers among the values became."""
-    with _with_values(module, values):
-        out = module(*args)
-        buffers = {k: b for k, b in module.named_buffers() if k in values}
-    return out, buffers
-
-
 def arrays_of(module: Module) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of the trained parameters, and of the rest, by name, as plain arrays."""
     trained = {k: np.asarray(p.detach().value) for k, p in module.named_parameters() if p.requires_grad}

@@ -24,7 +24,6 @@ WORKERS = ("sympy", "mpmath", "chainrule", "numpy", "scipy", "lark")  # whose co
 MOST_TERMS = 3_000  # of a polynomial that is written out
 MOST_DIGITS = 2_000  # of a number
 MOST_WRITTEN = 24  # terms of a sum that are written one by one
-MOST_NODES = 20_000  # of an expression
 
 FAILED = "the calculation failed inside"
 

@@ -68,11 +68,6 @@ def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return _COMPLEX_OF.get(dtype.name, dtype)
 
 
-def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype of the parts of a complex one."""
-    return _FLOAT_OF.get(dtype.name, dtype)
-
-
 def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
     """The dtype in which entries of two dtypes meet."""
     a, b = dtype_named(type1), dtype_named(type2)

@@ -334,7 +334,7 @@ def dist(input: Any, other: Any, p: Any = 2) -> Any:
     return vector_norm(input - other, p)
 
 
-def _truth(name: str, function: Any, op: Op, start: bool) -> Callable[..., Any]:
+def _truth(name: str, function: Any, op: Op) -> Callable[..., Any]:
     def truth(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
         axes = axes_of(input, dim)
         hits = input if input.dtype.kind == "b" else decided(pw.not_equal, (input, 0))
@@ -351,7 +351,7 @@ def _truth(name: str, function: Any, op: Op, start: bool) -> Callable[..., Any]:
     return truth
 
 
-all, any = _truth("all", np.all, rd.reduce_min, True), _truth("any", np.any, rd.reduce_max, False)
+all, any = _truth("all", np.all, rd.reduce_min), _truth("any", np.any, rd.reduce_max)
 
 
 def count_nonzero(input: Any, dim: Any = None) -> Any:

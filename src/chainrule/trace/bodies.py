@@ -6,9 +6,9 @@ It runs once where Python would run it many times, so a write into something fro
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from types import CodeType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..errors import TraceError
 from ..ir.node import now
 from ..ir.recording import setting
 from .memory import own
+from .references import UNBOUND, contents, references
 from .tree import children, map_leaves
 
 
@@ -76,10 +77,10 @@ def _inside(x: Any) -> list[Any]:
     if isinstance(x, MethodType):
         return [x.__func__, x.__self__]
     if isinstance(x, FunctionType):
-        cells = [c.cell_contents for c in x.__closure__ or () if _filled(c)]
+        cells = [v for v in map(contents, x.__closure__ or ()) if v is not UNBOUND]
         if (x.__module__ or "").startswith(("numpy", "chainrule.")):
             return cells  # a wrapper of ours around the user's function
-        return [*cells, *(x.__globals__[n] for n in _names(x.__code__) if n in x.__globals__)]
+        return [*cells, *(x.__globals__[n] for n in references(x.__code__).module if n in x.__globals__)]
     if isinstance(x, (dict, list, tuple)):
         return [v for _, v in children(x) or ()] if len(x) < 1000 else []
     return list(vars(x).values()) if _plain_object(x) else []
@@ -88,18 +89,3 @@ def _inside(x: Any) -> list[Any]:
 def _plain_object(x: Any) -> bool:
     """An object of a class of the user's."""
     return hasattr(x, "__dict__") and not callable(x) and not isinstance(x, type(functools)) and not hasattr(x, "node")
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for c in code.co_consts:
-        if isinstance(c, CodeType):
-            yield from _names(c)

@@ -9,7 +9,6 @@ What is of no known kind (an iterator, a file, a clock) cannot be compared: code
 from __future__ import annotations
 
 import builtins
-import dis
 import enum
 import functools
 import logging
@@ -30,6 +29,7 @@ import numpy as np
 from ..nn.module import Module
 from ..tensors.creation import Generator, default_generator
 from ..tensors.tensor import Tensor
+from ..trace.references import UNBOUND, contents, references
 
 MANY = 20_000  # objects that are followed, at most
 SCALARS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range, slice)
@@ -49,29 +49,12 @@ CALLABLES = (types.FunctionType, staticmethod, classmethod, property, functools.
 DYNAMIC = {"getattr", "vars", "dir"}  # ways to find a method by a name that the code does not show
 MAKERS = ("__init__", "__new__", "__post_init__")  # run where a class is called
 
-_missing = object()
+_missing = UNBOUND  # also where nothing is bound to a name
 
 
 def _ours(x: Any) -> bool:
     """Whether a function or class belongs to a library, whose globals do not change."""
     return (getattr(x, "__module__", None) or "builtins").partition(".")[0] in LIBRARY
-
-
-@functools.lru_cache(maxsize=1024)
-def names_read(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The globals and the attributes that a function names, those of the functions inside it included."""
-    globals_, attributes = set[str](), set[str]()
-    for i in dis.get_instructions(code):
-        if i.opname in ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME"):
-            globals_.add(i.argval)
-        elif i.opname in ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR"):
-            attributes.add(i.argval)
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            more = names_read(inner)
-            globals_ |= more[0]
-            attributes |= more[1]
-    return frozenset(globals_), frozenset(attributes)
 
 
 def _same_value(a: Any, b: Any) -> bool:
@@ -237,7 +220,7 @@ class World:
         if issubclass(c, Module) and forward is not None:
             self.names.append((vars(c), "forward", forward))
             if _ours(c) and isinstance(forward, types.FunctionType):  # what it calls, a subclass may have defined
-                yield from self._reach(names_read(forward.__code__)[1])
+                yield from self._reach(references(forward.__code__).attributes)
         if _ours(c):
             return
         namespace = vars(c)
@@ -262,10 +245,11 @@ class World:
             return
         yield from ((path, part) for part in (f.__defaults__, f.__kwdefaults__, f.__dict__ or None))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-            value = _content(cell)
+            value = contents(cell)
             self.cells.append((cell, value))
             yield name, value
-        globals_, attributes = names_read(f.__code__)
+        found = references(f.__code__)
+        globals_, attributes = found.module, found.attributes
         yield from self._reach(attributes | (self.waiting.keys() if globals_ & DYNAMIC else set()))
         self.dynamic = self.dynamic or bool(globals_ & DYNAMIC)
         for name in globals_:
@@ -319,7 +303,7 @@ class World:
         self.copies = [dict(d) for d in self.dicts]
         self.names = [(d, name, d.get(name, _missing)) for d, name, _ in self.names]
         self.changes = Module.changes[0]
-        self.cells = [(cell, _content(cell)) for cell, _ in self.cells]
+        self.cells = [(cell, contents(cell)) for cell, _ in self.cells]
         self.lists = [(x, list(x)) for x, _ in self.lists]
         self.tensors = [(t, t.node, copy) for t, _, copy in self.tensors]
         self.given |= {id(b) for d in self.dicts for b in d.values() if isinstance(b, Tensor)} - self.watched
@@ -354,7 +338,7 @@ class World:
             if not _same_item(d.get(name, _missing), value):
                 return name
         for cell, value in self.cells:
-            if not _same_item(_content(cell), value):
+            if not _same_item(contents(cell), value):
                 return "a variable of an enclosing function"
         for x, items in self.lists:
             if len(x) != len(items) or not all(map(_same_item, x, items)):
@@ -392,7 +376,7 @@ class World:
             if d.get(name, _missing) is not value and not isinstance(d, types.MappingProxyType):
                 d.pop(name, None) if value is _missing else d.__setitem__(name, value)
         for cell, value in self.cells:
-            if _content(cell) is not value:
+            if contents(cell) is not value:
                 cell.cell_contents = value
         for x, items in self.lists:
             if not isinstance(x, (tuple, frozenset)) and (len(x) != len(items) or not all(map(is_, x, items))):
@@ -427,13 +411,6 @@ class _Slots:
 
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self.x, name, value)
-
-
-def _content(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not yet bound
-        return _missing
 
 
 def _random_state(x: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
