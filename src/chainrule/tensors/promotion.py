@@ -24,7 +24,6 @@ SUPPORTED = frozenset(
     for n in ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128"]
 )  # fmt: skip
 _COMPLEX_OF = {"float16": np.dtype("complex64"), "float32": np.dtype("complex64"), "float64": np.dtype("complex128")}
-_FLOAT_OF = {"complex64": np.dtype("float32"), "complex128": np.dtype("float64")}
 
 
 class Default:
