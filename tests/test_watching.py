@@ -1170,6 +1170,37 @@ def init_subclass(jit):
     yield a.f(x)
 
 
+@story
+def one_array_kept_in_two_places(jit):
+    model, table = types.SimpleNamespace(last=None), {}
+
+    def step(v):
+        double = v + v
+        model.last = table["a"] = double
+        return np.sum(double)
+
+    f = jit(step)
+    for _ in range(2):
+        yield f(x)
+        table["a"][1] = 8.0
+        yield model.last
+
+
+@story
+def a_view_of_an_argument_that_is_kept(jit):
+    model = types.SimpleNamespace(back=None)
+
+    def step(v):
+        model.back = v[::-1]
+        return np.sum(v)
+
+    f = jit(step)
+    for _ in range(2):
+        yield f(x)
+        model.back[0] = 9.0
+        yield x
+
+
 @pytest.mark.parametrize("tell", STORIES, ids=lambda t: t.__name__)
 def test_the_story_is_the_same_compiled(tell):
     tellings = []

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import ChainruleError, InputError, TraceError, caller
 from ..ir.recording import state
 from ..trace.calls import name_of, parameters
-from ..trace.tree import TreeDef, flatten
+from ..trace.tree import TreeDef, flatten, map_leaves
 from .handed import BACKENDS, handed
 from .holders import Holder
 from .interpreted import interpreted
@@ -221,7 +221,10 @@ class Jitted:
         if self._moved(call, variants):
             return self._called(args, kwargs)
         if len(variants) >= LIMIT:
-            return self._plainly(call, f"it took more than {LIMIT} different ways through its branches")
+            return self._plainly(
+                call,
+                f"it took more than {LIMIT} different ways through its branches (np.where, chainrule.cond and chainrule.while_loop need one)",
+            )
         worlds = self.worlds.setdefault(call.signature, {})
         if len(worlds) >= LIMIT and key not in worlds:
             return self._plainly(call, f"{_difference([*worlds][-1], key)} changes from call to call")
@@ -363,15 +366,16 @@ class Jitted:
         return report(programs[-1])
 
     def _plainly(self, call: Call, why: str) -> Any:
+        """The function itself; its results share memory with nothing, as those of a program."""
         frame = caller()
         warnings.warn_explicit(
-            f"jit: {name_of(self.f)} runs uncompiled: {why}. "
-            "Use np.where, chainrule.cond or chainrule.while_loop for branches that depend on values.",
+            f"jit: {name_of(self.f)} runs uncompiled: {why}.",
             RuntimeWarning,
             frame.f_code.co_filename if frame else __file__,
             frame.f_lineno if frame else 0,
         )
-        return self.f(*call.args, **call.kwargs)
+        result = self.f(*call.args, **call.kwargs)
+        return map_leaves(lambda x: x.copy() if isinstance(x, np.ndarray) else x, result)
 
 
 def _difference(before: tuple[Any, ...], now: tuple[Any, ...]) -> str:

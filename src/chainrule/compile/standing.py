@@ -74,6 +74,7 @@ class Standing:
         self.holders = {id(h.owner): h for h in reversed(walk.holders)}
         self.before = [h.kind.whole(h.owner, h.keys) for h in walk.holders]
         self.first: list[Any] = []
+        self.kept: set[int] = set()  # the memory, by the handle that owns it, of the arrays that are kept
 
     def enter(self) -> None:
         """Put the handles in their places."""
@@ -118,6 +119,8 @@ class Standing:
         """A value as a tree: what it shares with the world is named, and what was made inside is made again."""
         if isinstance(x, Handle):
             k = next((k for k, h in enumerate(self.handles) if h is x), None)
+            if not result and k is None:
+                self._keep(x, label)
             return x if result or k is None else Kept(k)
         if isinstance(x, (np.ndarray, np.generic, int, float, complex, str, bytes, type(None))):
             return x
@@ -137,6 +140,19 @@ class Standing:
             f"jit: {label} is {type(x).__name__}, made inside the function of what is traced there",
             "return and assign numbers, arrays, or dicts, lists, tuples and dataclasses of them",
         )
+
+    def _keep(self, x: Any, label: str) -> None:
+        """See to it that an array which is kept outside shares its memory with nothing else there: a program gives copies."""
+        if not x.shape:
+            return
+        root = x
+        while root.tied:
+            root = root._view.base
+        if any(root is h for h in self.handles):
+            raise Untraceable(f"{label} is given a view of an array from outside: keep a copy of it")
+        if id(root) in self.kept:
+            raise Untraceable(f"{label} is given an array that is kept elsewhere, too: keep a copy of it")
+        self.kept.add(id(root))
 
 
 class Effect(NamedTuple):
