@@ -18,6 +18,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.special
 from fuzz.jitted import _different, _seen
 
 import chainrule as cr
@@ -1356,3 +1357,16 @@ def test_a_watch_names_what_changed():
     assert watch.changed() == "Sequential._modules['1'].p"
     net[1].p = 0.5
     assert watch.changed() is None
+
+
+@pytest.mark.parametrize("module", [np, math, cr, cr.numpy, scipy.special], ids=lambda m: m.__name__)
+def test_what_a_library_holds_is_not_looked_at_however_its_module_is_reached(module):
+    held = types.SimpleNamespace(library=module)
+    by_cell = cr.jit(lambda x: x * (2.0 if module.__name__ else 1.0))
+    by_attribute = cr.jit(lambda x: x * (2.0 if held.library.__name__ else 1.0))
+    assert by_cell(3.0) == by_attribute(3.0) == 6.0
+    assert len(by_cell.fast) == 1, "the entry takes such a call without a walk"
+    assert len(by_attribute.warm) == 1
+    assert not any(
+        vars(module) is h.owner or h.owner is module for seen, _, _ in by_attribute.warm for h in seen.holders
+    )

@@ -506,7 +506,6 @@ _VISITS: dict[type, Callable[[Walk, Any, str], Spot]] = {
     types.CodeType: Walk._code,
     types.BuiltinFunctionType: Walk._built_in,
     types.MethodWrapperType: Walk._built_in,
-    types.ModuleType: Walk._module,
     functools.partial: Walk._partial,
     type(np.sum): Walk._same_,
 }  # fmt: skip
@@ -515,6 +514,7 @@ _TREES = {Walk._atom, Walk._number, Walk._array, Walk._tuple, Walk._list, Walk._
 
 _FAMILIES: tuple[tuple[Any, Callable[[Walk, Any, str], Spot]], ...] = (
     (Handle, Walk._handle),
+    (types.ModuleType, Walk._module),
     (np.generic, Walk._number),
     (type, Walk._class),
     (enum.Enum, Walk._atom),
