@@ -99,6 +99,46 @@ declare ptr @malloc(i64)
 declare void @free(ptr)
 """
 
+# Whether the first `m` of `n` ranges of memory overlap no other. A loop: written out, m * n comparisons are a long program.
+APART = """\
+define internal i1 @apart(ptr %starts, ptr %ends, i64 %m, i64 %n) {
+entry:
+  br label %outer
+outer:
+  %i = phi i64 [ 0, %entry ], [ %i1, %next ]
+  %i1 = add i64 %i, 1
+  %sp = getelementptr i64, ptr %starts, i64 %i
+  %ep = getelementptr i64, ptr %ends, i64 %i
+  %s = load i64, ptr %sp
+  %e = load i64, ptr %ep
+  %some = icmp ult i64 %i1, %n
+  br i1 %some, label %inner, label %next
+inner:
+  %k = phi i64 [ %i1, %outer ], [ %k1, %inner ]
+  %hit = phi i1 [ false, %outer ], [ %found, %inner ]
+  %tp = getelementptr i64, ptr %starts, i64 %k
+  %up = getelementptr i64, ptr %ends, i64 %k
+  %t = load i64, ptr %tp
+  %u = load i64, ptr %up
+  %below = icmp ult i64 %t, %e
+  %above = icmp ult i64 %s, %u
+  %both = and i1 %below, %above
+  %found = or i1 %hit, %both
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %n
+  br i1 %more, label %inner, label %judge
+judge:
+  br i1 %found, label %no, label %next
+next:
+  %left = icmp ult i64 %i1, %m
+  br i1 %left, label %outer, label %yes
+no:
+  ret i1 false
+yes:
+  ret i1 true
+}
+"""
+
 
 class Entry:
     """Writes the entry of one program.
@@ -246,16 +286,18 @@ class Entry:
         else:
             raise NotImplementedError
 
-    def apart(self, program: Any, given: int) -> None:
-        """Require that an input which is written over shares memory with no other."""
-        start = self.emit(f"ptrtoint ptr {self.pointers[given]} to i64")
-        end = self.emit(f"add i64 {start}, {program.plan.inputs[given].bytes}")
-        for k in self.places:
-            if k != given:
-                other = self.emit(f"ptrtoint ptr {self.pointers[k]} to i64")
-                beyond = self.emit(f"add i64 {other}, {program.plan.inputs[k].bytes}")
-                before, after = self.emit(f"icmp ule i64 {beyond}, {start}"), self.emit(f"icmp uge i64 {other}, {end}")
-                self.require(self.emit(f"or i1 {before}, {after}"))
+    def apart(self, program: Any) -> None:
+        """Require that no input which is written over shares memory with another."""
+        written = list(program.reused.values())
+        order = [*written, *(k for k in self.places if k not in program.reused.values())]
+        starts, ends = (self.emit(f"alloca [{len(order)} x i64]") for _ in range(2))
+        for j, k in enumerate(order):
+            start = self.emit(f"ptrtoint ptr {self.pointers[k]} to i64")
+            end = self.emit(f"add i64 {start}, {program.plan.inputs[k].bytes}")
+            for table, x in ((starts, start), (ends, end)):
+                self.lines.append(f"store i64 {x}, ptr {self.emit(f'getelementptr i64, ptr {table}, i64 {j}')}")
+        self.globals.append(APART)
+        self.require(self.emit(f"call i1 @apart(ptr {starts}, ptr {ends}, i64 {len(written)}, i64 {len(order)})"))
 
     # ---- results -----------------------------------------------------------------------------------------------
 
@@ -334,7 +376,8 @@ class Entry:
                 given = self.places[program.reused[k]]
                 writeable = self.emit(f"and i32 {self.field(given, FLAGS, 'i32')}, {WRITEABLE}")
                 self.require(self.emit(f"icmp ne i32 {writeable}, 0"))
-                self.apart(program, program.reused[k])
+        if program.reused:
+            self.apart(program)
         for k, b in enumerate(results):
             if k in program.reused:
                 made[k] = self.places[program.reused[k]]
