@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ChainruleError, InputError, TraceError, caller
+from ..ir.layout import alone
 from ..ir.recording import state
 from ..trace.calls import name_of, parameters
 from ..trace.tree import TreeDef, flatten, map_leaves
@@ -399,6 +400,4 @@ def _own(x: Any, kind: Any, given: list[Any]) -> Any:
     """A result that shares memory with nothing."""
     if kind is not None:
         return kind(x)
-    if isinstance(x, np.ndarray) and (x.base is not None or not x.flags.writeable or any(x is a for a in given)):
-        return x.copy()
-    return x
+    return x.copy() if isinstance(x, np.ndarray) and not alone(x, given) else x
