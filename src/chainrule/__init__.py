@@ -191,7 +191,9 @@ def __getattr__(name: str) -> Any:
         )
     else:
         found = (
-            None if name.startswith("_") else importlib.import_module(".trace.formula", __name__).function_named(name)
+            None
+            if name.startswith("_")
+            else importlib.import_module(".trace.vocabulary", __name__).function_named(name)
         )
         if found is None:
             raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
