@@ -16,9 +16,9 @@ from ..errors import InputError, ShapeError, TraceError
 from ..ir import layout
 from ..ir.entering import entering
 from ..ir.node import Node
-from ..ir.op import ByKind, Op
-from ..ir.recording import Handle, setting, state
-from ..ops.broadcasting import broadcast_to
+from ..ir.op import Op
+from ..ir.recording import Handle, bottom, setting, state
+from ..ops.broadcasting import spread
 from ..trace import functions as fn
 from ..trace.array import Array, array_at
 from ..trace.bodies import body
@@ -105,28 +105,13 @@ class Batched(Array):
             each.append(mine and a.node.params is EACH)
         if not any(each):
             return cls.of(op(*values, **params), False)  # type: ignore[operator]
-        rule: Any = RULES.get(op.name) or BY_KIND[type(op)] or BY_KIND[Op]
-        return cls.of(rule(op, values, each, dict(params), cls.length), True)
+        way: Any = WAYS.get(op.batch) or op.batch  # pyright: ignore[reportArgumentType]
+        result = way(op, values, each, params, cls.length)
+        return cls.of(WAYS["one by one"](op, values, each, params, cls.length) if result is None else result, True)
 
 
-def bottom(x: Any) -> Any:
-    """The plain value behind handles of every level."""
-    while isinstance(x, Handle):
-        x = x.node.value
-    return x
-
-
-# ---- rules: in `chainrule.diff.batch_rules` --------------------------------------------------------------------
-
-Rule = Callable[[Any, list[Any], list[bool], dict[str, Any], int], Any]
-
-RULES: dict[str, Rule] = {}  # by the name of the operation
-BY_KIND: ByKind[Any] = ByKind()
-
-
-def spread(x: Any, each: bool, n: int) -> Any:
-    """A value for each of `n` examples."""
-    return x if each else broadcast_to(x, shape=(n, *np.shape(x)))
+# The ways that a declaration calls by name, where it has no rule of its own: in `chainrule.diff.batch_rules`.
+WAYS: dict[str, Callable[[Any, list[Any], list[bool], Any, int], Any]] = {}
 
 
 # ---- vmap ----------------------------------------------------------------------------------------------------

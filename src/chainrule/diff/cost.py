@@ -12,11 +12,10 @@ import numpy as np
 from ..ir.node import Node, reachable
 from ..ir.op import constant, variable
 from ..ir.recording import setting, state
+from ..ops.arithmetic import multiply
 from ..trace.array import Array
 from .staged import as_function, trace_graph
 from .walk import reverse
-
-FREE = ("reshape", "transpose", "broadcast_to", "getitem", "alias", "stop_gradient", "concatenate", "stack", "flip", "roll", "pad", "cast", "pick", "tril", "triu", "scatter", "index_set")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,38 +54,10 @@ def cost(f: Callable[..., Any] | str, *args: Any, **values: Any) -> Cost:
         seed = Array(Node(variable, (), {}, one))
         found = reverse([output], [seed], graph.inputs, live=Array)
     nodes = reachable([g.node for g in found if g is not None], since)
-    forward = sum(operations(n) for n in graph.nodes)
-    return Cost(forward, forward + sum(operations(n) for n in nodes if not _by_seed(n, seed.node)))
+    forward = graph.operations
+    return Cost(forward, forward + sum(n.operations for n in nodes if not _by_seed(n, seed.node)))
 
 
 def _by_seed(n: Node, seed: Node) -> bool:
     """Whether a node multiplies by the cotangent 1 of a scalar output, which a program leaves out."""
-    return seed.shape == () and n.op.name == "multiply" and any(i is seed for i in n.inputs)
-
-
-def operations(n: Node) -> int:
-    """The operations of one node: entries for elementwise ones, multiplications and additions for products."""
-    if n.op in (constant, variable) or n.op.name in FREE:
-        return 0
-    sizes = [math.prod(np.shape(v)) for v in n.values]
-    size = math.prod(n.shape)
-    if n.op.name == "matmul":
-        inner = np.shape(n.values[0])[-1]
-        return size * (2 * inner - 1)
-    if n.op.name == "affine":
-        return size * (2 * np.shape(n.values[0])[-1] - (len(n.inputs) < 3))
-    if n.op.name == "einsum":
-        return _einsum(n)
-    if n.op.name == "call":
-        return sum(map(operations, n.params["graph"].nodes))
-    if n.op.name in ("softmax", "log_softmax", "logsumexp", "var", "std"):
-        return 4 * max(sizes)
-    return max([size, *sizes]) if sizes else size
-
-
-def _einsum(n: Node) -> int:
-    letters: dict[str, int] = {}
-    terms = n.params["subscripts"].split("->")[0].split(",")
-    for t, i in zip(terms, n.values, strict=True):
-        letters.update(zip(t, np.shape(i), strict=True))
-    return len(terms) * math.prod(letters.values())
+    return seed.shape == () and n.op is multiply and any(i is seed for i in n.inputs)

@@ -82,6 +82,11 @@ class Graph:
         whole.inputs = (*self.inputs[:own], *padded[:start], *extra, *padded[start:])
         return whole
 
+    @property
+    def operations(self) -> int:
+        """The arithmetic operations of all its nodes."""
+        return sum(n.operations for n in self.nodes)
+
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs on plain values; nothing is recorded."""
         return self.walk(values, lambda n, args: n.op.value(*args, **n.params))

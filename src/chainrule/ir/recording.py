@@ -223,6 +223,13 @@ class Handle:
         return self.node.dtype
 
 
+def bottom(x: Any) -> Any:
+    """The plain value behind handles of every level."""
+    while isinstance(x, Handle):
+        x = x.node.value
+    return x
+
+
 def frozen(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """A constant array as it is kept in a graph: later changes of the user's array must not reach it."""
     if x.flags.writeable:

@@ -94,6 +94,8 @@ stop_gradient = Elementwise(
     text="{0}",
     scalar="{0}",
     latex=r"\operatorname{{stop}}({0})",
+    cost=0,
+    stops="stop_gradient",
     doc="The value as it is; nothing flows back through it.",
 )
 alias = Elementwise(
@@ -103,6 +105,7 @@ alias = Elementwise(
     text="{0}",
     scalar="{0}",
     latex="{0}",
+    moves=True,
     public=False,
     doc="The same value under a new node.",
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.node import Spec
 from .broadcasting import dtype_of
 from .kinds import Linear
 
@@ -21,6 +22,9 @@ cast = Linear(
     (lambda ct, x, dtype: ct,),  # the rule for linear operations brings it back to the dtype of x
     text=_cast_text,
     latex="{0}",
+    moves=True,
+    shape=lambda op, values, params: Spec(Spec.of(values[0]).shape, np.dtype(params["dtype"])),
+    batch="elementwise",
     public=False,
     doc="The value in another dtype; nothing flows through an integer.",
     examples=((((2, 3),), {"dtype": np.dtype(float)}),),

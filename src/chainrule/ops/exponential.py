@@ -240,6 +240,7 @@ silu = Composite(
     prelude=_SIGMOID_NUMPY,
     scalar_prelude=_SIGMOID_MATH,
     aliases=("SiLU", "swish"),
+    entrywise=True,
     latex=r"\operatorname{{SiLU}}({0})",
     doc="x * sigmoid(x).",
 )

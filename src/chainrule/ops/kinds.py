@@ -7,9 +7,11 @@ from typing import Any
 
 from ..ir.op import Op
 from ..ir.recording import Handle, record
+from . import shapes
 
 Partial = Callable[..., Any] | float | None
 Transpose = Callable[..., Any] | None
+ENTRYWISE: dict[str, Any] = {"shape": shapes.elementwise, "batch": "elementwise"}
 
 
 class Operation(Op):
@@ -35,8 +37,10 @@ class Elementwise(Operation):
             written with ordinary operators and operations, a number, or None where nothing flows.
     """
 
+    entrywise = True
+
     def __init__(self, name: str, value: Callable[..., Any], partials: Sequence[Partial], **facts: Any) -> None:
-        super().__init__(name, value, **facts)
+        super().__init__(name, value, **ENTRYWISE | facts)
         self.partials = tuple(partials)
 
     def flows(self, i: int) -> bool:
@@ -88,6 +92,8 @@ class Composite(Operation):
         value: a faster or more stable way to the same value; the body when left out.
         pullback: a function of (i, cotangent, output, *inputs, **params) better than differentiating the body.
         inputs: how many inputs a derivative can flow from (the first ones).
+        entrywise: whether it acts on each entry by itself, with NumPy's broadcasting.
+        whole: whether compilers do better with it than with its body.
     """
 
     body: Callable[..., Any]
@@ -100,10 +106,13 @@ class Composite(Operation):
         value: Callable[..., Any] | None = None,
         pullback: Callable[..., Any] | None = None,
         inputs: int = 1,
+        entrywise: bool = False,
+        whole: bool = False,
         **facts: Any,
     ) -> None:
+        facts = (ENTRYWISE if entrywise else {"batch": "body"}) | facts
         super().__init__(name, value or body, body=body, **facts)
-        self.pullback, self.inputs = pullback, inputs
+        self.pullback, self.inputs, self.entrywise, self.whole = pullback, inputs, entrywise, whole
 
     def flows(self, i: int) -> bool:
         return i < self.inputs
