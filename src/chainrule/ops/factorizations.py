@@ -1,0 +1,348 @@
+"""Linear systems and factorisations of matrices, in the last two axes; the axes before them are batches.
+
+Sources: M. Giles, "Collected matrix derivative results" (2008); S. Walter, L. Lehmann, "Algorithmic differentiation of
+linear algebra functions" (2010) for `qr`; I. Murray, "Differentiation of the Cholesky decomposition" (2016).
+
+Where eigenvalues or singular values are equal, the vectors that belong to them are not determined and have no derivative:
+it is NaN. The derivatives of the values themselves (in the order in which they are given) do not need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..ir.graph import Bundle
+from .broadcasting import dtype_of, reshape, sum
+from .complex import conj, imag, real
+from .indexing import HERE, getitem
+from .linalg import matmul, matrix_transpose
+from .piecewise import absolute, equal, where
+from .primitive import Primitive
+from .reduction import argmax
+
+SQUARE = ((np.array([[2.0, 0.3, -0.5], [0.1, 1.5, 0.4], [-0.7, 0.2, 1.1]]),), {})
+BATCH = ((np.stack([SQUARE[0][0], SQUARE[0][0].T @ SQUARE[0][0] + np.diag([0.1, 0.5, 1.0])]),), {})
+DEFINITE = ((BATCH[0][0][1],), {})
+TALL = ((np.array([[1.0, 0.2], [-0.4, 0.9], [0.3, 0.7]]),), {})
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate transpose."""
+    x = matrix_transpose(x)
+    return conj(x) if dtype_of(x).kind == "c" else x
+
+
+def column(x: Any) -> Any:
+    """A vector as a matrix with one column."""
+    return reshape(x, shape=(*np.shape(x), 1))
+
+
+def row(x: Any) -> Any:
+    """A vector as a matrix with one row."""
+    return reshape(x, shape=(*np.shape(x)[:-1], 1, np.shape(x)[-1]))
+
+
+def diagonal(x: Any) -> Any:
+    """The diagonals of square matrices."""
+    k = np.arange(np.shape(x)[-1])
+    return getitem(x, k, k, index=(Ellipsis, HERE, HERE))
+
+
+def _spoken(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of NumPy's whose complaint is in our words."""
+
+    def value(*args: Any, **params: Any) -> Any:
+        try:
+            return function(*args, **params)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                f"np.linalg.{name}: {error}",
+                "check the matrix: a singular one has no inverse, and cholesky needs a positive definite one",
+            ) from error
+
+    return value
+
+
+def _symmetric(name: str, a: Any) -> None:
+    """Refuse a matrix that is not symmetric: NumPy would read one half of it, and a derivative would belong to another function."""
+    other = np.conj(np.swapaxes(a, -1, -2))
+    size = np.max(np.abs(a), initial=0.0)
+    if np.any(np.abs(a - other) > 1e3 * np.finfo(a.dtype).eps * size):
+        raise InputError(
+            f"np.linalg.{name} of a traced matrix that is not symmetric: NumPy reads one half of it only",
+            "pass (a + a.T) / 2",
+        )
+
+
+def halved(x: Any) -> Any:
+    """The symmetric part: how a symmetric matrix moves."""
+    return (x + adjoint(x)) / 2
+
+
+# ---- linear systems ------------------------------------------------------------------------------------------
+
+
+def _solve_value(a: Any, b: Any) -> Any:
+    lead = np.broadcast_shapes(np.shape(a)[:-2], np.shape(b)[:-2])
+    return np.linalg.solve(a, np.broadcast_to(b, (*lead, *np.shape(b)[-2:])))
+
+
+def _solve_jvp(ts: Sequence[Any], x: Any, a: Any, b: Any) -> Any:
+    da, db = ts
+    if da is None:
+        return solve(a, db)
+    moved = -matmul(da, x)
+    return solve(a, moved if db is None else db + moved)
+
+
+def _solve_vjp(ct: Any, x: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    back = solve(matrix_transpose(a), ct)
+    return -matmul(back, matrix_transpose(x)), back
+
+
+solve = Primitive(
+    "solve",
+    _spoken("solve", _solve_value),
+    _solve_jvp,
+    _solve_vjp,
+    inputs=2,
+    text="np.linalg.solve({0}, {1})",
+    latex=r"{0.atom}^{{-1}} {1}",
+    examples=(((SQUARE[0][0], (3, 2)), {}), ((BATCH[0][0], (3, 1)), {})),
+    doc="The solution of a x = b; b is a matrix of columns.",
+)
+
+
+def _inv_vjp(ct: Any, y: Any, a: Any) -> tuple[Any]:
+    t = matrix_transpose(y)
+    return (-matmul(matmul(t, ct), t),)
+
+
+inv = Primitive(
+    "inv",
+    _spoken("inv", np.linalg.inv),
+    lambda ts, y, a: -matmul(matmul(y, ts[0]), y),
+    _inv_vjp,
+    text="np.linalg.inv({0})",
+    latex=r"{0.atom}^{{-1}}",
+    examples=(SQUARE, BATCH),
+    doc="The inverse of a matrix.",
+)
+
+
+def _cofactors(a: Any) -> Any:
+    """By the singular values, so that a singular matrix has them too: cof(USV) = det(U) det(V) conj(U cof(S) V)."""
+    u, s, v = np.linalg.svd(a)
+    ones = np.ones_like(s[..., :1])
+    before = np.cumprod(np.concatenate([ones, s[..., :-1]], -1), -1)
+    after = np.cumprod(np.concatenate([ones, s[..., :0:-1]], -1), -1)[..., ::-1]
+    turned = np.linalg.det(u) * np.linalg.det(v)
+    return turned[..., None, None] * np.conj((u * (before * after)[..., None, :]) @ v)
+
+
+def _cofactors_jvp(ts: Sequence[Any], c: Any, a: Any) -> Any:
+    back = matrix_transpose(inv(a))
+    moved = matmul(matmul(back, matrix_transpose(ts[0])), c)
+    return sum(back * ts[0], axis=(-2, -1), keepdims=True) * c - moved
+
+
+cofactors = Primitive(
+    "cofactors",
+    _spoken("det", _cofactors),
+    _cofactors_jvp,
+    text="cofactors({0})",
+    prelude="from chainrule.ops.factorizations import cofactors\n",
+    examples=(SQUARE, BATCH),
+    public=False,
+    doc="The derivative of the determinant; its own derivative needs a matrix that is not singular.",
+)
+det = Primitive(
+    "det",
+    _spoken("det", np.linalg.det),
+    lambda ts, y, a: sum(cofactors(a) * ts[0], axis=(-2, -1)),
+    lambda ct, y, a: (column(column(ct)) * cofactors(a),),
+    text="np.linalg.det({0})",
+    latex=r"\det {0.atom}",
+    examples=(SQUARE, BATCH),
+    doc="The determinant.",
+)
+
+
+def _slogdet_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
+    t = sum(matrix_transpose(inv(a)) * ts[0], axis=(-2, -1))
+    return [out[0] * (1j * imag(t)), real(t)] if dtype_of(a).kind == "c" else [None, t]
+
+
+slogdet = Primitive(
+    "slogdet",
+    lambda a: Bundle(_spoken("slogdet", np.linalg.slogdet)(a)),
+    _slogdet_jvp,
+    outputs=2,
+    text="np.linalg.slogdet({0})",
+    examples=(SQUARE, BATCH),
+    doc="The sign and the logarithm of the absolute value of the determinant.",
+)
+
+
+def _pinv_jvp(ts: Sequence[Any], p: Any, a: Any, rcond: Any = None) -> Any:
+    """G. Golub, V. Pereyra (1973), for a rank that stays the same."""
+    t, h = ts[0], adjoint(ts[0])
+    inner = matmul(p, adjoint(p))
+    outer = matmul(adjoint(p), p)
+    return (
+        -matmul(matmul(p, t), p)
+        + matmul(inner, h - matmul(matmul(h, a), p))
+        + matmul(h - matmul(matmul(p, a), h), outer)
+    )
+
+
+pinv = Primitive(
+    "pinv",
+    lambda a, rcond=None: np.linalg.pinv(a) if rcond is None else np.linalg.pinv(a, rcond),
+    _pinv_jvp,
+    text=lambda args, node: (
+        f"np.linalg.pinv({args[0]}{', ' + repr(node.params['rcond']) if 'rcond' in node.params else ''})"
+    ),
+    latex=r"{0.atom}^{{+}}",
+    examples=(SQUARE, TALL, BATCH),
+    doc="The pseudoinverse, near which the rank is taken to stay the same.",
+)
+
+
+# ---- factorisations ------------------------------------------------------------------------------------------
+
+
+def _cholesky_value(a: Any) -> Any:
+    _symmetric("cholesky", a)
+    return _spoken("cholesky", np.linalg.cholesky)(a)
+
+
+def _cholesky_jvp(ts: Sequence[Any], y: Any, a: Any) -> Any:
+    n = np.shape(a)[-1]
+    inner = solve(y, adjoint(solve(y, halved(ts[0]))))
+    return matmul(y, inner * (np.tril(np.ones((n, n))) - np.eye(n) / 2))
+
+
+cholesky = Primitive(
+    "cholesky",
+    _cholesky_value,
+    _cholesky_jvp,
+    text="np.linalg.cholesky({0})",
+    examples=(),
+    doc="The lower triangular L with a = L L^H, of a symmetric positive definite matrix.",
+)
+
+
+def gaps(values: Any) -> Any:
+    """1 / (v[j] - v[i]) at (i, j): NaN where two are equal, 0 on the diagonal."""
+    apart = row(values) - column(values)
+    same = equal(apart, 0)
+    return where(np.eye(np.shape(values)[-1], dtype=bool), 0, where(same, np.nan, 1 / where(same, 1, apart)))
+
+
+def _eigh_value(a: Any) -> Bundle:
+    _symmetric("eigh", a)
+    return Bundle(_spoken("eigh", np.linalg.eigh)(a))
+
+
+def _eigh_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
+    w, v = out
+    turned = matmul(matmul(adjoint(v), halved(ts[0])), v)
+    return [real(diagonal(turned)), matmul(v, gaps(w) * turned)]
+
+
+eigh = Primitive(
+    "eigh",
+    _eigh_value,
+    _eigh_jvp,
+    outputs=2,
+    text="np.linalg.eigh({0})",
+    examples=(),
+    doc="Eigenvalues in ascending order and eigenvectors (as columns) of a symmetric matrix.",
+)
+
+
+def _eig_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
+    """Eigenvectors keep the length 1, and stay real in their largest entry, as LAPACK has them."""
+    w, v = out
+    turned = solve(v, matmul(ts[0], v))
+    moved = matmul(v, gaps(w) * turned)
+    length = sum(real(conj(v) * moved), axis=(-2,), keepdims=True)
+    moved = moved - v * length
+    if dtype_of(v).kind == "c":
+        largest = equal(row(argmax(absolute(v), axis=-2)), np.arange(np.shape(v)[-1])[:, None])
+        phase = sum(where(largest, imag(moved / where(largest, v, 1)), 0), axis=(-2,), keepdims=True)
+        moved = moved - v * (1j * phase)
+    return [diagonal(turned), moved]
+
+
+eig = Primitive(
+    "eig",
+    lambda a: Bundle(_spoken("eig", np.linalg.eig)(a)),
+    _eig_jvp,
+    outputs=2,
+    text="np.linalg.eig({0})",
+    examples=(),
+    doc="Eigenvalues and eigenvectors (as columns) of a square matrix; complex where they are.",
+)
+
+
+def _svd_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
+    u, s, vh = out
+    v, t = adjoint(vh), ts[0]
+    turned = matmul(matmul(adjoint(u), t), v)
+    ds = real(diagonal(turned))
+    f = gaps(s * s)
+    left, right = turned * row(s), column(s) * turned
+    du = matmul(u, f * (left + adjoint(left)))
+    dv = matmul(v, f * (right + adjoint(right)))
+    none = equal(s, 0)
+    over = where(none, np.nan, 1 / where(none, 1, s))
+    if dtype_of(a).kind == "c":
+        du = du + u * row(1j * imag(diagonal(turned)) * over)
+    m, n = np.shape(a)[-2:]
+    if m > n:
+        side = matmul(t, v)
+        du = du + (side - matmul(u, matmul(adjoint(u), side))) * row(over)
+    if n > m:
+        side = matmul(adjoint(t), u)
+        dv = dv + (side - matmul(v, matmul(vh, side))) * row(over)
+    return [du, ds, adjoint(dv)]
+
+
+svd = Primitive(
+    "svd",
+    lambda a: Bundle(_spoken("svd", np.linalg.svd)(a, full_matrices=False)),
+    _svd_jvp,
+    outputs=3,
+    text="np.linalg.svd({0}, full_matrices=False)",
+    examples=(SQUARE, TALL, BATCH),
+    doc="The reduced singular value decomposition: U, the singular values in descending order, V^H.",
+)
+
+
+def _qr_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
+    q, r = out
+    n = np.shape(r)[-1]
+    moved = matrix_transpose(solve(matrix_transpose(r), matrix_transpose(ts[0])))  # t r^-1
+    inner = matmul(adjoint(q), moved)
+    low = inner * np.tril(np.ones((n, n)), -1)
+    turn = low - adjoint(low)
+    if dtype_of(a).kind == "c":  # the diagonal of r stays real
+        turn = turn + np.eye(n) * (1j * imag(inner))
+    return [matmul(q, turn - inner) + moved, matmul(inner - turn, r)]
+
+
+qr = Primitive(
+    "qr",
+    lambda a: Bundle(_spoken("qr", np.linalg.qr)(a)),
+    _qr_jvp,
+    outputs=2,
+    text="np.linalg.qr({0})",
+    examples=(SQUARE, TALL, BATCH),
+    doc="The reduced QR decomposition of a matrix with at least as many rows as columns.",
+)

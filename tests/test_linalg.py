@@ -1,0 +1,179 @@
+"""numpy.linalg on traced values: values, derivatives of first and second order, batches, complex matrices, what is refused."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+rng = np.random.default_rng(0)
+A = rng.standard_normal((3, 3)) + 3 * np.eye(3)
+B = rng.standard_normal((2, 3, 3)) + 3 * np.eye(3)
+TALL, WIDE, b = rng.standard_normal((4, 3)), rng.standard_normal((3, 4)), rng.standard_normal(3)
+
+
+def symmetric(a):
+    return (a + np.conj(np.swapaxes(a, -1, -2))) / 2
+
+
+def definite(a):
+    return a @ np.conj(np.swapaxes(a, -1, -2)) + np.eye(a.shape[-1])
+
+
+# Eigenvectors and singular vectors are known up to their signs: their squares are not.
+FUNCTIONS = {
+    "solve a vector": (lambda a: np.linalg.solve(a, b), A),
+    "solve for the right side": (lambda x: np.linalg.solve(A, x), TALL[:3]),
+    "solve a batch": (lambda a: np.linalg.solve(a, TALL[:3]), B),
+    "solve one matrix, many sides": (lambda x: np.linalg.solve(A, x), B),
+    "inv": (np.linalg.inv, B),
+    "det": (np.linalg.det, B),
+    "slogdet": (lambda a: np.linalg.slogdet(a)[1], B),
+    "slogdet, negative": (lambda a: np.linalg.slogdet(-a).logabsdet, A),
+    "pinv tall": (np.linalg.pinv, TALL),
+    "pinv wide": (np.linalg.pinv, WIDE),
+    "cholesky": (lambda a: np.linalg.cholesky(definite(a)), B),
+    "eigenvalues of symmetric": (lambda a: np.linalg.eigvalsh(symmetric(a)), B),
+    "eigenvectors of symmetric": (lambda a: np.linalg.eigh(symmetric(a), "U").eigenvectors ** 2, B),
+    "eigenvalues": (lambda a: np.abs(np.linalg.eigvals(a)), A),
+    "eigenvectors": (lambda a: np.real(np.linalg.eig(a)[1]), A),
+    "singular values": (lambda a: np.linalg.svd(a, compute_uv=False), TALL),
+    "singular vectors, left": (lambda a: np.linalg.svd(a, full_matrices=False)[0] ** 2, TALL),
+    "singular vectors, right": (lambda a: np.linalg.svd(a, full_matrices=False)[2] ** 2, WIDE),
+    "nearest orthogonal matrix": (lambda a: np.linalg.svd(a)[0] @ np.linalg.svd(a)[2], B),
+    "qr tall": (lambda a: np.linalg.qr(a)[0] @ np.linalg.qr(a)[1] + np.linalg.qr(a)[0], TALL),
+    "qr wide": (lambda a: np.linalg.qr(a, mode="r"), WIDE),
+    "qr batch": (lambda a: np.linalg.qr(a).Q, B),
+    "powers": (lambda a: np.linalg.matrix_power(a, -3) + np.linalg.matrix_power(a, 5) / 1e3, A),
+    "chain": (lambda a: np.linalg.multi_dot([a, a.T, b]), A),
+    "condition": (lambda a: np.linalg.cond(a), A),
+    "least squares": (lambda a: np.linalg.lstsq(a, WIDE.T[:, :2], rcond=None)[0], TALL),
+    "its residuals": (lambda a: np.linalg.lstsq(a, WIDE.T[:, 0], rcond=None)[1], TALL),
+}
+EACH = pytest.mark.parametrize(("f", "x"), FUNCTIONS.values(), ids=FUNCTIONS)
+
+
+@EACH
+def test_values_are_numpys_and_derivatives_agree_to_second_order(f, x):
+    np.testing.assert_allclose(cr.vjp(f, x)[0], f(x), rtol=1e-12, atol=1e-13)
+    cr.check_grads(f, [x], order=2)
+
+
+@EACH
+def test_jit_and_single_precision(f, x):
+    gradient = cr.grad(lambda a: np.sum(np.sin(f(a))))
+    want = gradient(x)
+    np.testing.assert_allclose(cr.jit(gradient)(x), want, rtol=1e-9, atol=1e-12)
+    single = gradient(x.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, want, rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if "least" not in n and "residuals" not in n])
+def test_vmap_is_a_loop(name):
+    f, x = FUNCTIONS[name]
+    batch = np.stack([x, 1.1 * x])
+    np.testing.assert_allclose(cr.vmap(f)(batch), np.stack([f(a) for a in batch]), rtol=1e-9)
+    gradient = cr.grad(lambda a: np.sum(np.sin(f(a))))
+    np.testing.assert_allclose(cr.vmap(gradient)(batch), np.stack([gradient(a) for a in batch]), rtol=1e-8, atol=1e-11)
+
+
+COMPLEX = {
+    "solve": lambda a: np.linalg.solve(a, b),
+    "inv": np.linalg.inv,
+    "det": np.linalg.det,
+    "slogdet": lambda a: np.linalg.slogdet(a)[1],
+    "pinv": np.linalg.pinv,
+    "cholesky": lambda a: np.linalg.cholesky(definite(a)),
+    "eigvalsh": lambda a: np.linalg.eigvalsh(symmetric(a)),
+    "eigenvectors of hermitian": lambda a: np.abs(np.linalg.eigh(symmetric(a))[1]),
+    "eigvals": np.linalg.eigvals,
+    "eigenvectors": lambda a: np.linalg.eig(a)[1],
+    "singular values": lambda a: np.linalg.svd(a)[1],
+    "singular vectors": lambda a: np.abs(np.linalg.svd(a)[0]),
+    "nearest unitary matrix": lambda a: np.linalg.svd(a)[0] @ np.linalg.svd(a)[2],
+    "q": lambda a: np.linalg.qr(a)[0],
+    "r": lambda a: np.linalg.qr(a)[1],
+}
+
+
+@pytest.mark.parametrize("f", COMPLEX.values(), ids=COMPLEX)
+def test_complex_matrices_by_differences(f):
+    """The gradient of a real function of z = x + iy is d/dx - i d/dy."""
+
+    def real(a):
+        y = f(a)
+        return np.sum(np.cos(np.real(y)) + np.sin(np.imag(y)))
+
+    at, h = A + 1j * TALL[:3], 1e-6
+    want = np.zeros((3, 3), complex)
+    for k in np.ndindex(3, 3):
+        for direction, factor in ((1, 1), (1j, -1j)):
+            step = np.zeros((3, 3), complex)
+            step[k] = direction * h
+            want[k] += factor * (real(at + step) - real(at - step)) / (2 * h)
+    np.testing.assert_allclose(cr.grad(real)(at), want, atol=1e-6)
+
+
+def test_a_singular_matrix_has_a_gradient_of_its_determinant():
+    a = np.array([[1.0, 2.0], [2.0, 4.0]])
+    np.testing.assert_allclose(cr.grad(np.linalg.det)(a), [[4, -2], [-2, 1]], atol=1e-12)
+    with pytest.raises(cr.InputError, match="Singular matrix"):
+        cr.hessian(np.linalg.det)(a)
+
+
+def test_equal_eigenvalues_and_singular_values():
+    """The values have derivatives; the vectors, which are not determined, have none."""
+    np.testing.assert_allclose(cr.grad(lambda a: np.sum(np.linalg.eigvalsh(a) ** 2))(2 * np.eye(3)), 4 * np.eye(3))
+    np.testing.assert_allclose(cr.grad(lambda a: np.sum(np.linalg.svd(a)[1]))(np.eye(3)), np.eye(3), atol=1e-12)
+    with np.errstate(all="ignore"):
+        assert np.isnan(cr.grad(lambda a: np.sum(np.linalg.eigh(a)[1] * TALL[:3]))(np.eye(3))).any()
+        assert np.isnan(cr.grad(lambda a: np.sum(np.linalg.svd(a)[0] @ np.linalg.svd(a)[2]))(np.eye(3))).any()
+
+
+def test_textbook_gradients():
+    s = definite(A)
+    np.testing.assert_allclose(cr.grad(lambda a: np.linalg.slogdet(a)[1])(s), np.linalg.inv(s).T)
+    w, v = np.linalg.eigh(s)
+    np.testing.assert_allclose(cr.grad(lambda a: np.linalg.eigvalsh(a)[0])(s), np.outer(v[:, 0], v[:, 0]), atol=1e-12)
+    x = np.linalg.solve(A, b)
+    np.testing.assert_allclose(
+        cr.grad(lambda a: np.sum(np.linalg.solve(a, b)))(A), -np.outer(np.linalg.solve(A.T, np.ones(3)), x)
+    )
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "says"),
+    [
+        (np.linalg.inv, np.zeros((2, 2)), "Singular matrix"),
+        (np.linalg.cholesky, A, "not symmetric"),
+        (lambda a: np.linalg.eigh(a)[0], A, "not symmetric"),
+        (np.linalg.cholesky, -np.eye(2), "not positive definite"),
+        (lambda a: np.linalg.svd(a)[0], TALL, "full_matrices=False"),
+        (lambda a: np.linalg.qr(a, mode="complete")[0], TALL, "mode='reduced'"),
+        (np.linalg.det, TALL, "square"),
+        (lambda a: np.linalg.solve(a, np.ones(4)), A, "do not fit"),
+        (lambda a: np.linalg.lstsq(a, b, rcond=None)[0], WIDE, "rank"),
+    ],
+)
+def test_what_has_no_derivative_is_refused(f, x, says):
+    with pytest.raises(cr.ChainruleError, match=says):
+        cr.grad(lambda a: np.sum(f(a)))(x)
+
+
+def test_a_primitive_of_the_users_own_nests():
+    """Only its tangent is declared: the cotangent is the transpose, and both can be differentiated again."""
+    from chainrule.ops import Primitive
+    from chainrule.ops.linalg import matmul
+
+    root = Primitive(
+        "fixed_point_", lambda x: np.sqrt(x), lambda ts, y, x: ts[0] / (2 * y), doc="The y with y * y = x."
+    )
+    cr.check_grads(lambda x: root(x), [np.array([2.0, 3.0])], order=3)
+    both = Primitive(
+        "half_and_square_",
+        lambda x: cr.ops.structured.Bundle((x / 2, x @ x)),
+        lambda ts, out, x: [ts[0] / 2, matmul(ts[0], x) + matmul(x, ts[0])],
+        outputs=2,
+    )
+    cr.check_grads(lambda x: both.results(x)[0] * both.results(x)[1], [A], order=2)
+    np.testing.assert_allclose(cr.vmap(lambda x: both.results(x)[1])(B), B @ B)
