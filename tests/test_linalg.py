@@ -8,6 +8,7 @@ import chainrule as cr
 rng = np.random.default_rng(0)
 A = rng.standard_normal((3, 3)) + 3 * np.eye(3)
 B = rng.standard_normal((2, 3, 3)) + 3 * np.eye(3)
+SIX = rng.standard_normal((6, 6)) + 3 * np.eye(6)
 TALL, WIDE, b = rng.standard_normal((4, 3)), rng.standard_normal((3, 4)), rng.standard_normal(3)
 
 
@@ -47,6 +48,16 @@ FUNCTIONS = {
     "chain": (lambda a: np.linalg.multi_dot([a, a.T, b]), A),
     "condition": (lambda a: np.linalg.cond(a), A),
     "least squares": (lambda a: np.linalg.lstsq(a, WIDE.T[:, :2], rcond=None)[0], TALL),
+    "condition by the largest sum": (lambda a: np.linalg.cond(a, np.inf), A),
+    "condition of tall": (lambda a: np.linalg.cond(a, -2), TALL),
+    "spectral norm": (lambda a: np.linalg.norm(a, 2), TALL),
+    "smallest singular value, kept": (lambda a: np.linalg.norm(a, -2, axis=(0, 2), keepdims=True), B),
+    "nuclear norm": (lambda a: np.linalg.norm(a, "nuc", axis=(-2, -1)), B),
+    "Frobenius norm": (lambda a: np.linalg.matrix_norm(a), B),
+    "norm of a vector along two axes": (lambda a: np.linalg.vector_norm(a, axis=(0, 1), ord=3), B),
+    "tensorsolve": (lambda a: np.linalg.tensorsolve(np.reshape(a, (3, 2, 6)), WIDE[:, :2]), SIX),
+    "tensorsolve, axes": (lambda a: np.linalg.tensorsolve(np.reshape(a, (3, 6, 2)), np.ones(6), axes=(0,)), SIX),
+    "tensorinv": (lambda a: np.linalg.tensorinv(np.reshape(a, (6, 3, 2)), ind=1), SIX),
     "its residuals": (lambda a: np.linalg.lstsq(a, WIDE.T[:, 0], rcond=None)[1], TALL),
 }
 EACH = pytest.mark.parametrize(("f", "x"), FUNCTIONS.values(), ids=FUNCTIONS)
@@ -75,6 +86,46 @@ def test_vmap_is_a_loop(name):
     np.testing.assert_allclose(cr.vmap(f)(batch), np.stack([f(a) for a in batch]), rtol=1e-9)
     gradient = cr.grad(lambda a: np.sum(np.sin(f(a))))
     np.testing.assert_allclose(cr.vmap(gradient)(batch), np.stack([gradient(a) for a in batch]), rtol=1e-8, atol=1e-11)
+
+
+TURN = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("f", [np.linalg.eigvals, lambda a: np.linalg.eig(a)[1]])
+def test_compiled_eigenvalues_are_real_or_complex_as_the_matrix_has_them(f):
+    total = lambda a: np.sum(np.abs(f(a) + 0.1) * np.arange(3))
+    compiled, gradient = cr.jit(f), cr.jit(cr.grad(total))
+    for a in (np.diag([1.0, 2, 4]), TURN, A, np.diag([1.0, 2, 4])):
+        assert compiled(a).dtype == f(a).dtype
+        np.testing.assert_allclose(compiled(a), f(a))
+        np.testing.assert_allclose(gradient(a), cr.grad(total)(a), atol=1e-12)
+
+
+def test_compiled_least_squares_looks_at_the_rank():
+    f = cr.jit(lambda a: np.linalg.lstsq(a, np.ones(4), rcond=None)[0])
+    np.testing.assert_allclose(f(2 * TALL), np.linalg.lstsq(2 * TALL, np.ones(4), rcond=None)[0])
+    with pytest.raises(cr.TraceError, match="full column rank"):
+        f(np.ones((4, 3)))
+
+
+OPTIONS = {
+    "pinv rcond": (lambda a: np.linalg.pinv(a, 0.5), TALL),
+    "pinv rtol": (lambda a: np.linalg.pinv(a, rtol=0.5), TALL),
+    "pinv rtol None": (lambda a: np.linalg.pinv(a, rtol=None), TALL),
+    "cholesky upper": (lambda a: np.linalg.cholesky(definite(a), upper=True), B),
+    "qr complete": (lambda a: np.linalg.qr(a, mode="complete").R, WIDE),
+    "multi_dot of vectors": (lambda a: np.linalg.multi_dot([b, a, a.T, b]), WIDE),
+    "matrix_power 0": (lambda a: np.linalg.matrix_power(a, 0) * np.sum(a), B),
+    "matrix_power of integers": (lambda a: np.linalg.matrix_power((10 * a).astype(int), 3) * np.sum(a), A),
+    "lstsq rcond": (lambda a: np.linalg.lstsq(a, np.ones(4), rcond=-1)[3], TALL),
+    "rank": (lambda a: np.linalg.matrix_rank(a, tol=0.1) * a, TALL),
+    "norm, one axis of 3": (lambda a: np.linalg.norm(a, axis=1, ord=-1, keepdims=True), B),
+}
+
+
+@pytest.mark.parametrize(("f", "x"), OPTIONS.values(), ids=OPTIONS)
+def test_options(f, x):
+    np.testing.assert_allclose(cr.vjp(f, x)[0], f(x), rtol=1e-12, atol=1e-13)
 
 
 COMPLEX = {
@@ -153,6 +204,14 @@ def test_textbook_gradients():
         (np.linalg.det, TALL, "square"),
         (lambda a: np.linalg.solve(a, np.ones(4)), A, "do not fit"),
         (lambda a: np.linalg.lstsq(a, b, rcond=None)[0], WIDE, "rank"),
+        (lambda a: np.linalg.svd(a, hermitian=True)[1], A, "hermitian"),
+        (lambda a: np.linalg.pinv(a, hermitian=True), A, "hermitian"),
+        (lambda a: np.linalg.pinv(a, rcond=0.1, rtol=0.1), A, "both"),
+        (lambda a: np.linalg.norm(a, 3), A, "ord=3"),
+        (lambda a: np.linalg.norm(a, "nuc"), b, "ord='nuc'"),
+        (lambda a: np.linalg.eigh(a, "X")[0], A, "UPLO"),
+        (lambda a: np.linalg.tensorinv(a), A, "ind"),
+        (lambda a: np.linalg.solve(a.astype(np.float16), b), A, "float16"),
     ],
 )
 def test_what_has_no_derivative_is_refused(f, x, says):

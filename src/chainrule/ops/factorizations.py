@@ -70,7 +70,7 @@ def _spoken(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def _symmetric(name: str, a: Any) -> None:
     """Refuse a matrix that is not symmetric: NumPy would read one half of it, and a derivative would belong to another function."""
     other = np.conj(np.swapaxes(a, -1, -2))
-    size = np.max(np.abs(a), initial=0.0)
+    size = np.max(np.abs(a), axis=(-2, -1), keepdims=True, initial=0.0)
     if np.any(np.abs(a - other) > 1e3 * np.finfo(a.dtype).eps * size):
         raise InputError(
             f"np.linalg.{name} of a traced matrix that is not symmetric: NumPy reads one half of it only",
@@ -273,21 +273,23 @@ def _eig_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     moved = matmul(v, gaps(w) * turned)
     length = sum(real(conj(v) * moved), axis=(-2,), keepdims=True)
     moved = moved - v * length
-    if dtype_of(v).kind == "c":
-        largest = equal(row(argmax(absolute(v), axis=-2)), np.arange(np.shape(v)[-1])[:, None])
-        phase = sum(where(largest, imag(moved / where(largest, v, 1)), 0), axis=(-2,), keepdims=True)
-        moved = moved - v * (1j * phase)
-    return [diagonal(turned), moved]
+    largest = equal(row(argmax(absolute(v), axis=-2)), np.arange(np.shape(v)[-1])[:, None])
+    phase = sum(where(largest, imag(moved / where(largest, v, 1)), 0), axis=(-2,), keepdims=True)
+    return [diagonal(turned), moved - v * (1j * phase)]
+
+
+def _eig_value(a: Any) -> Bundle:
+    return Bundle(x.astype(np.result_type(a, np.complex64)) for x in _spoken("eig", np.linalg.eig)(a))
 
 
 eig = Primitive(
     "eig",
-    lambda a: Bundle(_spoken("eig", np.linalg.eig)(a)),
+    _eig_value,
     _eig_jvp,
     outputs=2,
     text="np.linalg.eig({0})",
     examples=(),
-    doc="Eigenvalues and eigenvectors (as columns) of a square matrix; complex where they are.",
+    doc="Eigenvalues and eigenvectors (as columns) of a square matrix, as complex numbers.",
 )
 
 
