@@ -14,7 +14,8 @@ from chainrule.diff.check import check_grads
 from chainrule.diff.rules import leaf
 from chainrule.diff.transforms import jvp, vjp
 from chainrule.ir.recording import Handle
-from chainrule.ops import REGISTRY, Composite, Elementwise, Linear
+from chainrule.ops import REGISTRY, Composite, Elementwise, Linear, Primitive
+from chainrule.ops.factorizations import halved
 from chainrule.ops.kinds import Operation
 
 OPS = [
@@ -84,9 +85,20 @@ def with_free(function, xs, params, free):
     return f
 
 
+def one_real_array(op):
+    """A primitive on symmetric matrices, where it takes no others; several outputs side by side, also of every example."""
+
+    def f(*args, **params):
+        args = [halved(args[0])] if op.name in ("cholesky", "eigh") else args
+        parts = [x for o in op.results(*args, **params) for x in ([o.real, o.imag] if o.dtype.kind == "c" else [o])]
+        return np.concatenate([x.ravel() for x in parts]) if len(parts) > 1 else parts[0]
+
+    return f
+
+
 def as_function(op, xs, params, free):
-    """The operation as a function of its differentiable inputs."""
-    f = with_free(op, xs, params, free)
+    """The operation as a function of its differentiable inputs, with one real array for its value."""
+    f = with_free(one_real_array(op) if isinstance(op, Primitive) else op, xs, params, free)
     f.__name__ = op.name
     return f
 

@@ -9,6 +9,8 @@ it is NaN. The derivatives of the values themselves (in the order in which they 
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -83,6 +85,15 @@ def halved(x: Any) -> Any:
     return (x + adjoint(x)) / 2
 
 
+def _work(node: Any) -> int:
+    """A number of operations of the order of those that NumPy takes."""
+    return math.prod(np.shape(node.values[0])) * max(np.shape(node.values[0])[-2:])
+
+
+# Leading axes broadcast, so a batch axis in front of them is one of them.
+_of_matrices = functools.partial(Primitive, batch="elementwise", cost=_work)
+
+
 # ---- linear systems ------------------------------------------------------------------------------------------
 
 
@@ -104,7 +115,7 @@ def _solve_vjp(ct: Any, x: Any, a: Any, b: Any) -> tuple[Any, Any]:
     return -matmul(back, matrix_transpose(x)), back
 
 
-solve = Primitive(
+solve = _of_matrices(
     "solve",
     _spoken("solve", _solve_value),
     _solve_jvp,
@@ -122,7 +133,7 @@ def _inv_vjp(ct: Any, y: Any, a: Any) -> tuple[Any]:
     return (-matmul(matmul(t, ct), t),)
 
 
-inv = Primitive(
+inv = _of_matrices(
     "inv",
     _spoken("inv", np.linalg.inv),
     lambda ts, y, a: -matmul(matmul(y, ts[0]), y),
@@ -150,17 +161,23 @@ def _cofactors_jvp(ts: Sequence[Any], c: Any, a: Any) -> Any:
     return sum(back * ts[0], axis=(-2, -1), keepdims=True) * c - moved
 
 
-cofactors = Primitive(
+def _cofactors_text(args: list[Any], node: Any) -> str:
+    """As a person writes it, which takes a matrix that is not singular."""
+    if np.ndim(node.value) == 2:
+        return f"(np.linalg.det({args[0]}) * np.linalg.inv({args[0]}).T)"
+    return f"(np.linalg.det({args[0]})[..., None, None] * np.swapaxes(np.linalg.inv({args[0]}), -1, -2))"
+
+
+cofactors = _of_matrices(
     "cofactors",
     _spoken("det", _cofactors),
     _cofactors_jvp,
-    text="cofactors({0})",
-    prelude="from chainrule.ops.factorizations import cofactors\n",
+    text=_cofactors_text,
     examples=(SQUARE, BATCH),
     public=False,
     doc="The derivative of the determinant; its own derivative needs a matrix that is not singular.",
 )
-det = Primitive(
+det = _of_matrices(
     "det",
     _spoken("det", np.linalg.det),
     lambda ts, y, a: sum(cofactors(a) * ts[0], axis=(-2, -1)),
@@ -177,7 +194,7 @@ def _slogdet_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [out[0] * (1j * imag(t)), real(t)] if dtype_of(a).kind == "c" else [None, t]
 
 
-slogdet = Primitive(
+slogdet = _of_matrices(
     "slogdet",
     lambda a: Bundle(_spoken("slogdet", np.linalg.slogdet)(a)),
     _slogdet_jvp,
@@ -200,7 +217,7 @@ def _pinv_jvp(ts: Sequence[Any], p: Any, a: Any, rcond: Any = None) -> Any:
     )
 
 
-pinv = Primitive(
+pinv = _of_matrices(
     "pinv",
     lambda a, rcond=None: np.linalg.pinv(a) if rcond is None else np.linalg.pinv(a, rcond),
     _pinv_jvp,
@@ -227,12 +244,12 @@ def _cholesky_jvp(ts: Sequence[Any], y: Any, a: Any) -> Any:
     return matmul(y, inner * (np.tril(np.ones((n, n))) - np.eye(n) / 2))
 
 
-cholesky = Primitive(
+cholesky = _of_matrices(
     "cholesky",
     _cholesky_value,
     _cholesky_jvp,
     text="np.linalg.cholesky({0})",
-    examples=(),
+    examples=(DEFINITE,),
     doc="The lower triangular L with a = L L^H, of a symmetric positive definite matrix.",
 )
 
@@ -255,13 +272,13 @@ def _eigh_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [real(diagonal(turned)), matmul(v, gaps(w) * turned)]
 
 
-eigh = Primitive(
+eigh = _of_matrices(
     "eigh",
     _eigh_value,
     _eigh_jvp,
     outputs=2,
     text="np.linalg.eigh({0})",
-    examples=(),
+    examples=(DEFINITE,),
     doc="Eigenvalues in ascending order and eigenvectors (as columns) of a symmetric matrix.",
 )
 
@@ -282,13 +299,13 @@ def _eig_value(a: Any) -> Bundle:
     return Bundle(x.astype(np.result_type(a, np.complex64)) for x in _spoken("eig", np.linalg.eig)(a))
 
 
-eig = Primitive(
+eig = _of_matrices(
     "eig",
     _eig_value,
     _eig_jvp,
     outputs=2,
     text="np.linalg.eig({0})",
-    examples=(),
+    examples=(SQUARE, BATCH),
     doc="Eigenvalues and eigenvectors (as columns) of a square matrix, as complex numbers.",
 )
 
@@ -316,7 +333,7 @@ def _svd_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [du, ds, adjoint(dv)]
 
 
-svd = Primitive(
+svd = _of_matrices(
     "svd",
     lambda a: Bundle(_spoken("svd", np.linalg.svd)(a, full_matrices=False)),
     _svd_jvp,
@@ -339,7 +356,7 @@ def _qr_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [matmul(q, turn - inner) + moved, matmul(inner - turn, r)]
 
 
-qr = Primitive(
+qr = _of_matrices(
     "qr",
     lambda a: Bundle(_spoken("qr", np.linalg.qr)(a)),
     _qr_jvp,
