@@ -181,6 +181,67 @@ def test_equal_eigenvalues_and_singular_values():
         assert np.isnan(cr.grad(lambda a: np.sum(np.linalg.svd(a)[0] @ np.linalg.svd(a)[2]))(np.eye(3))).any()
 
 
+def regression(a, y):
+    w = np.linalg.solve(a.T @ a, a.T @ y)
+    return np.sum((a @ w - y) ** 2)
+
+
+def likelihood(a, y):
+    s = a.T @ a + np.eye(3)
+    _, logdet = np.linalg.slogdet(s)
+    low = np.linalg.cholesky(s)
+    return logdet + np.sum(np.linalg.solve(low, y[:3]) ** 2) + np.linalg.det(s / 5) + np.sum(np.linalg.inv(s))
+
+
+def spectrum(a, y):
+    w, v = np.linalg.eigh(a.T @ a)
+    _, s, vh = np.linalg.svd(a, full_matrices=False)
+    q, r = np.linalg.qr(a)
+    return np.sum(w * v[0] ** 2) + np.sum(s * (vh @ y[:3]) ** 2) + np.sum((q.T @ y) ** 2) + r[0, 0] ** 2 + w[0]
+
+
+PRINTED = pytest.mark.parametrize("f", [regression, likelihood, spectrum])
+
+
+@PRINTED
+def test_printed_programs(f):
+    y = np.array([0.3, -1.0, 0.7, 0.2])
+    value, gradients = cr.code(f, TALL, y).function(TALL, y)
+    want, expected = cr.value_and_grad(f, argnums=(0, 1))(TALL, y)
+    np.testing.assert_allclose(value, want)
+    for mine, engine in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(mine, engine, atol=1e-12)
+    with pytest.raises(cr.InputError, match="cannot be written in C"):
+        cr.code(f, TALL, y, lang="c")
+
+
+@PRINTED
+def test_printed_for_torch_and_jax_and_handed_to_them(f):
+    torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    y = np.array([0.3, -1.0, 0.7, 0.2])
+    want, expected = cr.value_and_grad(f, argnums=(0, 1))(TALL, y)
+    value, gradients = cr.code(f, TALL, y, lang="jax").function(TALL, y)
+    a, b = (torch.tensor(x, requires_grad=True) for x in (TALL, y))
+    code, namespace = cr.code(f, TALL, y, lang="torch"), {}
+    exec(str(code), namespace)
+    result = namespace[code.name].apply(a, b)
+    result.backward()
+    found = [(value, gradients), (result.detach(), (a.grad, b.grad))]
+    found += [cr.jit(cr.value_and_grad(f, argnums=(0, 1)), backend=k)(TALL, y) for k in ("torch", "jax")]
+    for value, gradients in found:
+        np.testing.assert_allclose(value, want)
+        for mine, engine in zip(gradients, expected, strict=True):
+            np.testing.assert_allclose(mine, engine, rtol=1e-6, atol=1e-12)
+
+
+def test_a_system_reads_as_a_person_writes_it():
+    program = cr.code(regression, TALL, np.ones(4))
+    assert "w = np.linalg.solve(" in program
+    assert ".T, dw)" in program
+    assert "v * dw @ v.T" in cr.code(lambda a: np.sum(np.linalg.eigvalsh(a)[:2]), definite(A))
+
+
 def test_textbook_gradients():
     s = definite(A)
     np.testing.assert_allclose(cr.grad(lambda a: np.linalg.slogdet(a)[1])(s), np.linalg.inv(s).T)
@@ -232,7 +293,7 @@ def test_a_primitive_of_the_users_own_nests():
         "half_and_square_",
         lambda x: cr.ops.structured.Bundle((x / 2, x @ x)),
         lambda ts, out, x: [ts[0] / 2, matmul(ts[0], x) + matmul(x, ts[0])],
-        outputs=2,
+        outputs=("half", "square"),
     )
     cr.check_grads(lambda x: both.results(x)[0] * both.results(x)[1], [A], order=2)
     np.testing.assert_allclose(cr.vmap(lambda x: both.results(x)[1])(B), B @ B)

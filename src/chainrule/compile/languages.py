@@ -12,7 +12,8 @@ from ..ir.node import Node, Spec
 from ..ir.op import Op
 from ..ops.broadcasting import shape_text
 from ..ops.indexing import index_text
-from .expression import NUMPY, Language, Text, array_text, python_number
+from ..ops.primitive import Primitive
+from .expression import NUMPY, Language, Text, array_text, is_identity, python_number
 
 Template = str | Callable[..., str | None]
 
@@ -134,6 +135,7 @@ TORCH: dict[str, Template] = {
         f"torch.nn.functional.cross_entropy({args[0]}, {args[1]}, ignore_index={node.params.get('ignored', -100)}, reduction={'mean' if node.params.get('mean') else 'none'!r})"
     ),
     "outer": "torch.outer({0}, {1})",
+    "pinv": lambda args, node: f"torch.linalg.pinv({args[0]}, rtol={node.params.get('rcond', 1e-15)!r})",
     "einsum": lambda args, node: f"torch.einsum({node.params['subscripts']!r}, {', '.join(args)})",
     "getitem": lambda args, node: _torch_getitem(args, node),
     "scatter": lambda args, node: (
@@ -276,6 +278,8 @@ def _torch_array(x: Any) -> str:
         return f"{OF_MODEL}.new_zeros({array.shape}{kind})"
     if array.size > 1 and np.all(array == array.flat[0]):
         return f"{OF_MODEL}.new_full({array.shape}, {python_number(array.flat[0])}{kind})"
+    if is_identity(array):
+        return f"torch.eye({len(array)}, dtype={OF_MODEL}.dtype, device={OF_MODEL}.device)"
     entries = array_text(array.astype(float) if array.dtype.kind == "f" else array)
     entries = entries.removeprefix("np.array(").removesuffix(")").partition(", dtype=")[0].replace("np.", "torch.")
     return f"{OF_MODEL}.new_tensor({entries}{kind})"
@@ -289,7 +293,7 @@ def _of_model(node: Any) -> str:
 
 def _fitted(node: Any, args: list[Text]) -> list[Text]:
     """What NumPy computes in double precision from integers, truth values and numbers alone, torch would in its default dtype."""
-    if Spec.of(node.value).dtype.kind != "f" or node.op.name in PRINTED:
+    if isinstance(node.value, tuple) or Spec.of(node.value).dtype.kind != "f" or node.op.name in PRINTED:
         return args
     kinds = [Spec.of(v).dtype.kind for v in node.values]
     arrays = [type(i) is Node for i in node.inputs]
@@ -316,9 +320,20 @@ def _torch_number(x: Any) -> Text:
     return Text(str(text), text.binding)
 
 
+def _torch_template(op: Op) -> Template | None:
+    """The row of an operation; what NumPy has in `linalg` has the same name in torch."""
+    found = TORCH.get(op.name)
+    if found is not None or not isinstance(op, Primitive) or op.text is None:
+        return found
+    text = op.text
+    if callable(text):
+        return lambda args, node: text(args, node).replace("np.", "torch.")
+    return text.replace("np.", "torch.") if "np." in text else None
+
+
 TORCH_LANGUAGE = Language(
     "torch",
-    lambda op: PRINTED.get(op.name) or TORCH.get(op.name),
+    lambda op: PRINTED.get(op.name) or _torch_template(op),
     _torch_number,
     array=_torch_array,
     ones="torch.ones_like({0})",
@@ -331,7 +346,7 @@ TORCH_LANGUAGE = Language(
     shape="{0}.shape",
     boxed=True,
 )
-TORCH_HANDED = Language("torch", lambda op: TORCH.get(op.name), _torch_number)
+TORCH_HANDED = Language("torch", _torch_template, _torch_number)
 
 JAX: dict[str, Template] = {
     "sigmoid": "jax.nn.sigmoid({0})",
@@ -357,6 +372,7 @@ JAX: dict[str, Template] = {
     "windows_sum": TORCH["windows_sum"],
     "pick": TORCH["pick"],
     "cbrt": "jnp.cbrt({0})",
+    "pinv": lambda args, node: f"jnp.linalg.pinv({args[0]}, rtol={node.params.get('rcond', 1e-15)!r})",
     "class_entropy": lambda args, node: (
         f"class_entropy({args[0]}, {args[1]}, {node.params.get('ignored', -100)}, {node.params.get('mean', False)})"
     ),

@@ -14,13 +14,13 @@ from .walk import reverse
 
 
 def _outputs(op: Primitive, out: Any) -> Any:
-    return out if op.outputs == 1 else op.unpacked(out)
+    return out if not op.outputs else op.unpacked(out)
 
 
 def _jvp(op: Primitive, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
     outputs = _outputs(op, out)
     found = op.jvp(ts, outputs, *args, **params)
-    if op.outputs == 1:
+    if not op.outputs:
         return spread(found, outputs)
     return Bundle(None if t is None else spread(t, o) for t, o in zip(found, outputs, strict=True))
 
@@ -28,9 +28,11 @@ def _jvp(op: Primitive, ts: Sequence[Any], out: Any, args: Sequence[Any], params
 def _vjp(
     op: Primitive, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    if op.vjp is None:
+    given = NotImplemented
+    if op.vjp is not None:
+        given = op.vjp(list(ct) if op.outputs else ct, _outputs(op, out), *args, **params)
+    if given is NotImplemented:
         return _transposed(op, positions, ct, out, args, params)
-    given = op.vjp(ct if op.outputs == 1 else list(ct), _outputs(op, out), *args, **params)
     found = [given[k] if op.flows(k) else None for k in positions]
     return [None if c is None else fit(c, args[k]) for c, k in zip(found, positions, strict=True)]
 
@@ -42,7 +44,7 @@ def _transposed(
     moving = {k: leaf(zeros_of(args[k])) for k in positions if op.flows(k)}
     tangents = [moving.get(k) for k in range(len(args))]
     results = op.jvp(tangents, _outputs(op, out), *args, **params)
-    pairs = zip([results], [ct], strict=True) if op.outputs == 1 else zip(results, ct, strict=True)
+    pairs = zip([results], [ct], strict=True) if not op.outputs else zip(results, ct, strict=True)
     outputs = [(r.node, c) for r, c in pairs if isinstance(r, Handle) and c is not None]
     values = (*args, *(ct if isinstance(ct, tuple) else (ct,)))
     found = reverse(

@@ -4,7 +4,7 @@ Sources: M. Giles, "Collected matrix derivative results" (2008); S. Walter, L. L
 linear algebra functions" (2010) for `qr`; I. Murray, "Differentiation of the Cholesky decomposition" (2016).
 
 Where eigenvalues or singular values are equal, the vectors that belong to them are not determined and have no derivative:
-it is NaN. The derivatives of the values themselves (in the order in which they are given) do not need them.
+it is infinite or NaN. The derivatives of the values themselves (in the order in which they are given) do not need them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.graph import Bundle
-from .broadcasting import dtype_of, reshape, sum
+from .broadcasting import dtype_of, lifted, reshape, sum
 from .complex import conj, imag, real
-from .indexing import HERE, getitem
-from .linalg import matmul, matrix_transpose
+from .linalg import matmul, matrix_transpose, outer
 from .piecewise import absolute, equal, where
 from .primitive import Primitive
 from .reduction import argmax
+from .shape import tril
 
 SQUARE = ((np.array([[2.0, 0.3, -0.5], [0.1, 1.5, 0.4], [-0.7, 0.2, 1.1]]),), {})
 BATCH = ((np.stack([SQUARE[0][0], SQUARE[0][0].T @ SQUARE[0][0] + np.diag([0.1, 0.5, 1.0])]),), {})
@@ -32,10 +32,14 @@ DEFINITE = ((BATCH[0][0][1],), {})
 TALL = ((np.array([[1.0, 0.2], [-0.4, 0.9], [0.3, 0.7]]),), {})
 
 
+def conjugate(x: Any) -> Any:
+    """The conjugate; of real numbers, themselves."""
+    return conj(x) if dtype_of(x).kind == "c" else x
+
+
 def adjoint(x: Any) -> Any:
     """The conjugate transpose."""
-    x = matrix_transpose(x)
-    return conj(x) if dtype_of(x).kind == "c" else x
+    return conjugate(matrix_transpose(x))
 
 
 def column(x: Any) -> Any:
@@ -44,14 +48,23 @@ def column(x: Any) -> Any:
 
 
 def row(x: Any) -> Any:
-    """A vector as a matrix with one row."""
-    return reshape(x, shape=(*np.shape(x)[:-1], 1, np.shape(x)[-1]))
+    """A vector beside the rows of a matrix."""
+    return x if np.ndim(x) == 1 else reshape(x, shape=(*np.shape(x)[:-1], 1, np.shape(x)[-1]))
+
+
+def scaled(factor: Any, x: Any) -> Any:
+    """Matrices times a number for each."""
+    return factor * x if np.ndim(factor) == 0 else column(column(factor)) * x
 
 
 def diagonal(x: Any) -> Any:
     """The diagonals of square matrices."""
-    k = np.arange(np.shape(x)[-1])
-    return getitem(x, k, k, index=(Ellipsis, HERE, HERE))
+    return sum(x * identity(x), axis=(-1,))
+
+
+def identity(x: Any) -> Any:
+    """The identity matrix of the size of the last axis, in the precision of x."""
+    return np.eye(np.shape(x)[-1], dtype=dtype_of(x).char.lower())
 
 
 def _spoken(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,6 +111,8 @@ _of_matrices = functools.partial(Primitive, batch="elementwise", cost=_work)
 
 
 def _solve_value(a: Any, b: Any) -> Any:
+    if np.ndim(b) == 1:
+        return np.linalg.solve(a, b)
     lead = np.broadcast_shapes(np.shape(a)[:-2], np.shape(b)[:-2])
     return np.linalg.solve(a, np.broadcast_to(b, (*lead, *np.shape(b)[-2:])))
 
@@ -112,7 +127,17 @@ def _solve_jvp(ts: Sequence[Any], x: Any, a: Any, b: Any) -> Any:
 
 def _solve_vjp(ct: Any, x: Any, a: Any, b: Any) -> tuple[Any, Any]:
     back = solve(matrix_transpose(a), ct)
-    return -matmul(back, matrix_transpose(x)), back
+    return -(outer(back, x) if np.ndim(b) == 1 else matmul(back, matrix_transpose(x))), back
+
+
+def _solve_batch(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    """A vector becomes a matrix with one column."""
+    a, b = values
+    vector = np.ndim(b) - each[1] == 1
+    b = column(b) if vector else b
+    ndim = max(np.ndim(v) - e for v, e in zip((a, b), each, strict=True))
+    x = op(lifted(a, each[0], ndim), lifted(b, each[1], ndim))
+    return reshape(x, shape=np.shape(x)[:-1]) if vector else x
 
 
 solve = _of_matrices(
@@ -121,10 +146,11 @@ solve = _of_matrices(
     _solve_jvp,
     _solve_vjp,
     inputs=2,
+    batch=_solve_batch,
     text="np.linalg.solve({0}, {1})",
     latex=r"{0.atom}^{{-1}} {1}",
-    examples=(((SQUARE[0][0], (3, 2)), {}), ((BATCH[0][0], (3, 1)), {})),
-    doc="The solution of a x = b; b is a matrix of columns.",
+    examples=(((SQUARE[0][0], (3,)), {}), ((SQUARE[0][0], (3, 2)), {}), ((BATCH[0][0], (3, 1)), {})),
+    doc="The solution of a x = b; b is a matrix of columns, or for one matrix a vector.",
 )
 
 
@@ -181,7 +207,7 @@ det = _of_matrices(
     "det",
     _spoken("det", np.linalg.det),
     lambda ts, y, a: sum(cofactors(a) * ts[0], axis=(-2, -1)),
-    lambda ct, y, a: (column(column(ct)) * cofactors(a),),
+    lambda ct, y, a: (scaled(ct, cofactors(a)),),
     text="np.linalg.det({0})",
     latex=r"\det {0.atom}",
     examples=(SQUARE, BATCH),
@@ -194,11 +220,18 @@ def _slogdet_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [out[0] * (1j * imag(t)), real(t)] if dtype_of(a).kind == "c" else [None, t]
 
 
+def _slogdet_vjp(cts: Sequence[Any], out: Sequence[Any], a: Any) -> Any:
+    if cts[0] is not None and dtype_of(a).kind == "c":
+        return NotImplemented
+    return (None if cts[1] is None else scaled(cts[1], matrix_transpose(inv(a))),)
+
+
 slogdet = _of_matrices(
     "slogdet",
     lambda a: Bundle(_spoken("slogdet", np.linalg.slogdet)(a)),
     _slogdet_jvp,
-    outputs=2,
+    _slogdet_vjp,
+    outputs=("sign", "logdet"),
     text="np.linalg.slogdet({0})",
     examples=(SQUARE, BATCH),
     doc="The sign and the logarithm of the absolute value of the determinant.",
@@ -239,15 +272,22 @@ def _cholesky_value(a: Any) -> Any:
 
 
 def _cholesky_jvp(ts: Sequence[Any], y: Any, a: Any) -> Any:
-    n = np.shape(a)[-1]
     inner = solve(y, adjoint(solve(y, halved(ts[0]))))
-    return matmul(y, inner * (np.tril(np.ones((n, n))) - np.eye(n) / 2))
+    return matmul(y, tril(inner, k=-1) + inner * (identity(y) / 2))
+
+
+def _cholesky_vjp(ct: Any, y: Any, a: Any) -> tuple[Any]:
+    t = matmul(matrix_transpose(y), ct)
+    inner = solve(matrix_transpose(y), tril(t, k=-1) + t * (identity(y) / 2))
+    found = halved(solve(adjoint(y), matrix_transpose(inner)))
+    return (conjugate(found),)
 
 
 cholesky = _of_matrices(
     "cholesky",
     _cholesky_value,
     _cholesky_jvp,
+    _cholesky_vjp,
     text="np.linalg.cholesky({0})",
     examples=(DEFINITE,),
     doc="The lower triangular L with a = L L^H, of a symmetric positive definite matrix.",
@@ -255,10 +295,9 @@ cholesky = _of_matrices(
 
 
 def gaps(values: Any) -> Any:
-    """1 / (v[j] - v[i]) at (i, j): NaN where two are equal, 0 on the diagonal."""
-    apart = row(values) - column(values)
-    same = equal(apart, 0)
-    return where(np.eye(np.shape(values)[-1], dtype=bool), 0, where(same, np.nan, 1 / where(same, 1, apart)))
+    """1 / (v[j] - v[i]) at (i, j), infinite where two are equal; 0 on the diagonal."""
+    one = identity(values)
+    return 1 / (row(values) - column(values) + one) - one
 
 
 def _eigh_value(a: Any) -> Bundle:
@@ -272,11 +311,23 @@ def _eigh_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [real(diagonal(turned)), matmul(v, gaps(w) * turned)]
 
 
+def _eigh_vjp(cts: Sequence[Any], out: Sequence[Any], a: Any) -> tuple[Any]:
+    w, v = out
+    left, right = conjugate(v), matrix_transpose(v)
+    if cts[1] is None:
+        return (matmul(left * row(cts[0]), right),)
+    inner = gaps(w) * matmul(right, cts[1])
+    if cts[0] is not None:
+        inner = inner + column(cts[0]) * identity(v)
+    return (halved(matmul(matmul(left, inner), right)),)
+
+
 eigh = _of_matrices(
     "eigh",
     _eigh_value,
     _eigh_jvp,
-    outputs=2,
+    _eigh_vjp,
+    outputs=("w", "v"),
     text="np.linalg.eigh({0})",
     examples=(DEFINITE,),
     doc="Eigenvalues in ascending order and eigenvectors (as columns) of a symmetric matrix.",
@@ -303,7 +354,7 @@ eig = _of_matrices(
     "eig",
     _eig_value,
     _eig_jvp,
-    outputs=2,
+    outputs=("w", "v"),
     text="np.linalg.eig({0})",
     examples=(SQUARE, BATCH),
     doc="Eigenvalues and eigenvectors (as columns) of a square matrix, as complex numbers.",
@@ -319,25 +370,32 @@ def _svd_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     left, right = turned * row(s), column(s) * turned
     du = matmul(u, f * (left + adjoint(left)))
     dv = matmul(v, f * (right + adjoint(right)))
-    none = equal(s, 0)
-    over = where(none, np.nan, 1 / where(none, 1, s))
     if dtype_of(a).kind == "c":
-        du = du + u * row(1j * imag(diagonal(turned)) * over)
+        du = du + u * row(1j * imag(diagonal(turned)) / s)
     m, n = np.shape(a)[-2:]
     if m > n:
         side = matmul(t, v)
-        du = du + (side - matmul(u, matmul(adjoint(u), side))) * row(over)
+        du = du + (side - matmul(u, matmul(adjoint(u), side))) / row(s)
     if n > m:
         side = matmul(adjoint(t), u)
-        dv = dv + (side - matmul(v, matmul(vh, side))) * row(over)
+        dv = dv + (side - matmul(v, matmul(vh, side))) / row(s)
     return [du, ds, adjoint(dv)]
+
+
+def _svd_vjp(cts: Sequence[Any], out: Sequence[Any], a: Any) -> Any:
+    """Of the values alone it needs no differences between them."""
+    u, _, vh = out
+    if cts[0] is not None or cts[2] is not None:
+        return NotImplemented
+    return (matmul(conjugate(u) * row(cts[1]), conjugate(vh)),)
 
 
 svd = _of_matrices(
     "svd",
     lambda a: Bundle(_spoken("svd", np.linalg.svd)(a, full_matrices=False)),
     _svd_jvp,
-    outputs=3,
+    _svd_vjp,
+    outputs=("u", "s", "vh"),
     text="np.linalg.svd({0}, full_matrices=False)",
     examples=(SQUARE, TALL, BATCH),
     doc="The reduced singular value decomposition: U, the singular values in descending order, V^H.",
@@ -346,13 +404,12 @@ svd = _of_matrices(
 
 def _qr_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     q, r = out
-    n = np.shape(r)[-1]
     moved = matrix_transpose(solve(matrix_transpose(r), matrix_transpose(ts[0])))  # t r^-1
     inner = matmul(adjoint(q), moved)
-    low = inner * np.tril(np.ones((n, n)), -1)
+    low = tril(inner, k=-1)
     turn = low - adjoint(low)
     if dtype_of(a).kind == "c":  # the diagonal of r stays real
-        turn = turn + np.eye(n) * (1j * imag(inner))
+        turn = turn + identity(r) * (1j * imag(inner))
     return [matmul(q, turn - inner) + moved, matmul(inner - turn, r)]
 
 
@@ -360,7 +417,7 @@ qr = _of_matrices(
     "qr",
     lambda a: Bundle(_spoken("qr", np.linalg.qr)(a)),
     _qr_jvp,
-    outputs=2,
+    outputs=("q", "r"),
     text="np.linalg.qr({0})",
     examples=(SQUARE, TALL, BATCH),
     doc="The reduced QR decomposition of a matrix with at least as many rows as columns.",

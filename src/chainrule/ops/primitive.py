@@ -17,9 +17,10 @@ class Primitive(Operation):
         jvp: a function of (tangents, output, *inputs, **params) giving the tangent of the output. A tangent is None where
             an input does not move. With several outputs, `output` and the result are lists.
         vjp: a function of (cotangent, output, *inputs, **params) giving a cotangent for each input, None where nothing
-            flows. With several outputs, `cotangent` is a list with None for zero. When left out, the transpose of `jvp`.
+            flows, or NotImplemented. With several outputs, `cotangent` is a list with None for zero. When it is left out, or gives
+            NotImplemented, the transpose of `jvp`.
         inputs: how many inputs a derivative can flow from (the first ones).
-        outputs: how many values it gives.
+        outputs: the names of its values, where there are several.
     """
 
     def __init__(
@@ -30,11 +31,11 @@ class Primitive(Operation):
         vjp: Callable[..., Sequence[Any]] | None = None,
         *,
         inputs: int = 1,
-        outputs: int = 1,
+        outputs: Sequence[str] = (),
         **facts: Any,
     ) -> None:
         super().__init__(name, value, **facts)
-        self.jvp, self.vjp, self.inputs, self.outputs = jvp, vjp, inputs, outputs
+        self.jvp, self.vjp, self.inputs, self.outputs = jvp, vjp, inputs, tuple(outputs)
 
     def flows(self, i: int) -> bool:
         return i < self.inputs
@@ -45,6 +46,6 @@ class Primitive(Operation):
 
     def unpacked(self, made: Any) -> list[Any]:
         """The values in what a call gave."""
-        if self.outputs == 1:
+        if not self.outputs:
             return [made]
-        return list(made) if isinstance(made, tuple) else picked(made, self.outputs)
+        return list(made) if isinstance(made, tuple) else picked(made, len(self.outputs))

@@ -79,7 +79,7 @@ def solve(a: Any, b: Any) -> Any:
             f"np.linalg.solve: shapes {np.shape(a)} and {np.shape(b)} do not fit",
             "b is a vector, or a matrix of columns, as long as a; a stack of vectors is b[..., None]",
         )
-    if np.ndim(b) > 1:
+    if np.ndim(b) > 1 or np.ndim(a) == 2:
         return fz.solve(a, b)
     x = fz.solve(a, fz.column(b))
     return reshape(x, np.shape(x)[:-1])
