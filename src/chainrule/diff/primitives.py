@@ -9,7 +9,7 @@ from ..ir.graph import Bundle
 from ..ir.recording import Handle
 from ..ops.primitive import Primitive
 from ..trace.handles import kind_of
-from .rules import JVP, WHOLE_VJP, fit, leaf, spread, zeros_of
+from .rules import fit, leaf, spread, zeros_of
 from .walk import reverse
 
 
@@ -17,7 +17,8 @@ def _outputs(op: Primitive, out: Any) -> Any:
     return out if not op.outputs else op.unpacked(out)
 
 
-def _jvp(op: Primitive, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+def primitive_jvp(op: Primitive, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The declared tangent."""
     outputs = _outputs(op, out)
     found = op.jvp(ts, outputs, *args, **params)
     if not op.outputs:
@@ -25,9 +26,10 @@ def _jvp(op: Primitive, ts: Sequence[Any], out: Any, args: Sequence[Any], params
     return Bundle(None if t is None else spread(t, o) for t, o in zip(found, outputs, strict=True))
 
 
-def _vjp(
+def primitive_vjp(
     op: Primitive, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
+    """The declared cotangents, or the transpose of the tangent."""
     given = NotImplemented
     if op.vjp is not None:
         given = op.vjp(list(ct) if op.outputs else ct, _outputs(op, out), *args, **params)
@@ -52,6 +54,3 @@ def _transposed(
     )
     by_place = dict(zip(moving, found, strict=True))
     return [None if by_place.get(k) is None else fit(by_place[k], args[k]) for k in positions]
-
-
-WHOLE_VJP[Primitive], JVP[Primitive] = _vjp, _jvp

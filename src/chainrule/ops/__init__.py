@@ -25,13 +25,14 @@ from . import (
     trigonometric,
     windows,
 )
-from .kinds import Composite, Elementwise, Linear, Operation
+from .kinds import Composite, Discrete, Elementwise, Linear, Operation
 from .primitive import Primitive
 from .structured import Structured
 
 __all__ = [
     "REGISTRY",
     "Composite",
+    "Discrete",
     "Elementwise",
     "Linear",
     "Op",
