@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .holders import CELL, ITEMS, LIST, MISSING, NAMES, Holder
-from .names import Vocabulary
+from .known_names import Vocabulary
 from .reach import Walk
 
 
