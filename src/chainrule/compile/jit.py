@@ -20,7 +20,7 @@ from ..trace.tree import TreeDef, flatten, map_leaves
 from .handed import BACKENDS, handed
 from .holders import Holder
 from .interpreted import interpreted
-from .names import Vocabulary
+from .known_names import Vocabulary
 from .native.entry import Entry, supported
 from .native.program import NativeProgram, native
 from .native.report import report

@@ -29,7 +29,7 @@ from ..ir.op import Op
 from ..ir.recording import Handle
 from ..trace.references import contents
 from .holders import ATTRIBUTES, CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, SET, Holder, Kind
-from .names import LIBRARIES, Vocabulary, of_library, root
+from .known_names import LIBRARIES, Vocabulary, of_library, root
 
 SMALL = 1024  # bytes of an integer or boolean array up to which its contents are compared instead of being an input
 EXACT = 2**48  # integers beyond are compared by value: sums of them might leave 64 bits

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .holders import CELL, ITEMS, LIST, MISSING, NAMES, Holder
-from .names import Vocabulary
+from .known_names import Vocabulary
 from .reach import Walk
 
 SHORT = 100  # items of a list that an entry compares

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..compile.expression import NUMPY, PRODUCT, Language, Text, expression, python_number, write
-from ..compile.latex import LATEX, array_latex, symbol
+from ..documents import Line, formula, heading, words
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.op import constant
 from ..ir.simplify import Simplifier
-from ..ir.staged import Line as BackwardLine
-from ..ir.staged import Staged
-from ..symbolic.document import Line, formula, heading, words
-from ..symbolic.scalars import inner_stages, rule_of
+from ..programs.expression_text import NUMPY, PRODUCT, Language, Text, expression, python_number, write
+from ..programs.latex import LATEX, array_latex, symbol
+from ..programs.staged import Line as BackwardLine
+from ..programs.staged import Staged
+from ..symbolic.algebra.scalars import inner_stages, rule_of
 
 LAYOUTS = {
     "denominator": "Every gradient has the shape of its variable (denominator layout): entry (i, j) of ∂L/∂W is the derivative by W[i, j].",

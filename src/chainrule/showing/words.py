@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.node import Node
-from ..ir.staged import Staged
+from ..programs.staged import Staged
 from .show import shown
 
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from ..documents import Document, Line, formula, heading, quoted, words
 from ..errors import ChainruleError, InputError
 from ..ir.node import Node
-from ..ir.staged import Staged
 from ..ops.kinds import Elementwise
 from ..ops.loops import Loop
-from ..symbolic.algebra import sp
-from ..symbolic.declared import partial_template
-from ..symbolic.document import Document, Line, formula, heading, quoted, words
-from ..symbolic.facts import Fact, facts_of
-from ..symbolic.monotone import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified, written
-from ..symbolic.printing import text
-from ..symbolic.scalars import Scalars, tidy
+from ..programs.staged import Staged
+from ..symbolic.algebra.and_or import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified, written
+from ..symbolic.algebra.declared import partial_template
+from ..symbolic.algebra.facts import Fact, facts_of
+from ..symbolic.algebra.printing import text
+from ..symbolic.algebra.scalars import Scalars, tidy
+from ..symbolic.algebra.untyped import sp
 from .points import Numbers
 
 LARGEST = 4_000  # characters of a gradient that is searched for cancelling branches
