@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.checks.gradients import check_grads
 from chainrule.diff.bodies import opened
-from chainrule.diff.check import check_grads
 from chainrule.diff.rules import leaf
 from chainrule.diff.transforms import jvp, vjp
 from chainrule.ir.recording import Handle

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import chainrule as cr
 from chainrule.cli import app
 from chainrule.errors import ChainruleError, FormulaError, InputError
-from chainrule.symbolic.interval import Undefined, enclosure
-from chainrule.symbolic.meaning import DEFINITIONS, SHOWN, opened
+from chainrule.symbolic.algebra.interval import Undefined, enclosure
+from chainrule.symbolic.algebra.meaning import DEFINITIONS, SHOWN, opened
 
 PROVED = [
     "tanh(z) = 2*sigma(2*z) - 1",
@@ -326,7 +326,7 @@ def test_every_definition_is_an_identity_of_numbers():
 @settings(max_examples=60, deadline=None)
 @given(EXPRESSIONS, st.integers(-30, 30), st.integers(-30, 30))
 def test_enclosures_hold_the_value(e, p, q):
-    from chainrule.symbolic.reading import read_statement
+    from chainrule.symbolic.reading.statements import read_statement
 
     expression = opened(read_statement(f"{e} = 0", {}, (), "denominator").left.scalar)
     x, y = sp.Symbol("x", real=True), sp.Symbol("y", real=True)

@@ -239,7 +239,7 @@ def prove(
     output: Output = None,
 ) -> None:
     """Prove an identity (exit code 0), or refute it with a counterexample (1); 3 means that neither was possible."""
-    from ..symbolic.prove import prove as decide
+    from ..symbolic.answers.prove import prove as decide
 
     verdict = decide(
         statement, given=given or (), functions=functions, layout=layout, budget=budget, **sizes_from(shape or [])
@@ -263,7 +263,7 @@ def check(
     budget: Annotated[float, typer.Option("--budget", help="Seconds; what is left over them is unknown.")] = 10.0,
 ) -> None:
     """Check claimed derivatives or a staged backward program: exit code 0 if all is right, 1 if not, 3 if unknown."""
-    from ..symbolic.claims import check as judge
+    from ..symbolic.answers.claims import check as judge
 
     text = Path(target).read_text(encoding="utf-8") if target.endswith(".py") else target
     made = judge(text, *(claims or []), at=point_from(at or [], text), budget=budget)
@@ -323,9 +323,9 @@ def check_grad(
     order: Annotated[int, typer.Option("--order", min=1, max=6, help="How many times to differentiate.")] = 2,
 ) -> None:
     """Check forward mode, reverse mode and finite differences against each other; exit code 1 if they disagree."""
-    from ..diff.check import check_grads
-    from ..diff.staged import as_function, samples
+    from ..checks.gradients import check_grads
     from ..errors import DerivativeError
+    from ..programs.deriving import as_function, samples
     from ..trace.calls import name_of, parameters
 
     f = as_function(function_from(target), shapes_from(shape or []))

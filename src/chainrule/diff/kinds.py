@@ -6,7 +6,7 @@ from ..ops.kinds import Composite, Discrete, Elementwise, Linear
 from ..ops.loops import Loop
 from ..ops.primitive import Primitive
 from ..ops.structured import Structured
-from . import bodies, custom, loops, primitives, rules
+from . import bodies, control_flow, custom, primitives, rules
 
 for kind, vjp, jvp in (
     (Op, rules.unknown, rules.unknown),
@@ -16,7 +16,7 @@ for kind, vjp, jvp in (
     (Primitive, primitives.primitive_vjp, primitives.primitive_jvp),
     (Composite, bodies.composite_vjp, bodies.composite_jvp),
     (Structured, bodies.structured_vjp, bodies.structured_jvp),
-    (Loop, loops.loop_vjp, loops.loop_jvp),
+    (Loop, control_flow.loop_vjp, control_flow.loop_jvp),
     (Custom, custom.custom_op_vjp, custom.custom_op_jvp),
 ):
     rules.VJP[kind], rules.JVP[kind] = vjp, jvp

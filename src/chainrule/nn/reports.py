@@ -18,7 +18,7 @@ from ..ir.recording import Handle, setting, state
 from ..trace.array import Array
 from .layers import Linear, Sequential
 from .module import Module, arrays_of, functional_call
-from .watching import Call, watched
+from .observing import Call, watched
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

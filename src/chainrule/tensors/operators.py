@@ -15,7 +15,7 @@ from ..ir.recording import Handle, record, record_with_number
 from ..ops import arithmetic as ar
 from ..ops import indexing as ix
 from ..trace.handles import plain, split_index
-from . import names
+from . import namespace
 from .promotion import number_dtype, together
 from .storage import tracing
 
@@ -65,7 +65,7 @@ def unary(op: Op) -> Callable[..., Any]:
 
 def in_place_operator(name: str) -> Callable[..., Any]:
     """An operator such as `+=`, by the in-place function of that name."""
-    function = names.IN_PLACE[name]
+    function = namespace.IN_PLACE[name]
 
     def method(self: Any, other: Any) -> Any:
         return NotImplemented if not known(other) else in_place(function, self, (other,), {})
@@ -75,7 +75,7 @@ def in_place_operator(name: str) -> Callable[..., Any]:
 
 def twin(name: str) -> Callable[..., Any]:
     """An operator that is the function of that name, for which speed does not matter."""
-    function = names.FUNCTIONS[name]
+    function = namespace.FUNCTIONS[name]
 
     def method(self: Any, other: Any) -> Any:
         return function(self, other) if known(other) else NotImplemented

@@ -19,7 +19,7 @@ from ..ops import indexing as ix
 from ..ops.shape import cast
 from ..trace.array import Array
 from ..trace.handles import dtype_of, plain, written
-from . import devices, names
+from . import devices, namespace
 from .autograd import RETAINED, run_backward
 from .operators import binary, collects, in_place, in_place_operator, index_parts, known, part_shape, twin, unary
 from .promotion import CATEGORY, Default, converted, dtype_named, floating, number_dtype
@@ -597,7 +597,7 @@ class Tensor(Array):
             new = converted(value, dtype)
             lead = len(np.shape(new)) - len(part_shape(x, template, arrays))
             if lead > 0 and not isinstance(new, (int, float)):
-                new = names.FUNCTIONS["reshape"](new, np.shape(new)[lead:])  # axes of length one in front
+                new = namespace.FUNCTIONS["reshape"](new, np.shape(new)[lead:])  # axes of length one in front
             return record(ix.index_set, (x, new, *arrays), {"index": template})
 
         in_place(put, self, (), {})
@@ -625,40 +625,40 @@ class Tensor(Array):
     __neg__ = unary(ar.negative)
 
     def __rpow__(self, other: Any) -> Any:
-        return names.FUNCTIONS["pow"](other, self) if known(other) else NotImplemented
+        return namespace.FUNCTIONS["pow"](other, self) if known(other) else NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
-        return names.FUNCTIONS["matmul"](other, self) if known(other) else NotImplemented
+        return namespace.FUNCTIONS["matmul"](other, self) if known(other) else NotImplemented
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return names.FUNCTIONS["floor_divide"](other, self) if known(other) else NotImplemented
+        return namespace.FUNCTIONS["floor_divide"](other, self) if known(other) else NotImplemented
 
     def __rmod__(self, other: Any) -> Any:
-        return names.FUNCTIONS["remainder"](other, self) if known(other) else NotImplemented
+        return namespace.FUNCTIONS["remainder"](other, self) if known(other) else NotImplemented
 
     def __pos__(self) -> Any:
         return self
 
     def __abs__(self) -> Any:
-        return names.FUNCTIONS["abs"](self)
+        return namespace.FUNCTIONS["abs"](self)
 
     def __invert__(self) -> Any:
-        return names.FUNCTIONS["bitwise_not"](self)
+        return namespace.FUNCTIONS["bitwise_not"](self)
 
     def __eq__(self, other: Any) -> Any:
-        return names.FUNCTIONS["eq"](self, other) if known(other) else NotImplemented
+        return namespace.FUNCTIONS["eq"](self, other) if known(other) else NotImplemented
 
     def __ne__(self, other: Any) -> Any:
-        return names.FUNCTIONS["ne"](self, other) if known(other) else NotImplemented
+        return namespace.FUNCTIONS["ne"](self, other) if known(other) else NotImplemented
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise names.missing(f"a tensor has no {name!r} here", names.METHODS, name)
+        raise namespace.missing(f"a tensor has no {name!r} here", namespace.METHODS, name)
 
-    vars().update(names.METHODS)
-    vars().update({name: names.in_place_method(name, in_place) for name in names.IN_PLACE})
-    vars().update({name: names.absent(name) for name in names.NUMPYS})
+    vars().update(namespace.METHODS)
+    vars().update({name: namespace.in_place_method(name, in_place) for name in namespace.IN_PLACE})
+    vars().update({name: namespace.absent(name) for name in namespace.NUMPYS})
 
 
 def tensor(

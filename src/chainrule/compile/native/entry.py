@@ -95,6 +95,7 @@ declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare i64 @PyDict_Size(ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
+declare i32 @memcmp(ptr, ptr, i64)
 declare ptr @malloc(i64)
 declare void @free(ptr)
 """
@@ -147,7 +148,8 @@ class Entry:
         inputs: the tree of the positional arguments (a list), and what each leaf is: an ndarray, or the type of a number.
         output: the tree of the result; `kinds` says which leaves are Python numbers.
         order: which input of the program each leaf is; in order when left out.
-        checks: what must hold besides, as (owner, key, object): the item of a dict, or, without a key, the contents of a cell.
+        checks: what must hold besides, as (owner, key, object): the item of a dict or, without a key, the contents of a cell,
+            the items of a list, the bytes of an array.
     """
 
     def __init__(
@@ -205,11 +207,23 @@ class Entry:
         """Require that what is read besides the arguments is the same as when it was traced."""
         for owner, key, x in self.checks:
             holder = self.object(owner)
-            if key is None:
-                now = self.field(holder, CONTENTS, "ptr")
+            if isinstance(owner, np.ndarray):
+                self.like(holder, owner)
+                kept = self.field(self.object(np.frombuffer(x, np.uint8)), DATA, "ptr")
+                differ = self.emit(f"call i32 @memcmp(ptr {self.field(holder, DATA, 'ptr')}, ptr {kept}, i64 {len(x)})")
+                self.require(self.emit(f"icmp eq i32 {differ}, 0"))
+            elif isinstance(owner, list):
+                self.require(self.emit(f"icmp eq i64 {self.field(holder, SIZE, 'i64')}, {len(x)}"))
+                items = self.field(holder, ITEMS, "ptr")
+                for k, item in enumerate(x):
+                    now = self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr {items}, i64 {k}')}")
+                    self.require(self.emit(f"icmp eq ptr {now}, {self.object(item)}"))
             else:
-                now = self.emit(f"call ptr @PyDict_GetItemWithError(ptr {holder}, ptr {self.object(key)})")
-            self.require(self.emit(f"icmp eq ptr {now}, {self.object(x)}"))
+                if key is None:
+                    now = self.field(holder, CONTENTS, "ptr")
+                else:
+                    now = self.emit(f"call ptr @PyDict_GetItemWithError(ptr {holder}, ptr {self.object(key)})")
+                self.require(self.emit(f"icmp eq ptr {now}, {self.object(x)}"))
 
     # ---- arguments ---------------------------------------------------------------------------------------------
 
@@ -256,16 +270,7 @@ class Entry:
             self.require(self.emit(f"icmp eq ptr {p}, {self.object(x)}"))
         elif type(x) is np.ndarray:
             self.same(p, np.ndarray)
-            self.require(self.emit(f"icmp eq i32 {self.field(p, NDIM, 'i32')}, {x.ndim}"))
-            self.require(
-                self.emit(f"icmp eq ptr {self.field(p, DESCRIPTOR, 'ptr')}, {self.object(np.dtype(x.dtype.name))}")
-            )
-            flags = self.emit(f"and i32 {self.field(p, FLAGS, 'i32')}, {USABLE}")
-            self.require(self.emit(f"icmp eq i32 {flags}, {USABLE}"))
-            shape = self.field(p, DIMENSIONS, "ptr") if x.ndim else ""
-            for k, n in enumerate(x.shape):
-                have = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {shape}, i64 {k}')}")
-                self.require(self.emit(f"icmp eq i64 {have}, {n}"))
+            self.like(p, x)
             self.pointers.append(self.field(p, DATA, "ptr"))
             self.places[len(self.pointers) - 1] = p
         elif type(x) is int:
@@ -285,6 +290,19 @@ class Entry:
             self.pointers.append(self.emit(f"getelementptr i8, ptr {p}, i64 {DATA}"))
         else:
             raise NotImplementedError
+
+    def like(self, p: str, x: np.ndarray[Any, Any]) -> None:
+        """Require that an array has the shape and dtype of `x`, in C order."""
+        self.require(self.emit(f"icmp eq i32 {self.field(p, NDIM, 'i32')}, {x.ndim}"))
+        self.require(
+            self.emit(f"icmp eq ptr {self.field(p, DESCRIPTOR, 'ptr')}, {self.object(np.dtype(x.dtype.name))}")
+        )
+        flags = self.emit(f"and i32 {self.field(p, FLAGS, 'i32')}, {USABLE}")
+        self.require(self.emit(f"icmp eq i32 {flags}, {USABLE}"))
+        shape = self.field(p, DIMENSIONS, "ptr") if x.ndim else ""
+        for k, n in enumerate(x.shape):
+            have = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {shape}, i64 {k}')}")
+            self.require(self.emit(f"icmp eq i64 {have}, {n}"))
 
     def apart(self, program: Any) -> None:
         """Require that no input which is written over shares memory with another."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ... import nn as _nn
-from ...tensors.names import missing as _missing
+from ...tensors.namespace import missing as _missing
 from . import functional as functional
 from . import init as init
 from . import utils as utils

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...nn import functional as _functional
-from ...tensors.names import missing as _missing
+from ...tensors.namespace import missing as _missing
 
 __all__ = [*_functional.__all__]  # pyright: ignore[reportUnsupportedDunderAll]
 
