@@ -20,15 +20,19 @@ from ..errors import InputError
 from ..ir.graph import Bundle
 from .broadcasting import dtype_of, lifted, reshape, sum
 from .complex import conj, imag, real
+from .indexing import getitem
+from .kinds import Linear
 from .linalg import matmul, matrix_transpose, outer
 from .piecewise import absolute, equal, where
 from .primitive import Primitive
 from .reduction import argmax
-from .shape import tril
+from .shape import concatenate, tril
+from .shapes import like_first
 
 SQUARE = ((np.array([[2.0, 0.3, -0.5], [0.1, 1.5, 0.4], [-0.7, 0.2, 1.1]]),), {})
 BATCH = ((np.stack([SQUARE[0][0], SQUARE[0][0].T @ SQUARE[0][0] + np.diag([0.1, 0.5, 1.0])]),), {})
 DEFINITE = ((BATCH[0][0][1],), {})
+WIDE = ((np.array([[1.0, -0.4, 0.3], [0.2, 0.9, 0.7]]),), {})
 TALL = ((np.array([[1.0, 0.2], [-0.4, 0.9], [0.3, 0.7]]),), {})
 
 
@@ -104,7 +108,7 @@ def _work(node: Any) -> int:
 
 
 # Leading axes broadcast, so a batch axis in front of them is one of them.
-_of_matrices = functools.partial(Primitive, batch="elementwise", cost=_work)
+_of_matrices = functools.partial(Primitive, batch="elementwise", cost=_work, public=False)
 
 
 # ---- linear systems ------------------------------------------------------------------------------------------
@@ -200,7 +204,6 @@ cofactors = _of_matrices(
     _cofactors_jvp,
     text=_cofactors_text,
     examples=(SQUARE, BATCH),
-    public=False,
     doc="The derivative of the determinant; its own derivative needs a matrix that is not singular.",
 )
 det = _of_matrices(
@@ -402,15 +405,49 @@ svd = _of_matrices(
 )
 
 
+def _independent_value(r: Any) -> Any:
+    diagonals = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
+    if np.any(
+        diagonals <= np.shape(r)[-1] * np.finfo(r.dtype).eps * np.max(diagonals, axis=-1, keepdims=True, initial=0.0)
+    ):
+        raise InputError(
+            "np.linalg.qr has no derivative where the columns of the matrix depend on each other",
+            "use np.linalg.pinv or np.linalg.svd",
+        )
+    return r
+
+
+independent = Linear(
+    "independent",
+    _independent_value,
+    (lambda ct, r: ct,),
+    text="{0}",
+    latex="{0}",
+    shape=like_first,
+    batch="elementwise",
+    examples=(SQUARE, BATCH),
+    public=False,
+    doc="A triangular factor, which is refused where it is singular to rounding.",
+)
+
+
 def _qr_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     q, r = out
-    moved = matrix_transpose(solve(matrix_transpose(r), matrix_transpose(ts[0])))  # t r^-1
+    m, n = np.shape(r)[-2:]
+    first, rest = (Ellipsis, slice(None), slice(None, m)), (Ellipsis, slice(None), slice(m, None))
+    t = ts[0]
+    left, square = (t, r) if m == n else (getitem(t, index=first), getitem(r, index=first))
+    moved = matrix_transpose(solve(matrix_transpose(independent(square)), matrix_transpose(left)))  # t r^-1
     inner = matmul(adjoint(q), moved)
     low = tril(inner, k=-1)
     turn = low - adjoint(low)
     if dtype_of(a).kind == "c":  # the diagonal of r stays real
-        turn = turn + identity(r) * (1j * imag(inner))
-    return [matmul(q, turn - inner) + moved, matmul(inner - turn, r)]
+        turn = turn + identity(q) * (1j * imag(inner))
+    dq, dr = matmul(q, turn - inner) + moved, matmul(inner - turn, square)
+    if n > m:  # the further columns follow the first ones: q^H a
+        further = matmul(adjoint(dq), getitem(a, index=rest)) + matmul(adjoint(q), getitem(t, index=rest))
+        dr = concatenate(dr, further, axis=-1)
+    return [dq, dr]
 
 
 qr = _of_matrices(
@@ -419,6 +456,6 @@ qr = _of_matrices(
     _qr_jvp,
     outputs=("q", "r"),
     text="np.linalg.qr({0})",
-    examples=(SQUARE, TALL, BATCH),
-    doc="The reduced QR decomposition of a matrix with at least as many rows as columns.",
+    examples=(SQUARE, TALL, WIDE, BATCH),
+    doc="The reduced QR decomposition.",
 )

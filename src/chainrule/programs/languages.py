@@ -115,6 +115,7 @@ TORCH: dict[str, Template] = {
     "logical_not": "torch.logical_not({0})",
     "stop_gradient": "{0.atom}.detach()",
     "alias": "{0}",
+    "independent": "{0}",
     "positive": "{0}",
     "reshape": lambda args, node: f"torch.reshape({args[0]}, {shape_text(node.params['shape'])})",
     "broadcast_to": lambda args, node: f"torch.broadcast_to(torch.as_tensor({args[0]}), {shape_text(node.params['shape'])})",

@@ -106,7 +106,7 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
     """The inverse for tensordot: the first `ind` axes against the rest."""
     a, ind = operand(a), operator.index(ind)
     rows, columns = np.shape(a)[:ind], np.shape(a)[ind:]
-    if ind <= 0 or math.prod(rows) != math.prod(columns):
+    if ind <= 0 or np.ndim(a) == 0 or math.prod(rows) != math.prod(columns):
         raise ShapeError(
             f"np.linalg.tensorinv: the first {ind} axes of shape {np.shape(a)} have not as many entries as the rest",
             "choose ind so that they have",
@@ -124,7 +124,10 @@ def inv(a: Any) -> Any:
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, rtol: Any = NO_VALUE) -> Any:
     """The pseudoinverse, for a rank that stays the same."""
     _without_hermitian("pinv", hermitian)
+    given = dtype_of(operand(a))
     a = matrices("pinv", a)
+    if 0 in np.shape(a):
+        return sh.cast(fz.pinv(a), dtype=given)
     if rcond is None and rtol is None:
         rcond = max(np.shape(a)[-2:]) * np.finfo(dtype_of(a)).eps
     elif rtol is not NO_VALUE:
@@ -293,7 +296,5 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     m, n = np.shape(a)[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise TraceError(f"np.linalg.qr of a traced value: mode={mode!r} is not supported", "use mode='reduced'")
-    q, r = fz.qr.results(a if m >= n else a[..., :m])
-    if m < n:
-        r = sh.concatenate(r, la.matmul(fz.adjoint(q), a[..., m:]), axis=-1)
+    q, r = fz.qr.results(a)
     return r if mode == "r" else _results(np.linalg.qr, (q, r))

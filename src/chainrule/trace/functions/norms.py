@@ -10,6 +10,7 @@ from ...errors import ShapeError, TraceError
 from ...ops import exponential as ex
 from ...ops import factorizations as fz
 from ...ops import piecewise as pw
+from ...ops.reduction import reduce_max
 from ..handles import dtype_of, operand
 from .dispatch import implements, one_axis
 from .factorizations import inv, matrices
@@ -84,8 +85,11 @@ def cond(x: Any, p: Any = None) -> Any:
     if p is None or p in (2, -2):
         s = fz.svd.results(x)[1]
         large, small = s[..., 0], s[..., -1]
-        return small / large if p == -2 else large / small
-    return norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))
+        found = small / large if p == -2 else large / small
+    else:
+        found = norm(x, p, axis=(-2, -1)) * norm(inv(x), p, axis=(-2, -1))
+    undefined = pw.logical_and(pw.isnan(found), pw.logical_not(reduce_max(pw.isnan(x), axis=(-2, -1))))
+    return pw.where(undefined, dtype_of(found).type(np.inf), found)
 
 
 if hasattr(np.linalg, "matrix_norm"):
