@@ -325,7 +325,7 @@ def check_grad(
     """Check forward mode, reverse mode and finite differences against each other; exit code 1 if they disagree."""
     from ..checks.gradients import check_grads
     from ..errors import DerivativeError
-    from ..programs.deriving import as_function, samples
+    from ..programs.functions import as_function, samples
     from ..trace.calls import name_of, parameters
 
     f = as_function(function_from(target), shapes_from(shape or []))
