@@ -339,8 +339,7 @@ def test_unknown_backends_are_refused():
 
 def test_the_schedule_says_what_became_one_loop():
     f = cr.jit(cr.value_and_grad(lambda x: np.sum(np.tanh(x) * np.exp(-x * x))))
-    with pytest.raises(cr.InputError, match="call the function first"):
-        f.schedule()
+    assert "when it is first called" in f.schedule()
     f(np.linspace(0, 1, 1000))
     text = f.schedule()
     assert text.count("loop over 1000") == 1

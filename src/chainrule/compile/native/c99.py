@@ -13,10 +13,12 @@ from ...ir.graph import Graph
 from ...ir.node import Spec
 from .c99_names import Namer
 from .c99_operations import HELPERS, TYPES, accumulated, number, operation
-from .expressions import Expr, Nest
+from .elementwise import Expr
 from .index import Affine, count
+from .known import Known
+from .nests import Nest
 from .plan import Planner
-from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
+from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
 
 
 class Names(dict[int, str]):
@@ -72,6 +74,8 @@ class Writer:
             LoopStep: self.nest, FillStep: self.fill, CopyStep: self.copy, ProductStep: self.product, ScanStep: self.scan,
         }  # fmt: skip
         for s in steps:
+            if isinstance(s, CallStep):
+                raise Unsupported(s.why)
             table[type(s)](planner, s)
 
     def fill(self, planner: Planner, s: FillStep) -> None:
@@ -209,7 +213,7 @@ def c_source(
     call = Namer([name])
     inputs, outputs = [call(n) for n in inputs], [call(n) for n in outputs]
     try:
-        planner = Planner(graph, given, pool)
+        planner = Planner(graph, given, pool, Known(lambda e: operation(e, ["x"] * len(e.args))))
         plan = planner.plan()
         names = Names(call, ((b.number, n) for b, n in zip(given, inputs, strict=True)))
         copies = _results(plan.outputs, outputs, names)

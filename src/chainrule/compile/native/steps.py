@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Unsupported(Exception):
-    """The graph holds something that native code does not know."""
+    """Native code does not have something, in the words of `schedule()`."""
 
 
 class Buffer:
@@ -23,6 +24,8 @@ class Buffer:
     __slots__ = ("bytes", "data", "dtype", "first", "last", "number", "offset", "role", "shape")
 
     def __init__(self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], data: Any = None) -> None:
+        if dtype.kind not in "biufc":
+            raise Unsupported(f"values of dtype {dtype} have no place in native code")
         self.role, self.shape, self.data = role, shape, data
         self.dtype = np.dtype(dtype.name)  # in native byte order
         self.bytes = count(self.shape) * self.dtype.itemsize
@@ -70,7 +73,7 @@ class LoopStep:
     def nest(self, planner: Planner) -> Any:
         """The loops and what they compute, built once."""
         if self.built is None:
-            from .expressions import Nest
+            from .nests import Nest
 
             self.built = Nest(planner, self)
         return self.built
@@ -101,6 +104,17 @@ class ProductStep:
     c: View
     batch: tuple[int, ...]
     sizes: tuple[int, int, int]
+
+
+@dataclass
+class CallStep:
+    """An operation that NumPy runs: a function of arrays, those that it fills first, then those that it reads."""
+
+    name: str
+    why: str
+    function: Callable[..., None]
+    results: list[View]
+    arguments: list[View]
 
 
 @dataclass
