@@ -36,7 +36,7 @@ def calls(monkeypatch):
 
     def compiled(*args):
         made = native(*args)
-        found.extend(f"{s.name}: {s.why}" for s in every(made.plan))
+        found.extend(f"{n.op.name}: {why}" for s in every(made.plan) for n, why in s.reasons.items())
         return made
 
     monkeypatch.setattr(jit_module, "native", compiled)

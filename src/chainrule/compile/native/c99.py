@@ -75,7 +75,7 @@ class Writer:
         }  # fmt: skip
         for s in steps:
             if isinstance(s, CallStep):
-                raise Unsupported(s.why)
+                raise Unsupported("; ".join(dict.fromkeys(s.reasons.values())))
             table[type(s)](planner, s)
 
     def fill(self, planner: Planner, s: FillStep) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ir.node import Node, Spec
 from ...ir.optimize import uniform
-from .calls import results
+from .calls import several
 from .elementwise import Expr, Expressions, known
 from .gather import gathered, taking
 from .index import count, moves, over
@@ -43,7 +43,7 @@ class Known:
         name = n.op.name
         if name == "pick":
             return "pick"
-        for spec in (*results(n), *(Spec.of(i.value if type(i) is Node else i) for i in n.inputs)):
+        for spec in map(Spec.of, (*(n.value if several(n) else (n.value,)), *n.values)):
             if spec.dtype.name not in DTYPES:
                 raise Unsupported(f"native code has no {spec.dtype.name}")
         if name in REDUCTIONS:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
-from .calls import called
+from .calls import several
 from .gather import gathered, moved, taking
 from .index import Affine, Index, count, flat_index, moves, offset, over, source_index, strides_of, taken
 from .products import contraction, product
@@ -104,11 +104,9 @@ class Lowering:
 
     def _called(self, n: Node, plan: Plan, why: str) -> None:
         """A step that leaves the node to NumPy."""
-        several = isinstance(n.value, tuple) and not isinstance(n.value, Spec)
-        homes = self.pick_buffers(n) if several else [self.buffer(n)]
-        arguments = [self.view(i) for i in n.inputs if type(i) is Node]
+        homes = self.pick_buffers(n) if several(n) else [self.buffer(n)]
         filled = [View(b, 0, b.shape, strides_of(b.shape)) for b in homes]
-        plan.steps.append(CallStep(n.op.name, why, called(n), filled, arguments))
+        plan.steps.append(CallStep({n: why}, {n: filled}, {i: self.view(i) for i in n.parents}))
 
     # ---- writes into parts -------------------------------------------------------------------------------------
 

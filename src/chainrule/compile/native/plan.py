@@ -15,6 +15,7 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node
+from .calls import joined
 from .elementwise import COST
 from .index import flat_index, moves, offset, over, source_index, strides_of
 from .known import REDUCTIONS, Known
@@ -202,6 +203,7 @@ class Planner(Lowering):
             plan.steps += groups.values()
             for n in opaque:
                 self.lower(n, plan)
+        plan.steps = joined(plan.steps, self.consumers, self.graph.outputs)
         for o in self.graph.outputs:
             plan.outputs.append(self.buffer(o))
         plan.planner = self

@@ -154,7 +154,7 @@ class Module(Products):
         """An operation run by NumPy, on arrays that are views of our memory; what it raises stays raised."""
         self.declared["python"] = PYTHON
         state = f.integer("call i32 @PyGILState_Ensure()")
-        views = [*s.results, *s.arguments]
+        views = s.views
         row = self.alloca(f, f"[{len(views)} x ptr]")
         arrays: list[str] = []
         for k, v in enumerate(views):

@@ -31,7 +31,7 @@ def touched(step: Any, planner: Planner) -> list[Buffer]:
     if isinstance(step, CopyStep):
         return [step.source, step.target]
     if isinstance(step, CallStep):
-        return [v.buffer for v in (*step.results, *step.arguments)]
+        return [v.buffer for v in step.views]
     if isinstance(step, ScanStep):
         found = [b for pair in (*step.carry, *step.rows, *step.stacked) for b in pair]
         for plan in (step.body, step.test):
@@ -244,7 +244,7 @@ def _renamed(step: Any, old: Buffer, new: Buffer) -> None:
         step.target = new if step.target is old else step.target
         step.source = new if step.source is old else step.source
     elif isinstance(step, CallStep):
-        for v in (*step.results, *step.arguments):
+        for v in step.views:
             v.buffer = new if v.buffer is old else v.buffer
     elif isinstance(step, ScanStep):
         for pairs in (step.carry, step.rows, step.stacked):

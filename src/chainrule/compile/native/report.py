@@ -73,8 +73,9 @@ def lines(program: Any, planner: Any, steps: list[Any], depth: int = 0) -> tuple
             moved, work = moved + ib * times, work + iw * times
             continue
         elif isinstance(s, CallStep):
-            b, w = float(sum(v.buffer.bytes for v in (*s.results, *s.arguments))), 0.0
-            line = f"{s.name} by NumPy: {s.why} -> {', '.join(_name(v.buffer) for v in s.results)}"
+            b, w = float(sum(v.buffer.bytes for v in s.views)), 0.0
+            made = ", ".join(_name(v.buffer) for views in s.results.values() for v in views)
+            line = f"{s.words()} by NumPy: {'; '.join(dict.fromkeys(s.reasons.values()))} -> {made}"
         elif isinstance(s, (CopyStep, FillStep)):
             b, w = float(s.target.bytes if isinstance(s, CopyStep) else s.buffer.bytes), 0.0
             line = (

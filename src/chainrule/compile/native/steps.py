@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...ir.node import Node
 from .index import Affine, Index, count, over
 
 if TYPE_CHECKING:
@@ -108,13 +109,21 @@ class ProductStep:
 
 @dataclass
 class CallStep:
-    """An operation that NumPy runs: a function of arrays, those that it fills first, then those that it reads."""
+    """Operations that NumPy runs, and why each; `function` takes arrays over the results, which it fills, and over the arguments."""
 
-    name: str
-    why: str
-    function: Callable[..., None]
-    results: list[View]
-    arguments: list[View]
+    reasons: dict[Node, str]
+    results: dict[Node, list[View]]
+    arguments: dict[Node, View]
+    function: Callable[..., None] | None = None
+
+    @property
+    def views(self) -> list[View]:
+        """Those of the results, then those of the arguments."""
+        return [*(v for views in self.results.values() for v in views), *self.arguments.values()]
+
+    def words(self) -> str:
+        """The operations, each once."""
+        return ", ".join(dict.fromkeys(n.op.name for n in self.reasons))
 
 
 @dataclass
