@@ -15,7 +15,7 @@ from .c99_names import Namer
 from .c99_operations import HELPERS, TYPES, accumulated, number, operation
 from .elementwise import Expr
 from .index import Affine, count
-from .known import Known
+from .lowerable import Lowerable
 from .nests import Nest
 from .plan import Planner
 from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
@@ -213,7 +213,7 @@ def c_source(
     call = Namer([name])
     inputs, outputs = [call(n) for n in inputs], [call(n) for n in outputs]
     try:
-        planner = Planner(graph, given, pool, Known(lambda e: operation(e, ["x"] * len(e.args))))
+        planner = Planner(graph, given, pool, Lowerable(lambda e: operation(e, ["x"] * len(e.args))))
         plan = planner.plan()
         names = Names(call, ((b.number, n) for b, n in zip(given, inputs, strict=True)))
         copies = _results(plan.outputs, outputs, names)

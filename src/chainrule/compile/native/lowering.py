@@ -9,9 +9,9 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
-from .calls import several
 from .gather import gathered, moved, taking
 from .index import Affine, Index, count, flat_index, moves, offset, over, source_index, strides_of, taken
+from .numpy_calls import several
 from .products import contraction, product
 from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, Plan, ScanStep, Unsupported, View, Write
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node
-from .calls import joined
 from .elementwise import COST
 from .index import flat_index, moves, offset, over, source_index, strides_of
-from .known import REDUCTIONS, Known
+from .lowerable import REDUCTIONS, Lowerable
 from .lowering import Lowering
+from .numpy_calls import joined
 from .steps import Buffer, FillStep, LoopStep, Plan, Unsupported, Write, identity
 
 CHEAP = 8  # operations that are sooner done again than stored
@@ -28,7 +28,7 @@ CHEAP = 8  # operations that are sooner done again than stored
 class Planner(Lowering):
     """Builds the plan of a graph."""
 
-    def __init__(self, graph: Graph, inputs: Sequence[Buffer], pool: list[Buffer], known: Known) -> None:
+    def __init__(self, graph: Graph, inputs: Sequence[Buffer], pool: list[Buffer], known: Lowerable) -> None:
         self.graph, self.pool, self.known = graph, pool, known
         self.home: dict[Any, Buffer] = dict(zip(graph.inputs, inputs, strict=True))
         self.constants: dict[int, Buffer] = {}

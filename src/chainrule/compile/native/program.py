@@ -16,7 +16,7 @@ from .engine import blas, compiled, llvm, lock, threads
 from .entry import Entry, callable_at, numpy_functions, supported
 from .index import count
 from .instructions import spelled
-from .known import Known
+from .lowerable import Lowerable
 from .plan import Planner
 from .printer import Module
 from .steps import Buffer, CallStep, CopyStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported
@@ -82,7 +82,7 @@ class NativeProgram:
             b.number = len(pool)
             pool.append(b)
             inputs.append(b)
-        planner = Planner(graph, inputs, pool, Known(spelled))
+        planner = Planner(graph, inputs, pool, Lowerable(spelled))
         self.planner = planner
         self.plan = planner.plan()
         self._own_outputs()

@@ -9,10 +9,10 @@ import numpy as np
 
 from ...ir.node import Node, Spec
 from ...ir.optimize import uniform
-from .calls import several
 from .elementwise import Expr, Expressions, known
 from .gather import gathered, taking
 from .index import count, moves, over
+from .numpy_calls import several
 from .steps import Unsupported
 
 DTYPES = ("float32", "float64", "int64", "int32", "bool", "uint8", "int8", "int16")
@@ -27,7 +27,7 @@ INDEXED = {
 }  # which inputs are index arrays: those from here on
 
 
-class Known:
+class Lowerable:
     """What the language that a plan is printed in has. `spell` writes one expression, and raises Unsupported where it cannot."""
 
     def __init__(self, spell: Callable[[Expr], object]) -> None:
