@@ -91,6 +91,17 @@ def test_programs_with_operations_that_only_numpy_has(program):
                 agree(a, b)
 
 
+def test_what_only_moves_entries_is_not_read_before_it_is_written():
+    f = lambda x, y: (y[::-1], x[::-1], y + x[::-1], np.sum(y * x[::-1], axis=0))
+    x, y = np.array([1.0, 2.0, 3.0]), np.arange(6.0).reshape(2, 3)
+    junk = [np.full(3, np.nan) for _ in range(50)]
+    for _ in range(5):
+        junk.clear()
+        for a, b in zip(cr.jit(f)(x, y), f(x, y), strict=True):
+            agree(a, b)
+        junk = [np.full(3, np.nan) for _ in range(50)]
+
+
 def test_the_schedule_says_what_numpy_runs_and_why():
     f = cr.jit(lambda x: np.sum(np.tanh(np.cumsum(np.sin(x))) ** 2))
     assert "when it is first called" in f.schedule()

@@ -295,6 +295,8 @@ def _only_written(name: str, body: str) -> bool:
 
 
 def _declared(b: Buffer, name: str) -> str:
+    if b.dtype.name not in TYPES:
+        raise Unsupported(f"C has no {b.dtype.name}")
     return f"{TYPES[b.dtype.name]} {name}[{max(count(b.shape), 1)}]"
 
 

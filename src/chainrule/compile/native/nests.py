@@ -65,9 +65,8 @@ class Builder:
         return made
 
     def _made(self, n: Node, index: Index) -> Any:
-        p = self.planner
-        if (n in p.home or n in p.stored) and n not in self.writing:
-            b = p.buffer(n)
+        if n not in self.writing and self.planner.loaded(n):
+            b = self.planner.buffer(n)
             return self.express.load(b, offset(index, strides_of(b.shape)))
         made = yield from self._operation(n, index)
         return made

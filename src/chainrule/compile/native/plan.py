@@ -37,7 +37,7 @@ class Planner(Lowering):
         self.stored: set[Node] = set()
         self.needed: set[Node] = set()  # those that something else than a loop reads
         self.consumers: dict[Node, list[Node]] = {}
-        self.inputs = list(inputs)
+        self.inputs, self.given = list(inputs), set(graph.inputs)
         self.keep: list[Any] = []
         self.calls: dict[Node, str] = {}  # what is left to NumPy, and why
         self.lowered = lambda g, given: Planner(g, given, pool, known).plan()
@@ -124,6 +124,11 @@ class Planner(Lowering):
                 self.needed.add(i)
                 return
             i = i.inputs[0]
+
+    def loaded(self, n: Node) -> bool:
+        """Whether loops read a node from memory. What only moves entries is read where they come from: its own memory may be
+        written by another loop of the same stage."""
+        return n in self.given or ((n in self.home or n in self.stored) and (n in self.computed or not moves(n)))
 
     # ---- what is stored ----------------------------------------------------------------------------------------
 
