@@ -220,6 +220,9 @@ def c_source(
         tests = [names[b.number] for b in plan.outputs[len(outputs) :]]
         writer = Writer(names, call)
         writer.steps(planner, plan.steps)
+        for b in pool:
+            if b.dtype.name not in TYPES:
+                raise Unsupported(f"it holds values of {b.dtype.name}")
         statics = [_constant(b, names[b.number]) for b in pool if b.role == "constant" and b.number in names]
     except Unsupported as error:
         raise InputError(
@@ -295,8 +298,6 @@ def _only_written(name: str, body: str) -> bool:
 
 
 def _declared(b: Buffer, name: str) -> str:
-    if b.dtype.name not in TYPES:
-        raise Unsupported(f"C has no {b.dtype.name}")
     return f"{TYPES[b.dtype.name]} {name}[{max(count(b.shape), 1)}]"
 
 

@@ -174,11 +174,7 @@ class NativeProgram:
                     continue
                 if last == at[0] and not _in_place(steps[last], self.planner, given, out):
                     continue
-                for s in steps:
-                    _renamed(s, out, given)
-                for n, home in self.planner.home.items():
-                    if home is out:
-                        self.planner.home[n] = given
+                out.number = given.number  # from here on they are the same memory
                 self.results[k] = given
                 found[k] = i
                 free.remove(i)
@@ -228,29 +224,6 @@ def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
     read = [e.data[1] for e in nest.order if e.kind == "load" and e.data[0] is given]
     gathered = any(e.kind == "gather" and e.data[0] is given for e in nest.order)
     return len(written) == 1 and not gathered and all(a == written[0] for a in read)
-
-
-def _renamed(step: Any, old: Buffer, new: Buffer) -> None:
-    """Put one buffer in the place of another in what a step writes."""
-    if isinstance(step, LoopStep):
-        step.built = None
-        for w in step.writes:
-            if w.buffer is old:
-                w.buffer = new
-    elif isinstance(step, ProductStep):
-        if step.c.buffer is old:
-            step.c.buffer = new
-    elif isinstance(step, CopyStep):
-        step.target = new if step.target is old else step.target
-        step.source = new if step.source is old else step.source
-    elif isinstance(step, CallStep):
-        for v in step.views:
-            v.buffer = new if v.buffer is old else v.buffer
-    elif isinstance(step, ScanStep):
-        for pairs in (step.carry, step.rows, step.stacked):
-            pairs[:] = [(new if a is old else a, new if b is old else b) for a, b in pairs]
-    elif step.buffer is old:
-        step.buffer = new
 
 
 def _work(step: Any) -> int:
