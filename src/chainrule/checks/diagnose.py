@@ -134,22 +134,6 @@ class GradientTrace:
     __repr__ = __str__
 
 
-_COMPARISONS = (
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "equal",
-    "not_equal",
-    "indicator",
-    "logical_and",
-    "logical_or",
-    "logical_not",
-    "isnan",
-    "isfinite",
-)
-
-
 def trace_gradient(f: Callable[..., Any] | str, wrt: str, *args: Any, **values: Any) -> GradientTrace:
     """Say where the gradient with respect to a variable flows, and where it is blocked.
 
@@ -214,12 +198,9 @@ def _norm(x: Any) -> float:
 
 def _blocks(n: Node, k: int, c: Any) -> str:
     """Why nothing passes from a node to its input `k`; empty if something does."""
-    if n.op.name == "stop_gradient":
-        return "stop_gradient"
-    if n.op.name in _COMPARISONS:
-        return "comparison"
-    if dtype_of(n.value).kind in "iub":
-        return "integer"
+    kind = dtype_of(n.value).kind
+    if n.op.stops or kind in "iub":
+        return n.op.stops or ("comparison" if kind == "b" else "integer")
     if not n.op.flows(k):
         return "derivative zero everywhere"
     one = np.ones(n.shape, n.dtype)[()]

@@ -13,6 +13,7 @@ from ..ir.node import NO_PARAMS, Node
 from ..ir.op import variable
 from ..ir.recording import Handle, setting, state
 from ..ops.broadcasting import sum_to
+from ..ops.linalg import matmul
 from ..trace.array import Array
 from ..trace.calls import parameters
 from ..trace.names import user_name
@@ -215,7 +216,7 @@ def _swapped(g: Any, k: int, ct: Any, graph: Recorded) -> str:
     """A matrix product undone with a factor that should have been transposed."""
     into = graph.graph.inputs[graph.wanted.index(k)]
     for n in graph.graph.nodes:
-        if n.op.name != "matmul" or into not in n.inputs:
+        if n.op is not matmul or into not in n.inputs:
             continue
         a, b = n.values
         c = graph.cotangent(n, ct.astype(np.float64))

@@ -27,7 +27,8 @@ class Op:
         range: an interval that holds every value.
         limits: end of the range that is never reached -> the infinity of the input towards which the value goes there.
         zero: where the value is zero, as a relation of the one input to 0: "= 0" or "<= 0".
-        neutral: input position -> the constant which, standing there, makes the operation the identity of the other input.
+        neutral: input position -> the constant which, standing there, makes the operation the identity of the other
+            input; "identity" for the identity matrix.
         body: the operation in terms of simpler ones; what opening it shows.
         prelude: lines that a printed program needs at its top (NumPy writer).
         scalar_prelude: the same for the scalar writer.
@@ -47,6 +48,10 @@ class Op:
         stops: why nothing flows through it, in a word.
         kink: what is said of the subgradient used at a node, a function of the node; "" where it is at no kink.
         rule: the name of the rule that differentiates it, as calculus has it.
+        keeps: whether the value is the first input itself, where that has the shape and dtype of the value already.
+        simpler: how it is written more simply: a function of (simplifier, *inputs, **params) giving a node, or None.
+        factors: how many of its first inputs are factors of a product, whose partials are the other factors.
+        word: the word by which a value of it is called where the user gave no name.
     """
 
     entrywise = False  # whether an entry of the value depends on those entries only that broadcasting puts beside it
@@ -67,7 +72,7 @@ class Op:
         range: tuple[float, float] = (-float("inf"), float("inf")),
         limits: Mapping[float, float] | None = None,
         zero: str = "",
-        neutral: Mapping[int, float] | None = None,
+        neutral: Mapping[int, float | str] | None = None,
         body: Callable[..., Any] | None = None,
         prelude: str = "",
         scalar_prelude: str = "",
@@ -82,6 +87,10 @@ class Op:
         stops: str = "",
         kink: Callable[[Any], str] | None = None,
         rule: str = "",
+        keeps: bool = False,
+        simpler: Callable[..., Any] | None = None,
+        factors: int = 0,
+        word: str = "",
         doc: str = "",
         public: bool = True,
     ) -> None:
@@ -95,6 +104,7 @@ class Op:
         self.examples, self.view, self.variant, self.public = tuple(examples), view, variant, public
         self.shape, self.batch, self.moves, self.pattern = shape, batch, moves, pattern
         self.cost, self.stops, self.kink, self.rule = 0 if moves else cost, stops, kink, rule
+        self.keeps, self.simpler, self.factors, self.word = keeps, simpler, factors, word or name
         self.__name__ = name
         self.__doc__ = doc or f"The operation `{name}`."
         REGISTRY[name] = self

@@ -131,6 +131,7 @@ reshape = Linear(
     latex="{0}",
     view=True,
     moves=True,
+    keeps=True,
     shape=shapes.given,
     batch=lambda op, values, each, params, n: reshape(values[0], shape=(n, *params["shape"])),
     examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),
@@ -143,6 +144,7 @@ broadcast_to = Linear(
     latex="{0}",
     view=True,
     moves=True,
+    keeps=True,
     shape=shapes.given,
     batch=lambda op, values, each, params, n: broadcast_to(
         lifted(values[0], True, len(params["shape"])), shape=(n, *params["shape"])

@@ -23,6 +23,7 @@ cast = Linear(
     text=_cast_text,
     latex="{0}",
     moves=True,
+    keeps=True,
     shape=lambda op, values, params: Spec(Spec.of(values[0]).shape, np.dtype(params["dtype"])),
     batch="elementwise",
     public=False,

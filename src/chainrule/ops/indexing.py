@@ -219,6 +219,7 @@ getitem = Linear(
     moves=True,
     shape=_taken,
     batch=_getitem_batch,
+    word="part",
     examples=tuple((((3, 4), *arrays), {"index": index}) for index, arrays, _ in INDICES),
     view=True,
     public=False,

@@ -109,6 +109,8 @@ matmul = Linear(
     pattern=_entries,
     cost=lambda n: math.prod(n.shape) * (2 * np.shape(n.values[0])[-1] - 1),
     rule="product of matrices",
+    factors=2,
+    neutral={0: "identity", 1: "identity"},
     examples=MATMUL,
 )
 
@@ -126,6 +128,7 @@ outer = Linear(
     shape=lambda op, values, params: Spec((*np.shape(values[0]), *np.shape(values[1])), shapes.common(values)),
     batch=_outer_batch,
     rule="outer product",
+    factors=2,
     examples=((((2,), (3,)), {}),),
     latex=r"{0} {1}^\top",
     doc="The outer product of two vectors.",
@@ -184,6 +187,7 @@ einsum = Linear(
     text=lambda args, node: f"np.einsum({node.params['subscripts']!r}, {', '.join(args)})",
     shape=_summed,
     batch=_einsum_batch,
+    factors=2,
     cost=lambda n: len(n.inputs) * math.prod(_sizes(n.params["subscripts"], n.values).values()),
     examples=tuple(
         (shapes, {"subscripts": subscripts})

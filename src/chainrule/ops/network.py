@@ -58,6 +58,7 @@ affine = Composite(
     value=lambda x, w, *b: x @ w.T + b[0] if b else x @ w.T,
     pullback=_affine_back,
     inputs=3,
+    factors=2,
     shape=_affine_shape,
     cost=lambda n: math.prod(n.shape) * (2 * np.shape(n.values[0])[-1] - (len(n.inputs) < 3)),
     text=lambda args, node: f"{args[0].tight} @ {args[1].atom}.T" + (f" + {args[2]}" if len(args) > 2 else ""),

@@ -13,6 +13,7 @@ from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
+from .kinks import ties
 from .piecewise import equal, isfinite, where
 from .shape import cast, concatenate
 
@@ -72,6 +73,8 @@ def _extreme(name: str, function: Any) -> Composite:
         shape=shapes.reduced,
         batch="along",
         whole=True,
+        kink=ties,
+        word=name.removeprefix("reduce_"),
         examples=AXES,
         latex=rf"\{name.removeprefix('reduce_')} {{0}}",
         doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.node import Spec
+from ..ir.simplify import Simplifier
 from . import shapes
 from .conversion import cast as cast
 from .indexing import getitem
@@ -34,6 +35,17 @@ def _transposed(op: Any, values: Any, params: Any) -> Spec:
     return Spec(tuple(x.shape[a] for a in params["axes"]), x.dtype)
 
 
+def _turned_back(s: Simplifier, x: Any, axes: tuple[int, ...]) -> Any:
+    """The transpose of a matrix that is a transpose or a product itself."""
+    from .linalg import outer
+
+    if axes != (-1, -2):
+        return None
+    if s.made_by(x, transpose) and x.params["axes"] == axes:
+        return x.inputs[0]
+    return s.build(outer, x.inputs[1], x.inputs[0]) if s.made_by(x, outer) else None
+
+
 transpose = Linear(
     "transpose",
     lambda x, axes: np.transpose(x, axes),
@@ -45,6 +57,8 @@ transpose = Linear(
     shape=_transposed,
     batch=lambda op, values, each, params, n: transpose(values[0], axes=(-len(params["axes"]) - 1, *params["axes"])),
     rule="transpose",
+    simpler=_turned_back,
+    word="T",
     doc="Axes permuted; `axes` are negative ints.",
     examples=((((2, 3, 4),), {"axes": (-1, -3, -2)}), (((2, 3),), {"axes": (-1, -2)})),
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.op import Op
+from ..ir.op import Op, constant
 
 ATOM, POSTFIX, PRODUCT, SUM = 100, 50, 20, 10
 
@@ -101,7 +101,7 @@ def expression(
         if np.ndim(node) == 0:
             return language.number(node)
         return Text(arrays(node) if arrays is not None else language.array(node))
-    if node.op.name == "constant":
+    if node.op is constant:
         return expression(node.value, names, language, arrays)
     args = [write(i, names, language, arrays) for i in node.inputs]
     if language.fitted is not None:
@@ -182,7 +182,7 @@ def _scalar_template(op: Op) -> str | Callable[..., str | None] | None:
     if op.scalar is not None or op.infix is not None:
         return op.scalar if op.scalar is not None else None
     if hasattr(math, op.name):
-        return f"{op.name}({{0}})" if op.name not in ("hypot",) else f"{op.name}({{0}}, {{1}})"
+        return lambda args, node: f"{op.name}({', '.join(args)})"
     return None
 
 

@@ -207,7 +207,7 @@ class Lines:
 
     def _shared(self, e: Any) -> bool:
         """Whether the expression may be memory that another name holds too."""
-        return type(e) is Node and (e in self.names or e.op.view or e.op.name in ("alias", "positive"))
+        return type(e) is Node and (e in self.names or e.op.view or (e.op.keeps and e.op.entrywise))
 
     def nodes(self) -> Iterator[Node]:
         """All nodes that are written, those of loop bodies not included."""

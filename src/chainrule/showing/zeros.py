@@ -23,7 +23,6 @@ from ..symbolic.algebra.untyped import sp
 from .points import Numbers
 
 LARGEST = 4_000  # characters of a gradient that is searched for cancelling branches
-PRODUCTS = ("matmul", "outer", "affine", "multiply", "einsum")
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def _array_edges(s: Staged) -> _Edges:
 
 def _array_facts(n: Node, k: int, symbols: Mapping[Node, Any], made_by: Mapping[Any, Any]) -> list[Fact] | None:
     """What makes an operation on arrays pass nothing back to its input k; None where it never passes anything."""
-    if n.op.name in PRODUCTS and n.op.name != "multiply":
+    if n.op.factors:
         others = [i for j, i in enumerate(n.inputs[:2]) if j != k and k < 2]
         return [Fact(symbols[i], "= 0") for i in others if type(i) is Node]
     if not isinstance(n.op, Elementwise):

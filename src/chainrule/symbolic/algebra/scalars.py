@@ -7,7 +7,9 @@ from typing import Any
 
 from ...errors import InputError
 from ...ir.node import Node
-from ...ir.op import constant
+from ...ir.op import Op, constant
+from ...ops.arithmetic import divide, multiply, reciprocal
+from ...ops.exponential import power
 from ...ops.kinds import Elementwise
 from ...ops.unknown import shown_as
 from ...programs.deriving import local_expression
@@ -16,11 +18,9 @@ from ...trace.names import user_name
 from .meaning import SHOWN, exact, kept
 from .untyped import sp
 
-PLAIN = ("divide", "reciprocal")  # whose partials are written in their inputs, not in their value
-
 # Partials as mathematics writes them, where the declared ones look after zeros as well.
-TEXTBOOK: dict[str, tuple[Callable[..., Any], ...]] = {
-    "power": (lambda a, b: b * a ** (b - 1), lambda a, b: a**b * sp.log(a)),
+TEXTBOOK: dict[Op, tuple[Callable[..., Any], ...]] = {
+    power: (lambda a, b: b * a ** (b - 1), lambda a, b: a**b * sp.log(a)),
 }
 
 
@@ -111,10 +111,10 @@ class Scalars:
 
     def partial_of_stage(self, n: Node, k: int) -> Any:
         """The derivative of one stage by its input k, in the symbols of statements."""
-        if n.op.name in TEXTBOOK:
-            return TEXTBOOK[n.op.name][k](*(self.known[i] if type(i) is Node else exact(i) for i in n.inputs))
+        if n.op in TEXTBOOK:
+            return TEXTBOOK[n.op][k](*(self.known[i] if type(i) is Node else exact(i) for i in n.inputs))
         e = expression_of(local_expression(self.staged, n, k), self.known)
-        if n.op.name in PLAIN and n in self.symbols:
+        if n.op in (divide, reciprocal) and n in self.symbols:  # in their inputs, as a textbook has them
             e = e.subs(self.symbols[n], self.expressions[n])
         return e
 
@@ -156,18 +156,8 @@ def inner_stages(staged: Staged) -> set[Node]:
     return {n for n in stages if not user_name(n) and readers.get(n) == 1 and n is not staged.output}
 
 
-_RULES = {
-    "add": "sum rule", "subtract": "sum rule", "negative": "sum rule", "divide": "quotient rule", "reciprocal": "power rule", "power": "power rule",
-    "square": "power rule", "sqrt": "power rule",
-    "matmul": "product of matrices", "outer": "outer product", "sum": "a sum gives its gradient to every term", "mean": "a mean gives each term its share",
-    "transpose": "transpose", "broadcast_to": "sum over what was broadcast",
-}  # fmt: skip
-
-
 def rule_of(n: Node) -> str:
     """The name of the rule that differentiates a stage."""
-    if n.op.name == "multiply":
-        return "product rule" if all(type(i) is Node for i in n.inputs) else "constant factor"
-    if shown_as(n.op):
-        return "chain rule"
-    return _RULES.get(n.op.name, f"derivative of {n.op.name}")
+    if n.op is multiply and not all(type(i) is Node for i in n.inputs):
+        return "constant factor"
+    return n.op.rule or f"derivative of {n.op.name}"
