@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ChainruleError, InputError, TraceError, caller
+from ..ir.graph import Graph
 from ..ir.layout import alone
 from ..ir.recording import state
+from ..programs.listing import listing
 from ..trace.calls import name_of, parameters
+from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, map_leaves
 from .handed import BACKENDS, handed
 from .holders import Holder
@@ -299,8 +302,37 @@ class Jitted:
             return None
         return Call(args, kwargs, walk, *found)
 
-    def _variant(self, call: Call) -> Variant:
-        """Trace the call and compile what was traced."""
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph of a call with these arguments, after optimization; nothing is compiled.
+
+        It prints one line for each value, with your names, dtypes and shapes. Its inputs are the arrays and numbers among
+        the arguments, then the arrays that the function reads beside them; its outputs are the results, then what the
+        arguments that it changes in place become.
+
+        Raises:
+            InputError: the call has no graph, for instance because the function opens a file.
+
+        >>> print(jit(lambda x, w: np.tanh(x @ w)).graph(np.ones((32, 64)), np.ones(64)))
+        f(x: f64[32, 64], w: f64[64])
+            tanh_: f64[32] = np.tanh(x @ w)
+            return tanh_
+        """
+        with TRACING:
+            try:
+                call = self._look(args, kwargs)
+                found = None if call is None else self._traced(call)[0]
+            except Untraceable as why:
+                raise InputError(f"jit: {name_of(self.f)} has no graph: {why}", "call it as it is") from why
+        if call is None or found is None:
+            raise InputError(f"jit: {name_of(self.f)} has no graph of tensors", "give arrays")
+        for n, label in zip(found.graph.inputs, call.walk.labels, strict=False):
+            n.given_name = leaf_name(label)
+        outputs = found.graph.outputs[: found.outputs + len(found.changed)]
+        name = name_of(self.f)
+        return Graph(found.graph.inputs, outputs, lambda g: listing(g, name if name.isidentifier() else "f"))
+
+    def _traced(self, call: Call) -> tuple[Traced, list[Effect]]:
+        """The graph of a call, and what it changes besides."""
         plans: list[list[Effect]] = []
 
         def run(handles: list[Any]) -> Any:
@@ -315,8 +347,12 @@ class Jitted:
                 plans.append(plan)
                 return world.described(result, f"the result of {name_of(self.f)}", result=True), values
 
-        t = traced(self.f, run, call.leaves)
-        made = Variant(call.walk.numbers, t, t.tree.children[0], plans[0], interpreted(t.graph))
+        return traced(self.f, run, call.leaves), plans[0]
+
+    def _variant(self, call: Call) -> Variant:
+        """Trace the call and compile what was traced."""
+        t, effects = self._traced(call)
+        made = Variant(call.walk.numbers, t, t.tree.children[0], effects, interpreted(t.graph))
         if self.backend in ("jax", "torch"):
             made.program = handed(t.graph, self.backend)
         elif self.backend == "native":
