@@ -334,10 +334,10 @@ class Reader:
                 if near
                 else f"{closest(name)}, or say that it stands for any function: functions={name!r}",
             )
-        meaning = SHOWN.get(getattr(op, "name", name))
+        meaning = SHOWN.get(op)
         if meaning is None:
             raise pointed(self.text, token.start_pos, f"{name} has no meaning that can be decided")
-        for what, must in DOMAINS.get(getattr(op, "name", ""), ()):
+        for what, must in DOMAINS.get(op, ()):
             self._defined(tn.elementwise(what, values[0]), must, arguments[0])
         numbers = {k: self._number_of(c) for k, c in options.items()}
         return self._checked(lambda *v: tn.elementwise(lambda *u: meaning(*u, **numbers), *v), values, name, node)
