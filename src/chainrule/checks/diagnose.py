@@ -15,7 +15,7 @@ from ..errors import DerivativeError, InputError
 from ..ir.node import Node
 from ..ir.recording import Handle, remember_calls, setting, state
 from ..ops.loops import Loop
-from ..programs.deriving import as_function, trace_graph
+from ..programs.functions import as_function, trace_graph
 from ..trace.handles import dtype_of
 from ..trace.names import user_name
 

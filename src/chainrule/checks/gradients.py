@@ -10,7 +10,7 @@ import numpy as np
 
 from ..diff.transforms import jvp, vjp
 from ..errors import DerivativeError, InputError
-from ..programs.deriving import as_function
+from ..programs.functions import as_function
 from ..trace.calls import check_differentiable, name_of, parameters
 from ..trace.handles import dtype_of, plain
 from ..trace.tree import flatten, paths, unflatten

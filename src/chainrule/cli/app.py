@@ -223,6 +223,18 @@ def derive(
         _console().print(f"wrote {output}")
 
 
+@app.command(epilog="Example: [cyan]chainrule ops tanh[/]")
+@_clean
+def ops(
+    name: Annotated[str | None, typer.Argument(help="An operation, such as tanh; all of them when left out.")] = None,
+    output: Output = None,
+) -> None:
+    """What each part of chainrule does with an operation: derivatives, batches, native code, programs, proofs."""
+    from ..showing.coverage import described, named, page
+
+    _write(page() if name is None else described(named(name)), output)
+
+
 @app.command(epilog='Example: [cyan]chainrule prove "d/dz sigma(z) = sigma(z)*(1 - sigma(z))"[/]')
 @_clean
 def prove(
@@ -325,7 +337,7 @@ def check_grad(
     """Check forward mode, reverse mode and finite differences against each other; exit code 1 if they disagree."""
     from ..checks.gradients import check_grads
     from ..errors import DerivativeError
-    from ..programs.deriving import as_function, samples
+    from ..programs.functions import as_function, samples
     from ..trace.calls import name_of, parameters
 
     f = as_function(function_from(target), shapes_from(shape or []))

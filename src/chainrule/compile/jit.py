@@ -27,6 +27,7 @@ from .known_names import Vocabulary
 from .native.entry import Entry, supported
 from .native.program import NativeProgram, native
 from .native.report import report
+from .native.steps import Unsupported
 from .reach import Label, TracedValue, Walk
 from .standing import Effect, Untraceable, carried_out, placed, resolved, standing
 from .tracing import Traced, traced
@@ -134,6 +135,7 @@ class Variant:
     result: TreeDef
     effects: list[Effect]
     program: Callable[[list[Any]], list[Any]]
+    reason: str = ""  # why no native code runs it
 
     def overlapping(self, leaves: list[Any]) -> bool:
         """Whether what is changed in place shares memory with another input, or cannot be written."""
@@ -355,8 +357,10 @@ class Jitted:
         made = Variant(call.walk.numbers, t, t.tree.children[0], effects, interpreted(t.graph))
         if self.backend in ("jax", "torch"):
             made.program = handed(t.graph, self.backend)
-        elif self.backend == "native":
+        if self.backend == "native":
             self._compile(made, call)
+        else:
+            made.reason = f"its backend is {self.backend}"
         return made
 
     def _compile(self, v: Variant, call: Call) -> None:
@@ -367,10 +371,11 @@ class Jitted:
         checks = None if lifted or objects else seen.checks()
         entry = self._entry(v, call, checks or [], lifted)
         donated = [k for k in call.donated(self.donate) if not t.guards and k not in t.changed]
-        made = native(t.graph, entry, donated)
-        if made is None:
+        try:
+            v.program = made = native(t.graph, entry, donated)
+        except Unsupported as why:
+            v.reason = str(why)
             return
-        v.program = made
         if made.entry is None:
             return
         if checks is not None:
@@ -392,15 +397,14 @@ class Jitted:
         return Entry(tree, leaves, v.result, t.kinds, truths, checks, order)
 
     def schedule(self) -> str:
-        """What became one loop, the memory that every step moves and its operations, for what was compiled last.
-
-        Raises:
-            InputError: nothing has been compiled natively yet.
-        """
-        programs = [v.program for vs in self.variants.values() for v in vs if isinstance(v.program, NativeProgram)]
-        if not programs:
-            raise InputError("there is no schedule: nothing has been compiled natively", "call the function first")
-        return report(programs[-1])
+        """What became one loop, what NumPy runs and why, the memory that every step moves and its operations, for what was compiled last."""
+        variants = [v for vs in self.variants.values() for v in vs]
+        if not variants:
+            return f"{name_of(self.f)} is compiled when it is first called, for the shapes and dtypes of that call: call it, then ask again."
+        program = variants[-1].program
+        if isinstance(program, NativeProgram):
+            return report(program)
+        return f"{name_of(self.f)} has no native code: {variants[-1].reason}."
 
     def _plainly(self, call: Call, why: str) -> Any:
         """The function itself; its results share memory with nothing, as those of a program."""

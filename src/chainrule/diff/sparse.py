@@ -12,7 +12,6 @@ from ..errors import InputError, ShapeError
 from ..ir.node import Node, reachable
 from ..ir.recording import Handle
 from ..ops import Composite
-from ..ops.conversion import cast
 from ..trace.calls import Trace, name_of, select, traced_call
 from ..trace.tree import flatten
 from .bodies import opened
@@ -99,8 +98,7 @@ def _local(node: Node, k: int) -> Any:
     values = node.values
     if op.moves:
         moved = [entries if j == k else np.zeros(np.shape(v), int) if op.flows(j) else v for j, v in enumerate(values)]
-        where = moved[k] if op is cast else op.value(*moved, **node.params)
-        return _selecting(np.asarray(where).reshape(-1), size, inner)
+        return _selecting(np.asarray(op.value(*moved, **node.params)).reshape(-1), size, inner)
     found = op.pattern and op.pattern(node, k)
     if found:
         return sp.csr_array((np.ones(len(found[0]), np.int8), found), shape=(size, inner))

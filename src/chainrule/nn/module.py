@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InputError, ShapeError, TraceError
-from ..tensors.tensor import Tensor, tensor
+from ..tensors import changing
+from ..tensors.creation import tensor
+from ..tensors.tensor import Tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .traced import as_traced
@@ -225,7 +227,7 @@ class Module:
             for m in self.modules():
                 for value in (*m._parameters.values(), *m._buffers.values()):
                     if value is not None and value.dtype.kind == "f":
-                        value._cast(np.dtype(dtype))
+                        changing.cast(value, np.dtype(dtype))
         return self
 
     def double(self) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.node import Spec
 from .broadcasting import dtype_of
 from .kinds import Linear
 
@@ -24,8 +23,7 @@ cast = Linear(
     latex="{0}",
     moves=True,
     keeps=True,
-    shape=lambda op, values, params: Spec(Spec.of(values[0]).shape, np.dtype(params["dtype"])),
-    batch="elementwise",
+    entrywise=True,
     public=False,
     doc="The value in another dtype; nothing flows through an integer.",
     examples=((((2, 3),), {"dtype": np.dtype(float)}),),

@@ -15,7 +15,15 @@ ENTRYWISE: dict[str, Any] = {"shape": shapes.elementwise, "batch": "elementwise"
 
 
 class Operation(Op):
-    """An operation that can be called, on plain values or on traced ones."""
+    """An operation that can be called, on plain values or on traced ones.
+
+    Args:
+        entrywise: whether it acts on each entry by itself, with NumPy's broadcasting.
+    """
+
+    def __init__(self, name: str, value: Callable[..., Any], *, entrywise: bool = False, **facts: Any) -> None:
+        super().__init__(name, value, **(ENTRYWISE if entrywise else {}) | facts)
+        self.entrywise = entrywise
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """The value on plain inputs; a recorded value when any input is traced."""
@@ -41,10 +49,8 @@ class Elementwise(Operation):
             written with ordinary operators and operations, a number, or None where nothing flows.
     """
 
-    entrywise = True
-
     def __init__(self, name: str, value: Callable[..., Any], partials: Sequence[Partial], **facts: Any) -> None:
-        super().__init__(name, value, **ENTRYWISE | facts)
+        super().__init__(name, value, entrywise=True, **facts)
         self.partials = tuple(partials)
 
     def flows(self, i: int) -> bool:
@@ -99,7 +105,6 @@ class Composite(Operation):
         value: a faster or more stable way to the same value; the body when left out.
         pullback: a function of (i, cotangent, output, *inputs, **params) better than differentiating the body.
         inputs: how many inputs a derivative can flow from (the first ones).
-        entrywise: whether it acts on each entry by itself, with NumPy's broadcasting.
         whole: whether compilers do better with it than with its body.
     """
 
@@ -117,9 +122,9 @@ class Composite(Operation):
         whole: bool = False,
         **facts: Any,
     ) -> None:
-        facts = (ENTRYWISE if entrywise else {"batch": "body"}) | facts
-        super().__init__(name, value or body, body=body, **facts)
-        self.pullback, self.inputs, self.entrywise, self.whole = pullback, inputs, entrywise, whole
+        ways: dict[str, Any] = {} if entrywise else {"batch": "body"}
+        super().__init__(name, value or body, body=body, entrywise=entrywise, **ways | facts)
+        self.pullback, self.inputs, self.whole = pullback, inputs, whole
 
     def flows(self, i: int) -> bool:
         return i < self.inputs

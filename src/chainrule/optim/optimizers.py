@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..tensors import changing
 from ..tensors.modes import enable_grad, no_grad
 from ..tensors.tensor import Tensor
 from ..trace.handles import plain
@@ -96,7 +97,7 @@ class Optimizer:
                         new, self.state[id(p)] = updated(
                             rule, p.node.value, g.node.value, self.state.get(id(p), {}), group
                         )
-                        p._collect_here(new)
+                        changing.collect_here(p, new)
         return loss
 
     def _parameters(self) -> list[Tensor]:

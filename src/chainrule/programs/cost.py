@@ -15,7 +15,7 @@ from ..ir.op import constant, variable
 from ..ir.recording import setting, state
 from ..ops.arithmetic import multiply
 from ..trace.array import Array
-from .deriving import as_function, trace_graph
+from .functions import as_function, trace_graph
 
 
 @dataclass(frozen=True)

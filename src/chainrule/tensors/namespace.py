@@ -18,6 +18,7 @@ from ..errors import ChainruleError, InputError, MissingError
 from ..ir.recording import Handle
 from ..trace.handles import plain
 from . import arranging as ar
+from . import choices as ch
 from . import elementwise as el
 from . import fills
 from . import products as pr
@@ -106,7 +107,7 @@ def type_as(input: Any, other: Any) -> Any:
 
 def where_method(input: Any, condition: Any, y: Any) -> Any:
     """The tensor where the condition holds, another elsewhere."""
-    return el.where(condition, input, y)
+    return ch.where(condition, input, y)
 
 
 def cpu(input: Any) -> Any:
@@ -173,12 +174,12 @@ def _rows(forms: str, names: str, module: Any, **others: Any) -> None:
 _rows(
     "fmi",
     "abs neg exp exp2 expm1 log log2 log10 log1p sqrt rsqrt square reciprocal sin cos tan asin acos atan sinh cosh tanh "
-    "asinh acosh atanh sigmoid relu erf erfc lgamma digamma deg2rad rad2deg floor ceil round trunc frac sign nan_to_num "
-    "clamp clamp_min clamp_max add sub mul div pow floor_divide remainder fmod atan2 hypot masked_fill lerp addcmul addcdiv "
+    "asinh acosh atanh sigmoid relu erf erfc lgamma digamma deg2rad rad2deg floor ceil round trunc frac sign "
+    "add sub mul div pow floor_divide remainder fmod atan2 hypot "
     "logical_not logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not",
     el,
     absolute=el.abs, negative=el.neg, arcsin=el.asin, arccos=el.acos, arctan=el.atan, arcsinh=el.asinh, arccosh=el.acosh,
-    arctanh=el.atanh, fix=el.trunc, clip=el.clamp, subtract=el.sub, multiply=el.mul, divide=el.div, true_divide=el.div,
+    arctanh=el.atanh, fix=el.trunc, subtract=el.sub, multiply=el.mul, divide=el.div, true_divide=el.div,
     arctan2=el.atan2,
 )  # fmt: skip
 _rows(
@@ -186,7 +187,9 @@ _rows(
     "positive isnan isinf isfinite maximum minimum fmax fmin logaddexp",
     el,
 )
-_rows("f", "where real imag conj rsub", el)
+_rows("fmi", "nan_to_num clamp clamp_min clamp_max masked_fill lerp addcmul addcdiv", ch, clip=ch.clamp)
+_rows("f", "where", ch)
+_rows("f", "real imag conj rsub", el)
 _rows("m", "conj", el, where=where_method)
 _rows(
     "fmi", "eq ne gt ge lt le", el,
@@ -224,10 +227,10 @@ _rows("fm", "matmul mm bmm mv dot vdot inner outer trace kron cross", pr, ger=pr
 _rows("f", "einsum tensordot block_diag", pr)
 _rows("fmi", "addmm addmv baddbmm", pr)
 _rows("i", "fill zero copy normal uniform exponential bernoulli random", fills)
-_rows("fm", "", None, equal=equal, allclose=allclose, isclose=isclose)
-_rows("f", "", None, numel=numel, is_floating_point=is_floating_point, is_complex=is_complex, is_nonzero=is_nonzero,
-      clone=clone, detach=detach)  # fmt: skip
-_rows("m", "", None, to=to, type=type_, type_as=type_as, cpu=cpu, requires_grad_=requires_grad_, is_nonzero=is_nonzero)
+_rows("fm", "", None, equal=equal, allclose=allclose, isclose=isclose, is_floating_point=is_floating_point,
+      is_complex=is_complex, is_nonzero=is_nonzero)  # fmt: skip
+_rows("f", "", None, numel=numel, clone=clone, detach=detach)
+_rows("m", "", None, to=to, type=type_, type_as=type_as, cpu=cpu, requires_grad_=requires_grad_)
 for _name, _dtype in {
     "float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32", "short": "int16",
     "char": "int8", "byte": "uint8", "bool": "bool", "cfloat": "complex64", "cdouble": "complex128",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as _np
 
 from ..tensors import namespace as _namespace
+from ..tensors.axes import Size
 from ..tensors.creation import (
     Generator,
     arange,
@@ -40,6 +41,7 @@ from ..tensors.creation import (
     ones_like,
     set_printoptions,
     set_rng_state,
+    tensor,
     tril_indices,
     triu_indices,
     zeros,
@@ -60,7 +62,7 @@ from ..tensors.randomness import (
     randn_like,
     randperm,
 )
-from ..tensors.tensor import Size, Tensor, tensor
+from ..tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from . import autograd as autograd

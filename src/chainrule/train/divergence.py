@@ -10,7 +10,7 @@ import numpy as np
 from ..checks.diagnose import debug_nans
 from ..errors import ChainruleError, DerivativeError, DivergenceError
 from ..nn.observing import innermost, watched
-from ..tensors.tensor import tensor
+from ..tensors.creation import tensor
 
 if TYPE_CHECKING:
     from .step import Step

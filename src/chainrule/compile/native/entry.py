@@ -27,6 +27,7 @@ CONTENTS = 16  # offset in cells
 WRITEABLE = 0x400
 USABLE = 0x101  # C-contiguous and aligned
 IMMUTABLE = (type(None), bool, str, bytes, types.FunctionType, type)  # what is given out as it is
+MISPLACED, RAISED = 1, 2  # what `run` returns when an index is out of range, and when a call has raised
 LARGE = 100_000  # operations from which on the interpreter's lock is released
 
 
@@ -420,8 +421,8 @@ class Entry:
             whole = self.emit(f"ptrtoint ptr {kept} to i64")
             up = self.emit(f"and i64 {self.emit(f'add i64 {whole}, 63')}, -64")
             space = self.emit(f"inttoptr i64 {up} to ptr")
-        table = self.emit(f"alloca [{len(data) + 1} x ptr]")
-        for k, p in enumerate([*data, space]):
+        table = self.emit(f"alloca [{len(data) + 1 + len(program.objects)} x ptr]")
+        for k, p in enumerate([*data, space, *map(self.object, program.objects)]):
             self.lines.append(f"store ptr {p}, ptr {self.emit(f'getelementptr ptr, ptr {table}, i64 {k}')}")
         large = program.work() > LARGE
         thread = self.emit("call ptr @PyEval_SaveThread()") if large else ""
@@ -431,6 +432,10 @@ class Entry:
         if size > 1 << 14:
             old = self.emit(f"atomicrmw xchg ptr @space, ptr {kept} acq_rel")  # pyright: ignore[reportPossiblyUnboundVariable]
             self.lines.append(f"call void @free(ptr {old})")
+        released = [f"call void @Py_DecRef(ptr {p})" for p in made.values()]
+        if program.objects:
+            self.lines.append(f"%threw = icmp eq i32 {bad}, {RAISED}")
+            self.lines += ["br i1 %threw, label %raise, label %ran", "raise:", *released, "ret ptr null", "ran:"]
         good = self.emit(f"icmp eq i32 {bad}, 0")
         for k, expected in self.truths:
             b = results[program.given[k][1]]
@@ -438,7 +443,7 @@ class Entry:
             right = seen if expected else self.emit(f"xor i1 {seen}, true")
             good = self.emit(f"and i1 {good}, {right}")
         self.lines += [f"br i1 {good}, label %finish, label %undo", "undo:"]
-        self.lines += [f"call void @Py_DecRef(ptr {p})" for p in made.values()]
+        self.lines += released
         self.lines += ["br label %other", "finish:"]
 
         def leaf(k: int) -> Callable[[], str]:
@@ -465,7 +470,7 @@ class Entry:
             [
                 head,
                 *self.globals,
-                DECLARED,
+                *(line for line in DECLARED.splitlines() if line not in program.text),
                 f"define ptr @entry(ptr %self, ptr %args, i64 %n) {{\nentry:\n{body}\n}}",
                 "define ptr @table() {\n  ret ptr @objects\n}\n",
             ]

@@ -10,18 +10,22 @@ import numpy as np
 
 from ...diff.rules import pulled_back
 from ...ir.node import NO_PARAMS, Node
-from ...ir.op import REGISTRY, variable
+from ...ir.op import Op, variable
 from ...ir.recording import setting, state
+from ...ops import exponential as ex
+from ...ops import piecewise as pw
+from ...ops import special as sf
+from ...ops import trigonometric as tg
 from ...trace.array import Array
 from .scalars import expression_of
 from .untyped import sp
 
 # Functions that are kept by name -> the operation that declares their derivative.
-OPERATIONS = {
-    "sigma": "sigmoid", "ReLU": "relu", "softplus": "softplus", "log_sigmoid": "log_sigmoid", "tanh": "tanh",
-    "sinh": "sinh", "cosh": "cosh", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
-    "atanh": "arctanh", "exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "erf": "erf", "Abs": "abs", "max": "maximum", "min": "minimum",
-    "sign": "sign", "loggamma": "gammaln", "floor": "floor", "ceiling": "ceil",
+OPERATIONS: dict[str, Op] = {
+    "sigma": ex.sigmoid, "ReLU": pw.relu, "softplus": ex.softplus, "log_sigmoid": ex.log_sigmoid, "tanh": tg.tanh,
+    "sinh": tg.sinh, "cosh": tg.cosh, "tan": tg.tan, "asin": tg.arcsin, "acos": tg.arccos, "atan": tg.arctan, "asinh": tg.arcsinh, "acosh": tg.arccosh,
+    "atanh": tg.arctanh, "exp": ex.exp, "log": ex.log, "sin": tg.sin, "cos": tg.cos, "erf": sf.erf, "Abs": pw.absolute, "max": pw.maximum, "min": pw.minimum,
+    "sign": pw.sign, "loggamma": sf.gammaln, "floor": pw.floor, "ceiling": pw.ceil,
 }  # fmt: skip
 EXAMPLES = (0.4, 0.7, 0.9)
 
@@ -52,7 +56,7 @@ def partial_template(
 
 def declared_partial(function: Any, k: int) -> Any:
     """The declared derivative of an applied function by its argument k."""
-    made = partial_template(REGISTRY[OPERATIONS[function.func.__name__]], k)
+    made = partial_template(OPERATIONS[function.func.__name__], k)
     if made is None:
         return sp.Integer(0)
     e, arguments, value = made

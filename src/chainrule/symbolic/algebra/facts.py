@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...ir.op import REGISTRY, Op
+from ...ir.op import Op
 from .declared import OPERATIONS
 from .meaning import at_zero, opened, step
 from .normal import Normal
@@ -115,7 +115,7 @@ def _bounded(e: Any, made_by: Mapping[Any, tuple[Op, Any]]) -> list[Fact] | None
     """Where the factor is linear in one value whose range is known: reached, approached, or never."""
     candidates = [(s, *made_by[s]) for s in e.free_symbols if s in made_by]
     functions = [f for f in e.atoms(sp.Function) if f.func.__name__ in OPERATIONS and len(f.args) == 1]
-    candidates += [(f, REGISTRY[OPERATIONS[f.func.__name__]], f.args[0]) for f in functions]
+    candidates += [(f, OPERATIONS[f.func.__name__], f.args[0]) for f in functions]
     for value, op, inner in candidates:
         held = sp.Symbol("held")
         replaced = e.subs(value, held)

@@ -12,6 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.op import Op
+from ...ops import arithmetic as ar
+from ...ops import broadcasting as bc
+from ...ops import conversion as cv
+from ...ops import exponential as ex
+from ...ops import piecewise as pw
+from ...ops import special as sf
+from ...ops import trigonometric as tg
 from .untyped import sp
 
 
@@ -81,27 +89,27 @@ def exact(x: Any) -> Any:
 NAMED: dict[float, Any] = {float(v): v for v in (sp.pi, sp.E, sp.log(2), sp.log(10), sp.sqrt(2), 1 / sp.sqrt(2), 2 / sp.sqrt(sp.pi), sp.pi / 180, 180 / sp.pi)}  # fmt: skip
 
 # Operation -> the expression of its value, as it is shown.
-SHOWN: dict[str, Callable[..., Any]] = {
-    "add": lambda a, b: a + b, "subtract": lambda a, b: a - b, "multiply": lambda a, b: a * b, "divide": lambda a, b: a / b,
-    "negative": lambda a: -a, "positive": lambda a: a, "reciprocal": lambda a: 1 / a, "alias": lambda a: a,
-    "stop_gradient": lambda a: a, "broadcast_to": lambda a, shape=(): a, "reshape": lambda a, shape=(): a, "cast": lambda a, dtype=None: a,
-    "power": lambda a, b: a**b, "square": lambda a: a**2, "sqrt": sp.sqrt, "cbrt": lambda a: sign(a) * sp.Abs(a) ** sp.Rational(1, 3),
-    "exp": sp.exp, "exp2": lambda a: sp.exp(a * sp.log(2)), "expm1": lambda a: sp.exp(a) - 1,
-    "log": sp.log, "log2": lambda a: sp.log(a) / sp.log(2), "log10": lambda a: sp.log(a) / sp.log(10), "log1p": lambda a: sp.log(1 + a),
-    "logaddexp": lambda a, b: sp.log(sp.exp(a) + sp.exp(b)),
-    "sigmoid": sigma, "softplus": softplus, "log_sigmoid": log_sigmoid, "silu": lambda a: a * sigma(a),
-    "gelu": lambda a: a * (1 + sp.erf(a / sp.sqrt(2))) / 2,
-    "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "arcsin": sp.asin, "arccos": sp.acos, "arctan": sp.atan, "sinh": sp.sinh, "cosh": sp.cosh,
-    "tanh": sp.tanh, "arcsinh": sp.asinh, "arccosh": sp.acosh, "arctanh": sp.atanh, "hypot": lambda a, b: sp.sqrt(a**2 + b**2),
-    "deg2rad": lambda a: a * sp.pi / 180, "rad2deg": lambda a: a * 180 / sp.pi,
-    "erf": sp.erf, "erfc": lambda a: 1 - sp.erf(a), "gammaln": sp.loggamma, "digamma": sp.digamma, "polygamma": lambda a, n=1: sp.polygamma(n, a),
-    "abs": sp.Abs, "sign": sign, "relu": relu, "leaky_relu": _leaky, "maximum": maximum, "minimum": minimum, "fmax": maximum, "fmin": minimum,
-    "clip": lambda a, low, high: minimum(maximum(a, low), high), "heaviside": heaviside, "rect": rect,
-    "floor": sp.floor, "ceil": sp.ceiling,
-    "greater": _greater, "less": lambda a, b: _greater(b, a), "greater_equal": lambda a, b: 1 - _greater(b, a),
-    "less_equal": lambda a, b: 1 - _greater(a, b), "equal": _equal, "not_equal": lambda a, b: 1 - _equal(a, b),
-    "logical_and": lambda a, b: a * b, "logical_or": lambda a, b: a + b - a * b, "logical_not": lambda a: 1 - a,
-    "logical_xor": lambda a, b: a + b - 2 * a * b, "indicator": lambda c: c, "where": _chosen,
+SHOWN: dict[Op, Callable[..., Any]] = {
+    ar.add: lambda a, b: a + b, ar.subtract: lambda a, b: a - b, ar.multiply: lambda a, b: a * b, ar.divide: lambda a, b: a / b,
+    ar.negative: lambda a: -a, ar.positive: lambda a: a, ar.reciprocal: lambda a: 1 / a, ar.alias: lambda a: a,
+    ar.stop_gradient: lambda a: a, bc.broadcast_to: lambda a, shape=(): a, bc.reshape: lambda a, shape=(): a, cv.cast: lambda a, dtype=None: a,
+    ex.power: lambda a, b: a**b, ex.square: lambda a: a**2, ex.sqrt: sp.sqrt, ex.cbrt: lambda a: sign(a) * sp.Abs(a) ** sp.Rational(1, 3),
+    ex.exp: sp.exp, ex.exp2: lambda a: sp.exp(a * sp.log(2)), ex.expm1: lambda a: sp.exp(a) - 1,
+    ex.log: sp.log, ex.log2: lambda a: sp.log(a) / sp.log(2), ex.log10: lambda a: sp.log(a) / sp.log(10), ex.log1p: lambda a: sp.log(1 + a),
+    ex.logaddexp: lambda a, b: sp.log(sp.exp(a) + sp.exp(b)),
+    ex.sigmoid: sigma, ex.softplus: softplus, ex.log_sigmoid: log_sigmoid, ex.silu: lambda a: a * sigma(a),
+    sf.gelu: lambda a: a * (1 + sp.erf(a / sp.sqrt(2))) / 2,
+    tg.sin: sp.sin, tg.cos: sp.cos, tg.tan: sp.tan, tg.arcsin: sp.asin, tg.arccos: sp.acos, tg.arctan: sp.atan, tg.sinh: sp.sinh, tg.cosh: sp.cosh,
+    tg.tanh: sp.tanh, tg.arcsinh: sp.asinh, tg.arccosh: sp.acosh, tg.arctanh: sp.atanh, tg.hypot: lambda a, b: sp.sqrt(a**2 + b**2),
+    tg.deg2rad: lambda a: a * sp.pi / 180, tg.rad2deg: lambda a: a * 180 / sp.pi,
+    sf.erf: sp.erf, sf.erfc: lambda a: 1 - sp.erf(a), sf.gammaln: sp.loggamma, sf.digamma: sp.digamma, sf.polygamma: lambda a, n=1: sp.polygamma(n, a),
+    pw.absolute: sp.Abs, pw.sign: sign, pw.relu: relu, pw.leaky_relu: _leaky, pw.maximum: maximum, pw.minimum: minimum, pw.fmax: maximum, pw.fmin: minimum,
+    pw.clip: lambda a, low, high: minimum(maximum(a, low), high), pw.heaviside: heaviside, pw.rect: rect,
+    pw.floor: sp.floor, pw.ceil: sp.ceiling,
+    pw.greater: _greater, pw.less: lambda a, b: _greater(b, a), pw.greater_equal: lambda a, b: 1 - _greater(b, a),
+    pw.less_equal: lambda a, b: 1 - _greater(a, b), pw.equal: _equal, pw.not_equal: lambda a, b: 1 - _equal(a, b),
+    pw.logical_and: lambda a, b: a * b, pw.logical_or: lambda a, b: a + b - a * b, pw.logical_not: lambda a: 1 - a,
+    pw.logical_xor: lambda a, b: a + b - 2 * a * b, pw.indicator: lambda c: c, pw.where: _chosen,
 }  # fmt: skip
 
 # Function -> its definition in exponentials, logarithms and signs. What has none stays as it is.

@@ -6,8 +6,7 @@ polynomial is zero: that is what a proof rests on. The converse does not hold, a
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +19,7 @@ from .expectations import expectation_of
 from .index_notation import Expectation
 from .indices import Binder, fresh_index, is_named, same
 from .meaning import DEFINITIONS, at_zero, opened, sign, step
+from .signs import sign_of, sign_of_polynomial
 from .sums import bound_index, depth_of, sum_of
 from .untyped import AppliedUndef, Undecided, sp
 
@@ -149,7 +149,7 @@ class Normal:
             up, down = self._exp(sp.I * e.args[0]), self._exp(-sp.I * e.args[0])
             return (up + down) / 2 if isinstance(e, sp.cos) else (up - down) / (2 * sp.I)
         if isinstance(e, (step, at_zero)):
-            s = self._sign(e.args[0])
+            s = sign_of(self, e.args[0])
             return sp.expand((s + s**2) / 2) if isinstance(e, step) else 1 - s**2
         if isinstance(e, sp.Sum):
             return sum_of(self, e)
@@ -160,7 +160,7 @@ class Normal:
         if isinstance(e, sp.Indexed):
             return self._variable(e)
         if isinstance(e, sign):
-            return self._sign(e.args[0])
+            return sign_of(self, e.args[0])
         if e.func.__name__ in DEFINITIONS:  # as in what an atom stands for
             return self.rational(opened(e))
         if isinstance(e, (AppliedUndef, sp.Function)):
@@ -295,7 +295,7 @@ class Normal:
         """The polynomial whose logarithm an atom is."""
         return next(key for (_, key), s in self.atoms.items() if s is a)
 
-    def _factors(self, e: Any) -> tuple[Any, list[tuple[Any, int]]]:
+    def factored(self, e: Any) -> tuple[Any, list[tuple[Any, int]]]:
         """A number and irreducible polynomials with their powers; each has a positive leading coefficient."""
         numerator, denominator = self.parts_of(self.rational(e))
         if numerator == 0:
@@ -335,7 +335,7 @@ class Normal:
             self.conditions[(sp.factor(numerator / denominator), what)] = None
 
     def _log(self, u: Any) -> Any:
-        number, factors = self._factors(u)
+        number, factors = self.factored(u)
         self.need(self.rational(u), "> 0")
         made: Any = sp.Integer(0)
         for prime, k in sp.factorrat(sp.Abs(number), limit=FACTORED).items():
@@ -362,7 +362,7 @@ class Normal:
             return self._whole_power(u, n)
         if not n.is_Rational:
             return self._exp(n * sp.log(u))
-        number, factors = self._factors(u)
+        number, factors = self.factored(u)
         if number == 0:
             return sp.Integer(0)
         self.need(self.rational(u), ">= 0" if n > 0 else "> 0")
@@ -400,7 +400,7 @@ class Normal:
             parts = self.roots.get(written, 1)
             if (power * parts).q != 1:
                 self._divide(self.roots, written, parts, power)
-            size = p if p.is_Rational or self.is_positive(p) else p * self._sign_of(p)
+            size = p if p.is_Rational or self.is_positive(p) else p * sign_of_polynomial(self, p)
             if parts == 1:
                 made *= size ** int(power) if int(power) % 2 else p ** int(power)
                 continue
@@ -409,48 +409,6 @@ class Normal:
             whole, rest = divmod(int(power * parts), parts)
             made *= (p**whole if whole % 2 == 0 else size**whole) * root**rest
         return made
-
-    # ---- signs -----------------------------------------------------------------------------------------------
-
-    def _sign(self, u: Any) -> Any:
-        """The sign of an expression as the product of the signs of its factors."""
-        try:
-            number, factors = self._factors(u)
-        except _Again:
-            raise
-        except Undecided:  # a real number written with complex exponentials: its sign is an atom as a whole
-            return self._sign_atom(self.written(self.inner(u)))
-        made: Any = sp.sign(number)
-        for p, k in factors:
-            s = self._sign_of(p)
-            made *= s if k % 2 else s**2
-        return made
-
-    def _sign_of(self, p: Any) -> Any:
-        if self.is_positive(p):
-            return sp.Integer(1)
-        signs = sorted(p.free_symbols, key=str)
-        if len(signs) <= 2 and all(self.kinds.get(a) == "sign" for a in signs):
-            return self._sign_of_signs(p, signs)
-        return self._sign_atom(self.written(p))
-
-    def _sign_of_signs(self, p: Any, signs: Sequence[Any]) -> Any:
-        """The sign of a polynomial in signs, by its values where each of them is -1, 0 or 1."""
-        made: Any = sp.Integer(0)
-        for values in itertools.product((-1, 0, 1), repeat=len(signs)):
-            here = sp.sign(p.xreplace(dict(zip(signs, map(sp.Integer, values), strict=True))))
-            chosen = (1 - s**2 if v == 0 else (s**2 + v * s) / 2 for s, v in zip(signs, values, strict=True))
-            made += here * sp.Mul(*chosen)
-        return sp.expand(made)
-
-    def _sign_atom(self, key: Any) -> Any:
-        known = self.given.sign(key)
-        if known is not None:
-            return sp.Integer(known)
-        s = self.atom("sign", key, sign(key))
-        self.relations[s] = (3, s)
-        self.undetermined[key] = None
-        return s
 
     # ---- sums and expectations -------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ def expression_of(root: Any, symbols: Mapping[Node, Any]) -> Any:
 def _applied(n: Node, args: list[Any]) -> Any:
     if name := shown_as(n.op):
         return kept(name)(*args)
-    meaning = SHOWN.get(n.op.name)
+    meaning = SHOWN.get(n.op)
     if meaning is None and isinstance(n.op, Elementwise):  # known by its name, and by the partials that it declares
         return kept(n.op.name)(*args)
     if meaning is None:

@@ -15,15 +15,16 @@ from ...ops import by_name
 from ...trace.formula import closest, function_named, identifier, pointed, syntax_tree
 from ..algebra import index_notation as tn
 from ..algebra.budget import MOST_DIGITS, TooLarge
-from ..algebra.derivative import Argument, Steps, Undifferentiable, gradient, partial
+from ..algebra.derivative import Steps, Undifferentiable, gradient
 from ..algebra.index_notation import Misfit, Tensor
 from ..algebra.indices import Binder, Pattern, fresh_index
 from ..algebra.interval import tame
-from ..algebra.meaning import SHOWN, kept, maximum, minimum
+from ..algebra.meaning import SHOWN, maximum, minimum
 from ..algebra.untyped import sp
 from .context import RANDOM, Context, Derived, Use, dimensions, ends, linear
 from .open_sizes import binders_of, infer, is_sum
 from .symbols import CHAINS, COMPARE, COSTLY, DOMAINS, INDEX_COMPARE, NUMBERS, OPERATORS, RELATIONS
+from .unknowns import unknown_function
 
 GRAMMAR = Path(__file__).with_name("statement.lark")
 EQUATION = re.compile(r"(?<![<>!=])=(?!=)")  # an equals sign that is no part of a comparison
@@ -310,7 +311,7 @@ class Reader:
         if base in self.context.functions:
             self._no_options(options)
             positions = "" if base == name or unknown is None else unknown[2] or "1" * len(unknown[3])
-            return self._unknown(base, positions, values, node)
+            return unknown_function(self.context, self.text, base, positions, values, node)
         if name in ("max", "min"):
             self._no_options(options)
             if len(values) < 2:
@@ -333,10 +334,10 @@ class Reader:
                 if near
                 else f"{closest(name)}, or say that it stands for any function: functions={name!r}",
             )
-        meaning = SHOWN.get(getattr(op, "name", name))
+        meaning = SHOWN.get(op)
         if meaning is None:
             raise pointed(self.text, token.start_pos, f"{name} has no meaning that can be decided")
-        for what, must in DOMAINS.get(getattr(op, "name", ""), ()):
+        for what, must in DOMAINS.get(op, ()):
             self._defined(tn.elementwise(what, values[0]), must, arguments[0])
         numbers = {k: self._number_of(c) for k, c in options.items()}
         return self._checked(lambda *v: tn.elementwise(lambda *u: meaning(*u, **numbers), *v), values, name, node)
@@ -361,38 +362,6 @@ class Reader:
             raise pointed(
                 self.text, node.meta.start_pos, f"{name} cannot take {len(values)} argument{'s' * (len(values) != 1)}"
             ) from None
-
-    def _unknown(self, base: str, positions: str, values: list[Tensor], node: Any) -> Tensor:
-        """A function of which nothing is known but that it is smooth, or a partial derivative of it."""
-
-        def wrong(what: str, fix: str = "") -> Exception:
-            return pointed(self.text, node.meta.start_pos, what, fix)
-
-        count = self.context.arity.setdefault(base, len(values))
-        if count != len(values):
-            raise wrong(f"{base} has {count} arguments in one place and {len(values)} here")
-        if any(not 1 <= int(p) <= count for p in positions):
-            raise wrong(f"{base} has {count} argument{'s' * (count != 1)}, and is differentiated by another one here")
-        if count > 1 and len(positions) and "'" in str(node.children[0]):
-            raise wrong(f"{base} has {count} arguments", f"say by which one, as {base}_1 or {base}_{count}")
-        arguments: list[Any] = []
-        for v in values:
-            if v.rank > 1:
-                raise wrong(f"{base} stands for a function of numbers or vectors, not of {v}")
-            i = fresh_index()
-            arguments.append(Argument(v.entry(i), i, v.dims[0]) if v.rank else v.scalar)
-        made = kept(base)(*arguments)
-        vectors = [p for p in positions if values[int(p) - 1].rank]
-        if len(vectors) > 1 or (vectors and len(positions) > 1):
-            raise wrong("a second derivative by a vector cannot be written here")
-
-        def entry(*places: Any) -> Any:
-            e = made
-            for p in sorted(positions):
-                e = partial(e, int(p) - 1, *places)
-            return e
-
-        return Tensor([values[int(p) - 1].dims[0] for p in vectors], entry)
 
     def _sum(self, node: Any) -> Tensor:
         """A sum over named indices: sum(i=1..K, i != j, body)."""
