@@ -17,6 +17,7 @@ from chainrule.ir.recording import Handle
 from chainrule.ops import REGISTRY, Composite, Elementwise, Linear, Primitive
 from chainrule.ops.factorizations import halved
 from chainrule.ops.kinds import Operation
+from chainrule.showing.coverage import joined
 
 OPS = [
     op
@@ -90,8 +91,7 @@ def one_real_array(op):
 
     def f(*args, **params):
         args = [halved(args[0])] if op.name in ("cholesky", "eigh") else args
-        parts = [x for o in op.results(*args, **params) for x in ([o.real, o.imag] if o.dtype.kind == "c" else [o])]
-        return np.concatenate([x.ravel() for x in parts]) if len(parts) > 1 else parts[0]
+        return joined(op.results(*args, **params))
 
     return f
 
