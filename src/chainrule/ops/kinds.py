@@ -40,6 +40,8 @@ class Operation(Op):
 class Discrete(Operation):
     """Gives whole numbers or truth values (a place, an order), through which nothing flows."""
 
+    inputs = 0
+
 
 class Elementwise(Operation):
     """Acts on each entry by itself, with NumPy's broadcasting.
