@@ -393,18 +393,18 @@ def _switch_jvp(ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[s
     return Bundle(op.select(args[0], params["branches"], lambda g: _step_forward(g, args[1:], ts[1:])[1]))
 
 
-_BACK = {"scan": _scan_vjp, "while_loop": _while_vjp, "switch": _switch_vjp}
-_FORWARD = {"scan": _scan_jvp, "while_loop": _while_jvp, "switch": _switch_jvp}
+_BACK: dict[Loop, Any] = {op.scan: _scan_vjp, op.while_loop: _while_vjp, op.switch: _switch_vjp}
+_FORWARD: dict[Loop, Any] = {op.scan: _scan_jvp, op.while_loop: _while_jvp, op.switch: _switch_jvp}
 
 
 def _loop_vjp(
     loop: Loop, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    return _BACK[loop.name](positions, ct, args, params)
+    return _BACK[loop](positions, ct, args, params)
 
 
 def _loop_jvp(loop: Loop, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:
-    return _FORWARD[loop.name](ts, out, args, params)
+    return _FORWARD[loop](ts, out, args, params)
 
 
 WHOLE_VJP[Loop], JVP[Loop] = _loop_vjp, _loop_jvp
