@@ -68,6 +68,7 @@ def linear(
         value: computes it from NumPy arrays.
         transposes: for each input, a function of (cotangent, *inputs) that applies the transpose of the linear map; None
             where it is not linear. A single function stands for an operation of one input.
+        **facts: as for `elementwise`.
 
     >>> double = linear("double_", lambda x: 2 * x, lambda ct, x: 2 * ct)
     >>> vjp(double, 3.0)[1](1.0)
@@ -180,7 +181,12 @@ class custom_vjp(_WithRule):
         return self.forward is not None
 
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
-        """Give the rule."""
+        """Give the rule.
+
+        Args:
+            forward: a function of the same arguments that returns (out, saved); `saved` is any tree.
+            backward: a function of (saved, cotangent of out) that returns a cotangent for each argument, None for zero.
+        """
         self.forward, self.backward = forward, backward
 
     def cotangents(self, call: Call, args: Sequence[Any], ct: Any) -> list[Any]:

@@ -112,7 +112,12 @@ class Module:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def register_parameter(self, name: str, parameter: Any) -> None:
-        """Add a parameter, or None in the place of one."""
+        """Add a parameter.
+
+        Args:
+            name: as an attribute, without dots.
+            parameter: a `Parameter`, or None to leave its place empty.
+        """
         if parameter is None:
             Module.changes[0] += 1
             self._parameters[name] = None
@@ -120,14 +125,25 @@ class Module:
             setattr(self, name, parameter)
 
     def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
-        """Add a value that is saved with the module but not trained, such as a running mean."""
+        """Add a value that is not trained, such as a running mean.
+
+        Args:
+            name: as an attribute, without dots.
+            value: an array or a tensor, or None to leave its place empty.
+            persistent: whether it is saved with the module.
+        """
         Module.changes[0] += 1
         self._buffers[name] = value if value is None or isinstance(value, Tensor) else tensor(value)
         if not persistent:
             self._transient.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Add a module inside."""
+        """Add a module inside.
+
+        Args:
+            name: as an attribute, without dots.
+            module: it, or None to leave its place empty.
+        """
         Module.changes[0] += 1
         self._modules[name] = module
 
@@ -175,7 +191,12 @@ class Module:
                     yield (f"{name}.{k}" if name else k), value
 
     def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """All parameters with their dotted names; one that is shared comes once."""
+        """All parameters with their dotted names; one that is shared comes once.
+
+        Args:
+            prefix: put before every name.
+            recurse: whether those of modules inside are meant too.
+        """
         return self._named("_parameters", prefix, recurse)
 
     def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -183,7 +204,12 @@ class Module:
         return (p for _, p in self.named_parameters(recurse=recurse))
 
     def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """All buffers with their dotted names."""
+        """All buffers with their dotted names.
+
+        Args:
+            prefix: put before every name.
+            recurse: whether those of modules inside are meant too.
+        """
         return self._named("_buffers", prefix, recurse)
 
     def buffers(self) -> Iterator[Tensor]:
@@ -220,7 +246,12 @@ class Module:
         return self
 
     def to(self, *where: Any, dtype: Any = None) -> Any:
-        """The parameters and floating-point buffers in another dtype."""
+        """The parameters and floating-point buffers in another dtype, in place.
+
+        Args:
+            where: a dtype, or "cpu", the only device.
+            dtype: the same by name.
+        """
         for w in where:
             dtype = dtype if isinstance(w, str) and w == "cpu" else w
         if dtype is not None:
@@ -259,6 +290,10 @@ class Module:
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Take parameters and buffers from `state`: tensors, NumPy arrays, or torch tensors. All fit, or nothing changes.
+
+        Args:
+            state: by dotted names, as `state_dict()` gives it.
+            strict: whether every name must be on both sides.
 
         Raises:
             InputError: a name is missing or unknown (with `strict`).
@@ -385,6 +420,10 @@ def functional_call(
         module: any module; it is not changed.
         values: parameters and buffers by name; those left out keep their own.
         args: the arguments, a tuple; anything else is the single argument.
+        kwargs: those by name.
+
+    Returns:
+        What `forward` returns.
 
     >>> import chainrule as cr, numpy as np
     >>> net = cr.torch.nn.Linear(2, 1)

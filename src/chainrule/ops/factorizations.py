@@ -9,7 +9,6 @@ it is infinite or NaN. The derivatives of the values themselves (in the order in
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -107,8 +106,19 @@ def _work(node: Any) -> int:
     return math.prod(np.shape(node.values[0])) * max(np.shape(node.values[0])[-2:])
 
 
-# Leading axes broadcast, so a batch axis in front of them is one of them.
-_of_matrices = functools.partial(Primitive, batch="elementwise", cost=_work, public=False)
+Text = str | Callable[..., str]
+
+
+def _to_torch(text: Text) -> Text:
+    if callable(text):
+        return lambda args, node: text(args, node).replace("np.", "torch.")
+    return text.replace("np.", "torch.")
+
+
+def _of_matrices(name: str, value: Any, jvp: Any, vjp: Any = None, *, text: Text, **facts: Any) -> Primitive:
+    """Leading axes broadcast, so a batch axis in front of them is one of them; torch has the same names as NumPy."""
+    common: dict[str, Any] = {"batch": "elementwise", "cost": _work, "public": False, "torch": _to_torch(text)}
+    return Primitive(name, value, jvp, vjp, text=text, **common | facts)
 
 
 # ---- linear systems ------------------------------------------------------------------------------------------
@@ -260,6 +270,8 @@ pinv = _of_matrices(
     text=lambda args, node: (
         f"np.linalg.pinv({args[0]}{', ' + repr(node.params['rcond']) if 'rcond' in node.params else ''})"
     ),
+    torch=lambda args, node: f"torch.linalg.pinv({args[0]}, rtol={node.params.get('rcond', 1e-15)!r})",
+    jax=lambda args, node: f"jnp.linalg.pinv({args[0]}, rtol={node.params.get('rcond', 1e-15)!r})",
     latex=r"{0.atom}^{{+}}",
     examples=(SQUARE, TALL, BATCH),
     doc="The pseudoinverse, near which the rank is taken to stay the same.",
@@ -422,6 +434,7 @@ independent = Linear(
     _independent_value,
     (lambda ct, r: ct,),
     text="{0}",
+    torch="{0}",
     latex="{0}",
     shape=like_first,
     batch="elementwise",

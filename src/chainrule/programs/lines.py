@@ -11,7 +11,7 @@ from ..ir.node import Node
 from ..ir.op import constant
 from ..ir.simplify import value_of
 from ..ops.broadcasting import ShapeOf, broadcast_to
-from ..ops.loops import Loop
+from ..ops.loops import Loop, switch
 from ..ops.structured import pick
 from .expression_text import NUMPY, PRODUCT, SCALAR, Language, Text, expression, is_identity, write
 from .guards import Checks, Row, inlined
@@ -107,7 +107,7 @@ class Lines:
     def loop_name(self, n: Node) -> str:
         """The name of the function that runs a loop."""
         first = next((self.names[p] for p in self.picked(n) if p is not None), self.names[n])
-        return f"{first}_{'branch' if n.op.name == 'switch' else 'loop'}"
+        return f"{first}_{'branch' if n.op is switch else 'loop'}"
 
     def picked(self, n: Node) -> list[Node | None]:
         """The stages that take the results of a loop, None for a result that nobody takes."""

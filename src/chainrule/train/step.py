@@ -434,6 +434,10 @@ def same(new: Any, old: Any) -> bool:
 def accuracy(out: Any, target: Any) -> float:
     """The share of examples whose class is predicted: the largest logit, or the sign of a single one.
 
+    Args:
+        out: logits (batch, classes, ...), or one for each example.
+        target: classes (batch, ...), or 0 and 1 of the shape of `out`.
+
     Raises:
         ShapeError: the shapes are of neither kind.
     """
