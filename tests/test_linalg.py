@@ -280,20 +280,107 @@ def test_what_has_no_derivative_is_refused(f, x, says):
         cr.grad(lambda a: np.sum(f(a)))(x)
 
 
-def test_a_primitive_of_the_users_own_nests():
-    """Only its tangent is declared: the cotangent is the transpose, and both can be differentiated again."""
-    from chainrule.ops import Primitive
-    from chainrule.ops.linalg import matmul
+# ---- primitives of the user's own ----------------------------------------------------------------------------
 
-    root = Primitive(
-        "fixed_point_", lambda x: np.sqrt(x), lambda ts, y, x: ts[0] / (2 * y), doc="The y with y * y = x."
-    )
-    cr.check_grads(lambda x: root(x), [np.array([2.0, 3.0])], order=3)
-    both = Primitive(
-        "half_and_square_",
-        lambda x: cr.ops.structured.Bundle((x / 2, x @ x)),
-        lambda ts, out, x: [ts[0] / 2, matmul(ts[0], x) + matmul(x, ts[0])],
+
+def solver(**facts):
+    """A system solved by scipy: a value that nothing here knows, and rules in ordinary operations."""
+    import scipy.linalg
+
+    def tangent(ts, x, a, b):
+        da, db = ts
+        moved = 0.0 if da is None else da @ x
+        return mine(a, (0.0 if db is None else db) - moved)
+
+    mine = cr.primitive("my_solve", scipy.linalg.solve, tangent, **facts)
+    return mine
+
+
+def back(ct, x, a, b):
+    c = np.linalg.solve(a.T, ct)
+    return -np.outer(c, x), c
+
+
+def halves(**facts):
+    """Two results of one operation."""
+    return cr.primitive(
+        "my_halves",
+        lambda x: (x / 2, x @ x),
+        lambda ts, out, x: [ts[0] / 2, ts[0] @ x + x @ ts[0]],
         outputs=("half", "square"),
+        **facts,
     )
-    cr.check_grads(lambda x: both.results(x)[0] * both.results(x)[1], [A], order=2)
-    np.testing.assert_allclose(cr.vmap(lambda x: both.results(x)[1])(B), B @ B)
+
+
+def test_a_solver_of_the_users_own_works_everywhere():
+    mine = solver(vjp=back)
+    f = lambda a, b: np.sum(np.sin(mine(a, b)))
+    theirs = lambda a, b: np.sum(np.sin(np.linalg.solve(a, b)))
+    cr.check_grads(f, [A, b], order=2)
+    want = cr.value_and_grad(theirs, argnums=(0, 1))
+    for found in (
+        cr.value_and_grad(f, argnums=(0, 1)),
+        cr.jit(cr.value_and_grad(f, argnums=(0, 1))),
+        cr.code(f, A, b).function,
+    ):
+        value, gradients = found(A, b)
+        np.testing.assert_allclose(value, want(A, b)[0])
+        for mine_, engine in zip(gradients, want(A, b)[1], strict=True):
+            np.testing.assert_allclose(mine_, engine, atol=1e-12)
+    assert "= my_solve(a, b)" in cr.code(f, A, b)
+    np.testing.assert_allclose(
+        cr.vmap(cr.grad(f), (0, None))(B, b), cr.vmap(cr.grad(theirs), (0, None))(B, b), atol=1e-12
+    )
+    np.testing.assert_allclose(cr.hessian(f, 1)(A, b), cr.hessian(theirs, 1)(A, b), atol=1e-12)
+    for lang in ("torch", "jax", "c"):
+        with pytest.raises(cr.InputError, match="my_solve"):
+            cr.code(f, A, b, lang=lang)
+
+
+def test_several_results_of_an_operation_of_the_users_own():
+    mine = halves()
+    half, square = mine(A)
+    np.testing.assert_allclose(square, A @ A)
+    f = lambda x: np.sum(mine(x)[0] * mine(x)[1])
+    cr.check_grads(f, [A], order=2)
+    np.testing.assert_allclose(cr.vmap(lambda x: mine(x)[1])(B), B @ B)
+    np.testing.assert_allclose(cr.jit(cr.grad(f))(A), cr.grad(f)(A))
+    np.testing.assert_allclose(cr.code(f, A).function(A)[1], cr.grad(f)(A))
+
+
+def test_a_tangent_that_needs_the_operation_itself_has_no_transpose():
+    mine = solver()
+    np.testing.assert_allclose(cr.jvp(lambda x: mine(A, x), [b], [np.ones(3)])[1], np.linalg.solve(A, np.ones(3)))
+    with pytest.raises(cr.InputError, match="give a vjp"):
+        cr.grad(lambda x: np.sum(mine(A, x)))(b)
+
+
+def test_a_value_with_a_tangent_alone():
+    root = cr.primitive("my_root", np.sqrt, lambda ts, y, x: ts[0] / (2 * y))
+    cr.check_grads(root, [np.array([2.0, 3.0])], order=3)
+    assert cr.grad(cr.parse("my_root(2*x)"))(2.0) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ({"jvp": lambda ts, y, x: np.ones((7, 2)), "vjp": lambda ct, y, x: ct}, "no tuple of 1 cotangents"),
+        ({"jvp": lambda ts, y, x: ts[0], "vjp": lambda ct, y, x: (ct, ct)}, "no tuple of 1 cotangents"),
+        (
+            {"jvp": lambda ts, y, x: ts[0], "vjp": lambda ct, y, x: (np.ones(7),)},
+            r"shape \(7,\), where one of \(3, 3\)",
+        ),
+        ({"jvp": lambda ts, y, x: ts[0][:2, :1]}, r"the jvp of my_wrong returned a tangent of shape \(2, 1\)"),
+        ({"jvp": lambda ts, y, x: ts[0], "outputs": ("u", "v")}, "no list of 2 tangents"),
+    ],
+)
+def test_wrong_rules_are_explained(rules, says):
+    value = (lambda x: (x, x)) if "outputs" in rules else np.sin
+    mine = cr.primitive("my_wrong", value, **rules)
+    with pytest.raises(cr.ChainruleError, match=says):
+        cr.grad(lambda x: np.sum(mine(x)[0]))(A)
+
+
+def test_the_names_of_chainrule_are_not_taken():
+    with pytest.raises(cr.InputError, match="an operation of chainrule already"):
+        cr.primitive("solve", np.linalg.solve, lambda ts, x, a, b: x)

@@ -91,7 +91,8 @@ def one_real_array(op):
 
     def f(*args, **params):
         args = [halved(args[0])] if op.name in ("cholesky", "eigh") else args
-        return joined(op.results(*args, **params))
+        made = op(*args, **params)
+        return joined(made) if isinstance(made, tuple) else made
 
     return f
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .diff.custom import custom_vjp as custom_vjp
     from .diff.custom import elementwise as elementwise
     from .diff.custom import linear as linear
+    from .diff.custom import primitive as primitive
     from .diff.jacobians import gnvp as gnvp
     from .diff.jacobians import hessian as hessian
     from .diff.jacobians import hvp as hvp
@@ -101,7 +102,7 @@ _HOME = {
     "checks.handwritten": "BackwardReport check_backward",
     "checks.gradients": "check_grads",
     "programs.cost": "Cost cost",
-    "diff.custom": "custom_jvp custom_vjp elementwise linear",
+    "diff.custom": "custom_jvp custom_vjp elementwise linear primitive",
     "checks.diagnose": "debug_nans trace_gradient",
     "diff.control_flow": "cond fori_loop scan switch while_loop",
     "diff.sparse": "sparsity",

@@ -16,6 +16,7 @@ from ..ir.op import REGISTRY
 from ..ir.recording import Handle, record
 from ..ops.custom import Custom, custom
 from ..ops.kinds import Elementwise, Linear
+from ..ops.primitive import Primitive
 from ..ops.structured import picked
 from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.memory import own
@@ -76,6 +77,33 @@ def linear(
     """
     _fresh(name)
     return Linear(name, value, (transposes,) if callable(transposes) else tuple(transposes), **facts)
+
+
+def primitive(
+    name: str, value: Callable[..., Any], jvp: Callable[..., Any], vjp: Callable[..., Any] | None = None, **facts: Any
+) -> Primitive:
+    """Declare an operation that other operations do not make up (a solver, a factorisation), whose derivative they do.
+
+    Args:
+        name: unique.
+        value: computes it from NumPy arrays; a tuple where there are several results.
+        jvp: a function of (tangents, result, *inputs) giving the tangent of the result, written with operators and operations,
+            so that it can be differentiated again. A tangent is None where an input does not move. With several results,
+            `result` and what it gives are lists.
+        vjp: a function of (cotangent, result, *inputs) giving a cotangent for each input, None where nothing flows. With
+            several results, `cotangent` is a list, with None for zero. When left out, the transpose of `jvp`.
+        **facts: `outputs`, the names of the results where there are several; `inputs`, how many inputs a derivative can
+            flow from (the first ones), where these are not all; further as for `elementwise`.
+
+    Raises:
+        InputError: chainrule has an operation of that name.
+
+    >>> root = primitive("root_", np.sqrt, lambda ts, y, x: ts[0] / (2 * y))
+    >>> vjp(root, 9.0)[1](1.0)
+    (0.16666666666666666,)
+    """
+    _fresh(name)
+    return Primitive(name, value, jvp, vjp, **facts)
 
 
 @dataclasses.dataclass(eq=False)

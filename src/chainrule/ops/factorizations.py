@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..ir.graph import Bundle
 from .broadcasting import dtype_of, lifted, reshape, sum
 from .complex import conj, imag, real
 from .indexing import getitem
@@ -117,7 +116,13 @@ def _to_torch(text: Text) -> Text:
 
 def _of_matrices(name: str, value: Any, jvp: Any, vjp: Any = None, *, text: Text, **facts: Any) -> Primitive:
     """Leading axes broadcast, so a batch axis in front of them is one of them; torch has the same names as NumPy."""
-    common: dict[str, Any] = {"batch": "elementwise", "cost": _work, "public": False, "torch": _to_torch(text)}
+    common: dict[str, Any] = {
+        "inputs": 1,
+        "batch": "elementwise",
+        "cost": _work,
+        "public": False,
+        "torch": _to_torch(text),
+    }
     return Primitive(name, value, jvp, vjp, text=text, **common | facts)
 
 
@@ -241,7 +246,7 @@ def _slogdet_vjp(cts: Sequence[Any], out: Sequence[Any], a: Any) -> Any:
 
 slogdet = _of_matrices(
     "slogdet",
-    lambda a: Bundle(_spoken("slogdet", np.linalg.slogdet)(a)),
+    _spoken("slogdet", np.linalg.slogdet),
     _slogdet_jvp,
     _slogdet_vjp,
     outputs=("sign", "logdet"),
@@ -315,9 +320,9 @@ def gaps(values: Any) -> Any:
     return 1 / (row(values) - column(values) + one) - one
 
 
-def _eigh_value(a: Any) -> Bundle:
+def _eigh_value(a: Any) -> Any:
     _symmetric("eigh", a)
-    return Bundle(_spoken("eigh", np.linalg.eigh)(a))
+    return _spoken("eigh", np.linalg.eigh)(a)
 
 
 def _eigh_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
@@ -361,8 +366,8 @@ def _eig_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
     return [diagonal(turned), moved - v * (1j * phase)]
 
 
-def _eig_value(a: Any) -> Bundle:
-    return Bundle(x.astype(np.result_type(a, np.complex64)) for x in _spoken("eig", np.linalg.eig)(a))
+def _eig_value(a: Any) -> tuple[Any, ...]:
+    return tuple(x.astype(np.result_type(a, np.complex64)) for x in _spoken("eig", np.linalg.eig)(a))
 
 
 eig = _of_matrices(
@@ -407,7 +412,7 @@ def _svd_vjp(cts: Sequence[Any], out: Sequence[Any], a: Any) -> Any:
 
 svd = _of_matrices(
     "svd",
-    lambda a: Bundle(_spoken("svd", np.linalg.svd)(a, full_matrices=False)),
+    lambda a: _spoken("svd", np.linalg.svd)(a, full_matrices=False),
     _svd_jvp,
     _svd_vjp,
     outputs=("u", "s", "vh"),
@@ -465,7 +470,7 @@ def _qr_jvp(ts: Sequence[Any], out: Sequence[Any], a: Any) -> list[Any]:
 
 qr = _of_matrices(
     "qr",
-    lambda a: Bundle(_spoken("qr", np.linalg.qr)(a)),
+    _spoken("qr", np.linalg.qr),
     _qr_jvp,
     outputs=("q", "r"),
     text="np.linalg.qr({0})",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..ir.graph import Bundle
 from .kinds import Operation
 from .structured import picked
 
@@ -13,13 +14,13 @@ class Primitive(Operation):
     """A value from elsewhere (a factorisation, a solver), with its derivative written in other operations.
 
     Args:
-        value: computes it from plain inputs; a `Bundle` where there are several outputs.
+        value: computes it from plain inputs; with several outputs a tuple of them.
         jvp: a function of (tangents, output, *inputs, **params) giving the tangent of the output. A tangent is None where
-            an input does not move. With several outputs, `output` and the result are lists.
+            an input does not move. With several outputs, `output` and the result are lists, None for zero.
         vjp: a function of (cotangent, output, *inputs, **params) giving a cotangent for each input, None where nothing
             flows, or NotImplemented. With several outputs, `cotangent` is a list with None for zero. When it is left out, or gives
             NotImplemented, the transpose of `jvp`.
-        inputs: how many inputs a derivative can flow from (the first ones).
+        inputs: how many inputs a derivative can flow from (the first ones); all when left out.
         outputs: the names of its values, where there are several.
     """
 
@@ -30,19 +31,23 @@ class Primitive(Operation):
         jvp: Callable[..., Any],
         vjp: Callable[..., Sequence[Any]] | None = None,
         *,
-        inputs: int = 1,
+        inputs: int | None = None,
         outputs: Sequence[str] = (),
         **facts: Any,
     ) -> None:
-        super().__init__(name, value, **facts)
+        def several(*args: Any, **params: Any) -> Bundle:
+            return Bundle(value(*args, **params))
+
+        super().__init__(name, several if outputs else value, **facts)
         self.jvp, self.vjp, self.inputs, self.outputs = jvp, vjp, inputs, tuple(outputs)
 
     def flows(self, i: int) -> bool:
-        return i < self.inputs
+        return self.inputs is None or i < self.inputs
 
-    def results(self, *args: Any, **params: Any) -> list[Any]:
-        """All its values, where calling it gives them as one."""
-        return self.unpacked(self(*args, **params))
+    def __call__(self, *args: Any, **params: Any) -> Any:
+        """The value, or a tuple of the values."""
+        made = super().__call__(*args, **params)
+        return Bundle(self.unpacked(made)) if self.outputs else made
 
     def unpacked(self, made: Any) -> list[Any]:
         """The values in what a call gave."""

@@ -182,7 +182,13 @@ def _numpy_template(op: Op) -> str | Callable[..., str] | None:
         return op.text
     count = len(op.domain) if op.domain else None
     function = getattr(op.numpy[0], "__name__", op.name) if op.numpy else op.name
-    return (lambda args, node: f"np.{function}({', '.join(args)})") if count is None or count else None
+    prefix = "" if called_by_name(op) else "np."
+    return (lambda args, node: f"{prefix}{function}({', '.join(args)})") if count is None or count else None
+
+
+def called_by_name(op: Op) -> bool:
+    """Whether it is an operation of the user's that says nothing of how it prints: programs call its value."""
+    return op.text is None and op.infix is None and not op.numpy and not hasattr(np, op.name)
 
 
 def _scalar_template(op: Op) -> str | Callable[..., str | None] | None:

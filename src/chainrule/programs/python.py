@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..ir.node import Node
-from .expression_text import SCALAR, Language
+from .expression_text import SCALAR, Language, called_by_name
 from .guards import header
 from .languages import JAX_HELPERS, JAX_LANGUAGE
 from .lines import Lines, Row
@@ -81,7 +81,8 @@ def program(staged: Staged, language: Language | None = None, free: Sequence[int
     name = f"{re.sub(r'[^0-9a-zA-Z_]', '_', staged.name).strip('_') or 'f'}_grad"
     head = f"def {name}({', '.join([*parameters, *constants])}):"
     made = Program("\n".join([*_preamble(lines, body, loops), head, *body]) + "\n")
-    made.constants, made.functions, made.name = constants, staged.functions, name
+    values = {n.op.name: n.op.value for n in _nodes(lines) if called_by_name(n.op)}
+    made.constants, made.functions, made.name = constants, staged.functions | values, name
     return made
 
 

@@ -155,7 +155,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
             f"np.linalg.lstsq of a traced value needs full column rank, which this matrix of shape {(m, n)} has not",
             "use np.linalg.pinv(a) @ b",
         )
-    q, r = fz.qr.results(a)
+    q, r = fz.qr(a)
     x = solve(r, la.matmul(fz.adjoint(q), b))
     rest = b - la.matmul(a, x)
     residuals = sum_(pw.absolute(rest) ** 2, axis=0, keepdims=np.ndim(b) == 1) if m > n else np.zeros(0, dtype_of(s))
@@ -174,7 +174,7 @@ def det(a: Any) -> Any:
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     """Sign and logarithm of the determinant."""
-    return _results(np.linalg.slogdet, fz.slogdet.results(_square("slogdet", a)))
+    return _results(np.linalg.slogdet, fz.slogdet(_square("slogdet", a)))
 
 
 @implements(np.linalg.matrix_power)
@@ -231,7 +231,7 @@ def cholesky(a: Any, upper: bool = False) -> Any:
 def _eigh(name: str, a: Any, UPLO: str) -> list[Any]:
     if UPLO.upper() not in ("L", "U"):
         raise InputError(f"np.linalg.{name}: UPLO is {UPLO!r}", "choose 'L' or 'U'")
-    return fz.eigh.results(_square(name, a))
+    return fz.eigh(_square(name, a))
 
 
 @implements(np.linalg.eigh)
@@ -248,7 +248,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 def _eig(name: str, a: Any) -> list[Any]:
     """Real where all of them are: that is asked of the eigenvalues, and under `vmap`, where examples differ, left as it is."""
-    w, v = fz.eig.results(_square(name, a))
+    w, v = fz.eig(_square(name, a))
     if dtype_of(a).kind == "c" or state.level or not _all(pw.equal(imag(w), 0)):
         return [w, v]
     return [real(w), real(v)]
@@ -277,7 +277,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
             "np.linalg.svd of a traced value: the additional columns of full_matrices=True are not determined",
             "use full_matrices=False",
         )
-    u, s, vh = fz.svd.results(a)
+    u, s, vh = fz.svd(a)
     return _results(np.linalg.svd, (u, s, vh)) if compute_uv else s
 
 
@@ -296,5 +296,5 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     m, n = np.shape(a)[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise TraceError(f"np.linalg.qr of a traced value: mode={mode!r} is not supported", "use mode='reduced'")
-    q, r = fz.qr.results(a)
+    q, r = fz.qr(a)
     return r if mode == "r" else _results(np.linalg.qr, (q, r))

@@ -43,7 +43,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> An
 def _matrix_norm(x: Any, ord: Any, along: list[int]) -> Any:
     """With the two axes kept, of length one."""
     if ord in (2, -2, "nuc"):
-        values = fz.svd.results(moveaxis(x, along, (-2, -1)))[1]
+        values = fz.svd(moveaxis(x, along, (-2, -1)))[1]
         found = (sum_ if ord == "nuc" else max_ if ord > 0 else min_)(values, -1)
         shape = [1 if k - np.ndim(x) in along else n for k, n in enumerate(np.shape(x))]
         return reshape(found, shape)
@@ -83,7 +83,7 @@ def cond(x: Any, p: Any = None) -> Any:
     """The condition number of a matrix; of a singular one it is infinite, and has no derivative."""
     x = matrices("cond", x)
     if p is None or p in (2, -2):
-        s = fz.svd.results(x)[1]
+        s = fz.svd(x)[1]
         large, small = s[..., 0], s[..., -1]
         found = small / large if p == -2 else large / small
     else:
