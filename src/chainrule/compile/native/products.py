@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .index import count, strides_of
-from .steps import Buffer, ProductStep, View
+from .memory import Buffer, View
+from .steps import ProductStep
 
 
 def _flat_strides(shape: Sequence[int], strides: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
