@@ -167,7 +167,9 @@ def _printed(lang: str) -> Callable[[Use], str]:
             code, lambda z, *xs: z * np.sum(use.f(*xs)), 2.0, *use.xs, wrt="z", lang=lang.split()[-1].lower()
         )
         try:
-            write()
+            program = write()
+            if lang == "Python":
+                program.function(2.0, *use.xs)
         except InputError:
             if use.op.body is None:
                 return "no loops" if isinstance(use.op, loops.Loop) else f"no form in {lang}"
