@@ -24,7 +24,7 @@ from ..trace.memory import own
 from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, paths, unflatten
 from .bodies import opened
-from .rules import JVP, WHOLE_VJP, zeros_of
+from .rules import zeros_of
 from .walk import forward, reverse
 
 # ---- the functions users call --------------------------------------------------------------------------------
@@ -397,14 +397,13 @@ _BACK: dict[Loop, Any] = {op.scan: _scan_vjp, op.while_loop: _while_vjp, op.swit
 _FORWARD: dict[Loop, Any] = {op.scan: _scan_jvp, op.while_loop: _while_jvp, op.switch: _switch_jvp}
 
 
-def _loop_vjp(
+def loop_vjp(
     loop: Loop, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
+    """A loop, run backward."""
     return _BACK[loop](positions, ct, args, params)
 
 
-def _loop_jvp(loop: Loop, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:
+def loop_jvp(loop: Loop, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:
+    """A loop that carries tangents beside its values."""
     return _FORWARD[loop](ts, out, args, params)
-
-
-WHOLE_VJP[Loop], JVP[Loop] = _loop_vjp, _loop_jvp

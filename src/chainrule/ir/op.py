@@ -57,6 +57,7 @@ class Op:
     """
 
     entrywise = False  # whether an entry of the value depends on those entries only that broadcasting puts beside it
+    adds: Callable[..., None] | None = None  # how its transpose is added into an array; see `Linear`
     postponed = False  # whether the value is not computed while tracing, however small
 
     def __init__(
@@ -134,11 +135,11 @@ def named(name: str) -> Op:
 Rule = TypeVar("Rule")
 
 
-class ByKind(dict[type[Op], Rule | None]):
+class ByKind(dict[type[Op], Rule]):
     """A rule for each kind of operation; a subclass of a kind has the rule of the kind."""
 
-    def __missing__(self, kind: type[Op]) -> Any:
-        self[kind] = found = next((self[k] for k in kind.__mro__[1:] if k in self), None)
+    def __missing__(self, kind: type[Op]) -> Rule:
+        self[kind] = found = next(self[k] for k in kind.__mro__[1:] if k in self)
         return found
 
 

@@ -223,11 +223,19 @@ def _placed(node: Any, k: int) -> tuple[Any, Any]:
     return places.reshape(-1), np.broadcast_to(entries, places.shape).reshape(-1)
 
 
+def _getitem_adds(whole: Any, ct: Any, *arrays: Any, index: Any) -> None:
+    if arrays:
+        np.add.at(whole, filled(index, arrays), ct)
+    else:
+        whole[index] += ct
+
+
 getitem = Linear(
     "getitem",
     lambda x, *arrays, index: x[filled(index, arrays)],
     lambda i, ct, x, *arrays, index: scatter(ct, *arrays, index=index, shape=np.shape(x)),
     inputs=1,
+    adds=_getitem_adds,
     text=lambda args, node: f"{args[0].atom}[{index_text(node.params['index'], args[1:])}]",
     latex=lambda args, node: f"{args[0].atom}_{{{index_text(node.params['index'], args[1:])}}}",
     moves=True,

@@ -12,7 +12,7 @@ from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, 
 from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
-from .kinds import Composite, Linear
+from .kinds import Composite, Discrete
 from .kinks import ties
 from .piecewise import equal, isfinite, where
 from .shape import cast, concatenate
@@ -306,32 +306,27 @@ def _search_text(name: str) -> Any:
     return text
 
 
-argmax = Linear(
+argmax = Discrete(
     "argmax",
     lambda x, axis=None: np.argmax(x, axis=axis),
-    (None,),
-    numpy=(),
     text=_search_text("argmax"),
     batch=_search_batch,
     examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the largest entry: an integer, so nothing flows.",
     torch=torch_place("argmax"),
 )
-argmin = Linear(
+argmin = Discrete(
     "argmin",
     lambda x, axis=None: np.argmin(x, axis=axis),
-    (None,),
-    numpy=(),
     text=_search_text("argmin"),
     batch=_search_batch,
     examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the smallest entry: an integer, so nothing flows.",
     torch=torch_place("argmin"),
 )
-argsort = Linear(
+argsort = Discrete(
     "argsort",
     lambda x, axis=-1, kind=None: np.argsort(x, axis=axis, kind=kind),
-    (None,),
     text=_search_text("argsort"),
     batch=_search_batch,
     examples=((((3,),), {}), (((2, 3),), {"axis": -2, "kind": "stable"})),

@@ -157,6 +157,11 @@ def python_number(x: Any) -> Text:
     return Text(text, 30 if text.startswith("-") else ATOM)
 
 
+def is_identity(x: Any) -> bool:
+    """Whether an array is an identity matrix of floats."""
+    return np.ndim(x) == 2 and len(x) > 1 and x.dtype.kind == "f" and np.array_equal(x, np.eye(len(x)))
+
+
 def array_text(x: Any) -> str:
     """A constant array as NumPy writes it."""
     if not np.size(x):
@@ -165,6 +170,8 @@ def array_text(x: Any) -> str:
     kind = "" if dtype.name in ("float64", "int64", "bool") else f", dtype={dtype.name!r}"
     if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
         return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])}{kind})"
+    if is_identity(x):
+        return f"np.eye({len(x)}{kind})"
     text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
     text = re.sub(r"\b(nan|inf)\b", r"np.\1", " ".join(text.split()).replace("[ ", "["))
     return f"np.array({text}{kind})"

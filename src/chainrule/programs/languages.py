@@ -14,7 +14,7 @@ from ..ops.broadcasting import shape_text
 from ..ops.conversion import cast
 from ..ops.indexing import index_tuple, scatter
 from ..ops.piecewise import indicator, where
-from .expression_text import NUMPY, Language, Text, array_text, by_its_name, python_number
+from .expression_text import NUMPY, Language, Text, array_text, by_its_name, is_identity, python_number
 
 Template = str | Callable[..., str | None]
 
@@ -88,6 +88,8 @@ def _torch_array(x: Any) -> str:
         return f"{OF_MODEL}.new_zeros({array.shape}{kind})"
     if array.size > 1 and np.all(array == array.flat[0]):
         return f"{OF_MODEL}.new_full({array.shape}, {python_number(array.flat[0])}{kind})"
+    if is_identity(array):
+        return f"torch.eye({len(array)}, dtype={OF_MODEL}.dtype, device={OF_MODEL}.device)"
     entries = array_text(array.astype(float) if array.dtype.kind == "f" else array)
     entries = entries.removeprefix("np.array(").removesuffix(")").partition(", dtype=")[0].replace("np.", "torch.")
     return f"{OF_MODEL}.new_tensor({entries}{kind})"
@@ -101,7 +103,7 @@ def _of_model(node: Any) -> str:
 
 def _fitted(node: Any, args: list[Text]) -> list[Text]:
     """What NumPy computes in double precision from integers, truth values and numbers alone, torch would in its default dtype."""
-    if Spec.of(node.value).dtype.kind != "f" or node.op in PRINTED:
+    if isinstance(node.value, tuple) or Spec.of(node.value).dtype.kind != "f" or node.op in PRINTED:
         return args
     kinds = [Spec.of(v).dtype.kind for v in node.values]
     arrays = [type(i) is Node for i in node.inputs]

@@ -19,6 +19,7 @@ from ..errors import ChainruleError, InputError
 from ..ir.op import REGISTRY, Op
 from ..ops import by_name, custom, loops, structured
 from ..ops.kinds import Composite, Elementwise, Operation
+from ..ops.primitive import Primitive
 from ..ops.unknown import shown_as
 from ..symbolic.algebra.index_notation import STRUCTURAL
 from ..symbolic.algebra.meaning import SHOWN
@@ -75,10 +76,18 @@ class Use:
             args = list(given)
             for k, x in zip(moving, xs, strict=True):
                 args[k] = x
-            return op(*args, **params)
+            return joined(op.results(*args, **params)) if isinstance(op, Primitive) else op(*args, **params)
 
         value = f(*[given[k] for k in moving])
         return cls(op, f, [given[k] for k in moving], bool(free) and dtype_of(value).kind in "fc")
+
+
+def joined(results: Sequence[Any]) -> Any:
+    """Several results as one array of real numbers, one alone as it is."""
+    if len(results) == 1:
+        return results[0]
+    parts = [p for r in results for p in ([np.real(r), np.imag(r)] if dtype_of(r).kind == "c" else [r])]
+    return np.concatenate([np.ravel(p) for p in parts])
 
 
 def _arity(op: Operation) -> int:

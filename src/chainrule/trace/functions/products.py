@@ -10,15 +10,13 @@ import numpy as np
 from ...errors import ShapeError, TraceError
 from ...ir.recording import Handle
 from ...ops import arithmetic as ar
-from ...ops import exponential as ex
 from ...ops import indexing as ix
 from ...ops import linalg as la
-from ...ops import piecewise as pw
 from ...ops.complex import conj
 from ..handles import dtype_of, operand, view_of
 from .dispatch import implements, one_axis
-from .reductions import in_dtype, max_, min_, sum_
-from .shapes import expand_dims, listed, moveaxis, ravel, reshape, squeeze, take, transpose
+from .reductions import sum_
+from .shapes import expand_dims, listed, moveaxis, ravel, reshape, take, transpose
 
 
 @implements(np.dot)
@@ -193,54 +191,3 @@ def cross(a: Any, b: Any) -> Any:
         )
     ahead, behind = [1, 2, 0], [2, 0, 1]
     return take(a, ahead, -1) * take(b, behind, -1) - take(a, behind, -1) * take(b, ahead, -1)
-
-
-# ---- norms ---------------------------------------------------------------------------------------------------
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """`np.linalg.norm`, but for those of singular values; zero has gradient zero (a subgradient)."""
-    x = operand(x)
-    x = x if dtype_of(x).kind in "fc" else in_dtype(x, float)
-    n = np.ndim(x)
-    if ord is None and axis is None:
-        return _vector_norm(x, 2, None, keepdims)
-    along = [one_axis(k, n) for k in (range(n) if axis is None else listed(axis))]
-    if len(along) == 1:
-        return _vector_norm(x, 2 if ord is None else ord, along[0], keepdims)
-    if len(along) != 2 or along[0] == along[1]:
-        raise ShapeError(f"np.linalg.norm: axis={axis} of an array of shape {np.shape(x)} with ord={ord!r}")
-    if ord in (None, "fro", "f"):
-        return _vector_norm(x, 2, tuple(along), keepdims)
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise TraceError(
-            f"np.linalg.norm of a traced matrix with ord={ord!r} is not supported", "use ord=None, 1 or np.inf"
-        )
-    summed, searched = along if abs(ord) == 1 else along[::-1]
-    sums = sum_(pw.absolute(x), summed, keepdims=True)
-    result = (max_ if ord > 0 else min_)(sums, searched, keepdims=True)
-    return result if keepdims else squeeze(result, tuple(along))
-
-
-def _vector_norm(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
-    if not isinstance(ord, (int, float, np.number)):
-        raise TraceError(f"np.linalg.norm of a traced vector has no ord={ord!r}", "give a number")
-    size = pw.absolute(x)
-    if ord == 2:
-        total = sum_(size**2, axis, keepdims=keepdims)
-        return _from_zero(total, ex.sqrt)
-    if ord == 1:
-        return sum_(size, axis, keepdims=keepdims)
-    if abs(ord) == np.inf:
-        return (max_ if ord > 0 else min_)(size, axis, keepdims)
-    if ord == 0:
-        return in_dtype(sum_(pw.not_equal(x, 0), axis, keepdims=keepdims), dtype_of(size))
-    total = sum_(size**ord, axis, keepdims=keepdims)
-    return _from_zero(total, lambda t: t ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
-
-
-def _from_zero(x: Any, root: Any) -> Any:
-    """A root of x, with slope zero at zero."""
-    zero = pw.equal(x, 0)
-    return pw.where(zero, dtype_of(x).type(0), root(pw.where(zero, dtype_of(x).type(1), x)))

@@ -219,7 +219,7 @@ def _bare(x: Any) -> Any:
 
 
 _plainly(
-    np.count_nonzero, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
+    np.count_nonzero, np.linalg.matrix_rank, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
     np.may_share_memory, np.shares_memory, np.nonzero, np.flatnonzero, np.argwhere,
     np.searchsorted, np.array_repr, np.array_str, np.array2string, np.digitize, np.min_scalar_type, np.common_type,
 )  # fmt: skip
