@@ -18,6 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.documents import Formula
 
 from .harness import AGREED, Wrong
 
@@ -169,7 +170,7 @@ def _derived(e: Any, rows: dict[str, Any]) -> None:
     for order in ("reverse", "chains", "forward"):
         for line in e.derivation(order).lines:
             head, *parts = line.text.split(" = ")
-            if line.kind != "formula" or not head.startswith(f"∂{e.staged.name}/∂") or not parts:
+            if not isinstance(line, Formula) or not head.startswith(f"∂{e.staged.name}/∂") or not parts:
                 continue
             names = {n: () for n in rows if re.search(rf"(?<!\w){re.escape(n)}(?!\w)", parts[-1])}
             value = cr.parse(parts[-1], **names)(**{n: float(rows[n].value) for n in names})

@@ -37,7 +37,8 @@ def _tangents(
             f"return one for each of {', '.join(op.outputs)}, None for zero",
         )
     for t, o in zip(found, outputs, strict=True):
-        _reaches(op, "jvp", "a tangent", t, np.shape(t), np.shape(o))
+        if t is not None:
+            _reaches(op, "jvp", "a tangent", t, np.shape(t), np.shape(o))
     return list(found)
 
 
@@ -59,14 +60,17 @@ def primitive_vjp(
     found: list[Any] = []
     for k in positions:
         c = given[k] if op.flows(k) else None
-        _reaches(op, "vjp", "a cotangent", c, np.shape(args[k]), np.shape(c))
-        found.append(None if c is None else fit(c if hasattr(c, "shape") else np.asarray(c)[()], args[k]))
+        if c is not None:
+            c = c if hasattr(c, "shape") else np.asarray(c)[()]
+            _reaches(op, "vjp", "a cotangent", c, np.shape(args[k]), c.shape)
+            c = fit(c, args[k])
+        found.append(c)
     return found
 
 
 def _reaches(op: Primitive, rule: str, what: str, x: Any, small: tuple[int, ...], large: tuple[int, ...]) -> None:
     """Refuse what a rule gives in another shape than broadcasting could make of it."""
-    if x is None or small == large:
+    if small == large:
         return
     try:
         fits = np.broadcast_shapes(small, large) == large

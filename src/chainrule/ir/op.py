@@ -1,4 +1,4 @@
-"""Op: what an operation is. Its four kinds, and the derivatives they imply, are in `chainrule.ops.kinds`."""
+"""Op: what an operation is. Its five kinds, and the derivatives they imply, are in `chainrule.ops.kinds`."""
 
 from __future__ import annotations
 

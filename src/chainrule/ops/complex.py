@@ -32,7 +32,7 @@ imag = Linear(
     (lambda ct, z: -1j * ct if np.iscomplexobj(z) else 0.0 * ct,),
     numpy=(np.imag,),
     text="np.imag({0})",
-    torch="torch.imag",
+    torch="torch.imag({0.atom} + 0j)",
     latex=r"\operatorname{{Im}}({0})",
     entrywise=True,
     examples=((((2, 3),), {}),),

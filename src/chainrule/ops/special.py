@@ -72,6 +72,7 @@ digamma = Elementwise(
     latex=r"\psi({0})",
     domain=((0.5, 4.0),),
     torch="torch.digamma",
+    jax="jax.scipy.special.digamma",
 )
 polygamma = Elementwise(
     "polygamma",

@@ -29,7 +29,7 @@ from ..trace.array import Array
 from ..trace.formula import Formula
 from ..trace.handles import dtype_of, plain
 from ..trace.names import names_for
-from .expression_text import called_by_name
+from .expression_text import by_its_name
 from .functions import as_function, notes_on, samples, trace_graph
 from .staged import Check, Line, LoopLine, Staged
 
@@ -174,7 +174,7 @@ def _staged(
         stages, extra = whole, []
     functions = {n.params["call"].name: n.params["call"].owner.function for n in whole if n.op is custom}
     output = graph.outputs[0] if len(graph.outputs) == 1 and type(graph.outputs[0]) is Node else None
-    reserved = {*CALLED, *functions, *(n.op.name for n in whole if called_by_name(n.op))}
+    reserved = {*CALLED, *functions, *(op.name for op in REGISTRY.values() if op.public and by_its_name(op))}
     names = names_for([*stages, *extra], inputs, output, name if name.isidentifier() else "f", reserved)
     taken = {*reserved, *names.values(), *keyword.kwlist}
     gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}

@@ -180,21 +180,27 @@ def array_text(x: Any) -> str:
 def _numpy_template(op: Op) -> str | Callable[..., str] | None:
     if op.text is not None or op.infix is not None:
         return op.text
-    count = len(op.domain) if op.domain else None
-    function = getattr(op.numpy[0], "__name__", op.name) if op.numpy else op.name
-    prefix = "" if called_by_name(op) else "np."
-    return (lambda args, node: f"{prefix}{function}({', '.join(args)})") if count is None or count else None
+    found = _of_numpy(op)
+    if found is not None:
+        return lambda args, node: f"np.{found}({', '.join(args)})"
+    return lambda args, node: f"{op.name}({', '.join([*args, *(f'{k}={v!r}' for k, v in node.params.items())])})"
 
 
-def called_by_name(op: Op) -> bool:
-    """Whether it is an operation of the user's that says nothing of how it prints: programs call its value."""
-    return op.text is None and op.infix is None and not op.numpy and not hasattr(np, op.name)
+def _of_numpy(op: Op) -> str | None:
+    """The name in NumPy of a function that the operation implements."""
+    names = (getattr(f, "__name__", "") for f in op.numpy)
+    return next((n for n, f in zip(names, op.numpy, strict=True) if getattr(np, n, None) is f), None)
+
+
+def by_its_name(op: Op) -> bool:
+    """Whether a program calls the operation itself: nothing is declared of how it is written."""
+    return op.text is None and op.infix is None and _of_numpy(op) is None
 
 
 def _scalar_template(op: Op) -> str | Callable[..., str | None] | None:
     if op.scalar is not None or op.infix is not None:
         return op.scalar if op.scalar is not None else None
-    if hasattr(math, op.name):
+    if op.numpy and hasattr(math, op.name):
         return lambda args, node: f"{op.name}({', '.join(args)})"
     return None
 

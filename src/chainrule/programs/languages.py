@@ -14,7 +14,7 @@ from ..ops.broadcasting import shape_text
 from ..ops.conversion import cast
 from ..ops.indexing import index_tuple, scatter
 from ..ops.piecewise import indicator, where
-from .expression_text import NUMPY, Language, Text, array_text, called_by_name, is_identity, python_number
+from .expression_text import NUMPY, Language, Text, array_text, by_its_name, is_identity, python_number
 
 Template = str | Callable[..., str | None]
 
@@ -181,7 +181,7 @@ def _jax_template(op: Op) -> Template | None:
     """The declared text; else NumPy's, whose functions jax has under their names."""
     if op.jax is not None:
         return _called(op.jax)
-    found = None if op.prelude.startswith("def ") or called_by_name(op) else NUMPY.template(op)
+    found = None if op.prelude.startswith("def ") or by_its_name(op) else NUMPY.template(op)
     if found is None:
         return None
     if callable(found):

@@ -21,7 +21,7 @@ from .shapes import expand_dims, listed, moveaxis, ravel, reshape, take, transpo
 
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    """`np.dot`."""
+    """As NumPy: a product with a scalar, a matrix product up to two axes, a sum over the last and the last but one beyond."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return ar.multiply(operand(a), operand(b))
     if np.ndim(b) <= 2 and np.ndim(a) <= 2:
@@ -47,13 +47,13 @@ def inner(a: Any, b: Any) -> Any:
 
 @implements(np.outer)
 def outer(a: Any, b: Any) -> Any:
-    """`np.outer`."""
+    """The products of all pairs of entries, both arrays as vectors."""
     return la.outer(ravel(a), ravel(b))
 
 
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """`np.tensordot`."""
+    """A sum of products over pairs of axes, recorded as one `einsum`."""
     a, b = operand(a), operand(b)
     na, nb = np.ndim(a), np.ndim(b)
     if isinstance(axes, int):
@@ -147,7 +147,7 @@ def _unit_axes_dropped(x: Any, term: str, terms: list[str], operands: tuple[Any,
 
 @implements(np.trace)
 def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None) -> Any:
-    """`np.trace`."""
+    """The sum of a diagonal: its derivative lies on that diagonal."""
     return sum_(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
@@ -159,7 +159,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @implements(np.diag)
 def diag(v: Any, k: Any = 0) -> Any:
-    """`np.diag`."""
+    """The diagonal of a matrix, a view that cannot be written into; of a vector, the matrix with it on a diagonal."""
     v = operand(v)
     if np.ndim(v) == 2:
         return diagonal(v, k)
@@ -172,7 +172,7 @@ def diag(v: Any, k: Any = 0) -> Any:
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
-    """`np.kron`."""
+    """Recorded as a broadcast product and a reshape."""
     a, b = operand(a), operand(b)
     n = max(np.ndim(a), np.ndim(b))
     a, b = (reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
