@@ -17,7 +17,7 @@ from ..ir.graph import Graph
 from ..ir.layout import alone
 from ..ir.recording import state
 from ..programs.listing import listing
-from ..trace.calls import name_of, parameters
+from ..trace.calls import called, name_of, parameters
 from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, map_leaves
 from .handed import BACKENDS, handed
@@ -344,7 +344,7 @@ class Jitted:
             n = len(call.args)
             with standing(call.walk, handles) as world:
                 f = placed(call.function, self.f, handles)
-                result = f(*given[:n], **dict(zip(call.kwargs, given[n:], strict=True)))
+                result = called(f, given[:n], dict(zip(call.kwargs, given[n:], strict=True)))
                 plan, values = world.effects()
                 plans.append(plan)
                 return world.described(result, f"the result of {name_of(self.f)}", result=True), values

@@ -281,6 +281,8 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
         raise
     except REJECTED as error:
         raise _explained(op, inputs, error) from error
+    if value.__class__ is complex and state.observed is None:
+        value = np.complex128(value)  # Python's own, of a complex number times a scalar of NumPy
     if not history or not state.recording:
         if not history or state.observed is None:
             return kind(Node(constant, (), NO_PARAMS, value))
@@ -302,6 +304,8 @@ def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False
         value = op.value(number, x) if reflected else op.value(x, number)
     except REJECTED as error:
         raise _explained(op, [number, node] if reflected else [node, number], error) from error
+    if value.__class__ is complex:
+        value = np.complex128(value)
     inputs = (number, node) if reflected else (node, number)
     return a.__class__(_located(op, inputs, NO_PARAMS, value, _getframe(2)))
 
@@ -320,6 +324,8 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
     inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in map(entering, inputs)]
     values = [i.value if type(i) is Node else i for i in inputs]
     value = op(*values, **params) if known is None else known  # type: ignore[operator]
+    if value.__class__ is complex and state.observed is None:
+        value = np.complex128(value)
     history = any(type(i) is Node and i.op is not constant for i in inputs)
     if not history or not state.recording:
         if not history or state.observed is None:

@@ -1,0 +1,107 @@
+"""Where two parts meet: every program of a table, in every mode and every language, against its own differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+
+X = np.array([0.5, -1.0, 2.0])
+Z = X + 1j * np.array([1.0, -1.0, 2.0])
+
+COUNTED: dict[str, Callable[[Any], Any]] = {  # integers and truth values beside floats
+    "range": lambda x: np.min(x) - np.max(x),
+    "share of a maximum": lambda x: x[1] - 3 * np.max(x * x),
+    "place times value": lambda x: x[np.argmax(x)] ** 2 + np.argmin(x) * x[0],
+    "powers of many": lambda x: np.sum(x ** np.arange(3)),
+    "less a mask": lambda x: np.sum(x * (x - (x > 0))),
+    "what a mask leaves": lambda x: (1 - (x > 0)) @ x,
+    "minus a masked product": lambda x: np.sum(-((x > 0) * x) + x * (x > 1)),
+    "ranks": lambda x: np.sort(x)[::-1] @ np.arange(3),
+    "beside integers": lambda x: np.r_[1:4] @ (x * x) + np.einsum("i,i->", x, np.arange(3)),
+    "a quadratic form": lambda x: np.einsum("i,j,ij->", x, x, np.arange(9.0).reshape(3, 3)),
+}
+TURNED: dict[str, Callable[[Any], Any]] = {  # complex numbers on the way, beside scalars
+    "length": lambda x: np.abs(np.exp(1j * x[0]) + x[1]),
+    "product": lambda x: np.abs((1j * x[0]) * x[1] * 2),
+    "difference": lambda x: np.abs((2 + 1j) - x[0]),
+    "imaginary part": lambda x: ((1j * x[0]) * x[1]).imag,
+    "part of a part": lambda x: (1j * x[0]).imag * x[1],
+    "scan": lambda x: np.abs(cr.scan(lambda c, y: (c * (1j * y + x[0]), y), 1.0 + 0j, x)[0]),
+    "checkpoint": lambda x: np.abs(cr.checkpoint(lambda y: 1j * y[0] + y[1] * y[2])(x)),
+}
+ALL = COUNTED | TURNED
+
+
+def differences(f: Callable[[Any], Any], x: Any, h: float = 1e-6) -> Any:
+    return np.array([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(len(x))])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_modes(name: str):
+    f = ALL[name]
+    want = differences(f, X)
+    for gradient in (cr.grad(f), cr.jit(cr.grad(f)), cr.grad(cr.jit(f)), cr.jacobian(f, mode="forward")):
+        np.testing.assert_allclose(gradient(X), want, 1e-6, 1e-6)
+    np.testing.assert_allclose(cr.vmap(cr.grad(f))(X[None])[0], want, 1e-6, 1e-6)
+    np.testing.assert_allclose(cr.hessian(f)(X), cr.jit(cr.hessian(f))(X), 1e-9, 1e-9)
+    np.testing.assert_allclose(cr.hessian(f)(X), differences(cr.grad(f), X), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("language", ["python", "torch", "jax"])
+def test_printed(name: str, language: str):
+    pytest.importorskip("numpy" if language == "python" else language)
+    f = COUNTED[name]
+    program = cr.code(f, X, lang=language)
+    if language == "torch":
+        import torch
+
+        given = torch.tensor(X, requires_grad=True)
+        value = program.function.apply(given)
+        value.backward()
+        value, gradient = value.detach().numpy(), given.grad.numpy()
+    else:
+        value, gradient = program.function(X)
+    single = 1e-5 if language == "jax" else 1e-9
+    np.testing.assert_allclose(value, f(X), single, single)
+    np.testing.assert_allclose(gradient, differences(f, X), 1e-4, 1e-4)
+
+
+# ---- Jacobians of complex results --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse", None])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_complex_result_of_real_arguments_has_a_complex_jacobian(mode: Any, compiled: bool):
+    def f(x: Any) -> Any:
+        return np.exp(1j * x) * x[0]
+
+    jacobian = cr.jacobian(f, mode=mode)
+    found = (cr.jit(jacobian) if compiled else jacobian)(X)
+    np.testing.assert_allclose(found, differences(f, X).T, 1e-6, 1e-6)
+    np.testing.assert_allclose(cr.jacobian(f, sparsity="auto")(X).toarray(), found, 1e-9, 1e-9)
+
+
+def test_the_modes_agree_on_a_real_result_of_complex_arguments():
+    np.testing.assert_allclose(cr.jacobian(np.abs, mode="forward")(Z), cr.jacobian(np.abs, mode="reverse")(Z))
+
+
+@pytest.mark.parametrize("f", [np.conj, lambda z: z * np.abs(z), lambda z: z.real + 2j * z.imag])
+def test_a_jacobian_that_no_complex_numbers_say_is_refused(f: Any):
+    with pytest.raises(cr.InputError, match="not holomorphic"):
+        cr.jacobian(f)(Z)
+    np.testing.assert_allclose(cr.jacobian(lambda z: np.exp(z) * z[0])(Z)[0, 0], np.exp(Z[0]) * (1 + Z[0]))
+
+
+def test_a_pattern_that_leaves_entries_out_is_refused():
+    def f(x: Any) -> Any:
+        return x * np.sum(x)
+
+    with pytest.raises(cr.InputError, match="leaves out entries"):
+        cr.jacobian(f, sparsity=np.eye(3, dtype=bool))(X)
+    np.testing.assert_allclose(cr.jacobian(f, sparsity=np.ones((3, 3)))(X).toarray(), cr.jacobian(f)(X))
