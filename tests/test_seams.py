@@ -105,3 +105,123 @@ def test_a_pattern_that_leaves_entries_out_is_refused():
     with pytest.raises(cr.InputError, match="leaves out entries"):
         cr.jacobian(f, sparsity=np.eye(3, dtype=bool))(X)
     np.testing.assert_allclose(cr.jacobian(f, sparsity=np.ones((3, 3)))(X).toarray(), cr.jacobian(f)(X))
+
+
+# ---- what is not a function, a number or an integer ---------------------------------------------------------------
+
+TAKES_A_FUNCTION = [
+    cr.grad, cr.value_and_grad, cr.jacobian, cr.hessian, cr.checkpoint, cr.jit,
+    lambda f: lambda x: cr.vmap(f)(x[None]), lambda f: lambda x: cr.vjp(f, x), lambda f: lambda x: cr.jvp(f, (x,), (x,)),
+    lambda f: lambda x: cr.linearize(f, x), lambda f: lambda x: cr.hvp(f, x, x), lambda f: lambda x: cr.sparsity(f, x),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("transform", TAKES_A_FUNCTION)
+@pytest.mark.parametrize("f", ["x^2", 3, [1]])
+def test_what_is_no_function_is_refused(transform: Any, f: Any):
+    with pytest.raises(cr.InputError, match="a function is needed"):
+        transform(f)(X)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "relu", "softplus", "gelu", "leaky_relu", "erf", "softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    "given", ["abc", [[1, 2], [3]], np.array(["a"]), {"a": 1}, object()], ids=lambda g: type(g).__name__
+)
+def test_an_operation_of_what_is_no_number_is_refused(name: str, given: Any):
+    with pytest.raises(cr.ChainruleError):
+        getattr(cr, name)(given)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: cr.fori_loop(0, 2.5, lambda i, c: c + 1, X),
+        lambda: cr.switch(0.5, [np.sin, np.cos], X),
+        lambda: cr.jit(lambda i: cr.switch(i, [np.sin, np.cos], X))(0.5),
+        lambda: cr.cond(X > 0, np.sin, np.cos, X),
+        lambda: cr.grad(lambda x: np.sum(cr.cond(x > 0, np.sin, np.cos, x)))(X),
+        lambda: cr.scan(lambda c, x: (np.append(c, x), c), X, X),
+        lambda: cr.prove("x = x", functions="3"),
+        lambda: cr.prove("x = x", functions=3),
+        lambda: cr.prove("x = x", given=3),
+    ],
+)
+def test_what_would_be_cut_off_or_ignored_is_refused(call: Any):
+    with pytest.raises(cr.ChainruleError):
+        call()
+
+
+def into_a_plain_array(x: Any) -> Any:
+    made = np.zeros(3)
+    made[0] = x[0]
+    return np.sum(made * x)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        cr.grad,
+        cr.jit,
+        lambda f: lambda x: cr.vmap(f)(x[None]),
+        lambda f: cr.jit(lambda x: cr.fori_loop(0, 2, lambda i, c: f(c) * c, x)),
+        lambda f: cr.jit(lambda x: cr.cond(x[0] > 0, f, f, x)),
+    ],
+)
+def test_a_write_into_a_plain_array_is_refused_in_our_words(transform: Any):
+    with pytest.raises(cr.TraceError, match="plain NumPy array"):
+        transform(into_a_plain_array)(X)
+
+
+# ---- where NaNs come from ----------------------------------------------------------------------------------------
+
+
+def root(x: Any) -> Any:
+    return np.sum(np.sqrt(x))
+
+
+compiled, compiled_gradient = cr.jit(lambda x: np.sum(np.log(x))), cr.jit(cr.grad(root))
+WATCHED = {
+    "a compiled function": lambda: compiled(X),
+    "a compiled gradient": lambda: compiled_gradient(np.zeros(3)),
+    "a batch": lambda: cr.vmap(np.log)(X),
+    "a gradient in a batch": lambda: cr.vmap(cr.grad(root))(np.zeros((2, 3))),
+    "a tangent": lambda: cr.jvp(np.sqrt, (0.0,), (1.0,)),
+    "a loop": lambda: cr.grad(lambda x: cr.scan(lambda c, y: (c * np.log(y), y), 1.0, x)[0])(X),
+}
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_nans_are_seen_in(name: str):
+    compiled(abs(X)), compiled_gradient(abs(X))  # they run natively from here on
+    with np.errstate(all="ignore"), pytest.raises(cr.DerivativeError, match=r"log|sqrt"), cr.debug_nans():
+        WATCHED[name]()
+    with cr.debug_nans():
+        assert np.isfinite(compiled(abs(X)))
+
+
+# ---- budgets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: cr.explain("+".join(f"relu(w{i}*x + b{i})" for i in range(30))).zeros("x", budget=0.5),
+        lambda: cr.explain(
+            "; ".join([*(f"a{i} = sin({f'a{i - 1}' if i else 'x'} + x)" for i in range(60)), "a59"])
+        ).derivation(budget=0.5),
+    ],
+)
+def test_a_search_ends_in_its_budget(call: Any):
+    with pytest.raises(cr.InputError, match="the time was over"):
+        call()
+
+
+@pytest.mark.parametrize(
+    "f", [np.std, lambda x: np.std(x, ddof=1), lambda x: np.std(x, where=np.array([True, True, False]))]
+)
+@pytest.mark.parametrize("x", [np.ones(3), np.full(3, 0.1), np.zeros(3)], ids=["ones", "rounded", "zeros"])
+def test_where_nothing_varies_the_spread_has_no_slope(f: Any, x: Any):
+    for gradient in (cr.grad(f), cr.jit(cr.grad(f)), cr.jacobian(f, mode="forward")):
+        np.testing.assert_allclose(gradient(x), 0, atol=1e-12)
+    np.testing.assert_allclose(cr.grad(f)(X), differences(f, X), 1e-6, 1e-6)
+    np.testing.assert_allclose(cr.hessian(f)(X), differences(cr.grad(f), X), 1e-5, 1e-5)

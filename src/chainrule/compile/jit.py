@@ -190,7 +190,7 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.depth or state.level:
-            return self.f(*args, **kwargs)  # inside another transform: part of its graph
+            return self._inside(args, kwargs)
         if not kwargs:
             for entry in self.fast:
                 found = entry(*args)
@@ -200,6 +200,12 @@ class Jitted:
                 if seen.same() and (found := entry(*args, *lifted)) is not NotImplemented:
                     return found
         return self._called(args, kwargs)
+
+    def _inside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Inside another transform it is part of its graph; where only somebody watches the values, it is traced again."""
+        if state.depth > 0 or state.level > 0:
+            return self.f(*args, **kwargs)
+        return Jitted(self.f, self.static, (), "numpy", self.watch)._called(args, kwargs)
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
