@@ -225,3 +225,41 @@ def test_where_nothing_varies_the_spread_has_no_slope(f: Any, x: Any):
         np.testing.assert_allclose(gradient(x), 0, atol=1e-12)
     np.testing.assert_allclose(cr.grad(f)(X), differences(f, X), 1e-6, 1e-6)
     np.testing.assert_allclose(cr.hessian(f)(X), differences(cr.grad(f), X), 1e-5, 1e-5)
+
+
+# ---- arrays with rules of their own ------------------------------------------------------------------------------
+
+
+def squares(x: Any) -> Any:
+    return np.sum(x * x)
+
+
+@pytest.mark.parametrize("x", [np.ma.array([1.0, 2.0], mask=[0, 1]), np.matrix([[1.0, 2.0]])], ids=["masked", "matrix"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: cr.explain(squares, x),
+        lambda x: cr.explain("sum(x*x)", x=x),
+        lambda x: cr.parse("sum(x*x)")(x),
+        lambda x: cr.code(squares, x),
+        lambda x: cr.cost(squares, x),
+        lambda x: cr.trace_gradient(squares, "x", x),
+        lambda x: cr.check_backward(squares, lambda ct, x: 2 * ct * x, (x,)),
+        lambda x: cr.checkpoint(squares)(x),
+        lambda x: cr.fori_loop(0, 2, lambda i, c: c * c, x),
+    ],
+)
+def test_arrays_with_rules_of_their_own_are_refused_everywhere(call: Any, x: Any):
+    with pytest.raises(cr.InputError, match="rules of its own"):
+        call(x)
+
+
+def test_a_gradient_does_not_go_to_data_of_another_shape():
+    import chainrule.torch as torch
+
+    x = torch.ones(2, 3, requires_grad=True)
+    y = x * 2
+    x.data = torch.ones(6)
+    with pytest.raises(cr.ShapeError, match="given data of shape"):
+        y.backward(torch.ones(2, 3))
+    assert x.grad is None

@@ -81,7 +81,7 @@ def from_nested(x: Any) -> Any:
         if len(shapes) > 1:
             raise ShapeError(f"rows of different shapes are no array: {x!r:.60}", "give rows of one length")
         return entering(np.array([entering(i) for i in items]))
-    return x
+    return entering(x)
 
 
 def _index_set(view: View, new: Any) -> Any:
