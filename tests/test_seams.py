@@ -234,7 +234,9 @@ def squares(x: Any) -> Any:
     return np.sum(x * x)
 
 
-@pytest.mark.parametrize("x", [np.ma.array([1.0, 2.0], mask=[0, 1]), np.matrix([[1.0, 2.0]])], ids=["masked", "matrix"])
+@pytest.mark.parametrize(
+    "x", [np.ma.array([1.0, 2.0], mask=[0, 1]), np.ones((1, 2)).view(np.matrix)], ids=["masked", "matrix"]
+)
 @pytest.mark.parametrize(
     "call",
     [

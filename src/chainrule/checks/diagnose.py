@@ -89,10 +89,11 @@ def debug_nans() -> Generator[None]:
 def _check(node: Node, k: int | None, ct: Any) -> None:
     """Raise if the gradient of input `k` of a node, or without `k` its tangent, is not finite."""
     wrong = _bad(ct)
-    if wrong is not None and k is None:
+    if wrong is None:
+        return
+    if k is None:
         raise _error(f"the tangent of {_named(node)} is {wrong}", node)
-    if wrong is not None:
-        raise _error(f"the gradient of {_named(node.inputs[k])} is {wrong}, from undoing {_named(node)}", node)
+    raise _error(f"the gradient of {_named(node.inputs[k])} is {wrong}, from undoing {_named(node)}", node)
 
 
 def _error(what: str, node: Node) -> DerivativeError:
