@@ -56,13 +56,19 @@ def _bad(x: Any) -> str | None:
     return "NaN" if np.isnan(a).any() else "infinite" if np.isinf(a).any() else None
 
 
+class _Watched(int):
+    """A count of derivatives that is true at zero too: a compiled function asks for it, and lets itself be looked at."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
 @contextmanager
 def debug_nans() -> Generator[None]:
     """Inside, the first value or gradient that is NaN or infinite raises an error that names it.
 
     The error says the user's name of the node, its line, its operation and its operands. Computations inside a transform
-    (`grad`, `jvp`, ...) and with tensors are watched; a jitted function is where it is called for the first time, and not
-    afterwards, when it runs natively: call the function that was jitted.
+    (`grad`, `jvp`, `vmap`, ...), in jitted functions and with tensors are watched; plain NumPy is not.
 
     Raises:
         DerivativeError: at the first such value, or gradient.
@@ -76,15 +82,18 @@ def debug_nans() -> Generator[None]:
         if wrong is not None:
             raise _error(f"the value of {_named(node)} is {wrong}", node)
 
-    with setting(hook=watch, check=_check):
+    with setting(hook=watch, check=_check, depth=_Watched(state.depth)):
         yield
 
 
-def _check(node: Node, k: int, ct: Any) -> None:
-    """Raise if the gradient of input `k` of a node is not finite."""
+def _check(node: Node, k: int | None, ct: Any) -> None:
+    """Raise if the gradient of input `k` of a node, or without `k` its tangent, is not finite."""
     wrong = _bad(ct)
-    if wrong is not None:
-        raise _error(f"the gradient of {_named(node.inputs[k])} is {wrong}, from undoing {_named(node)}", node)
+    if wrong is None:
+        return
+    if k is None:
+        raise _error(f"the tangent of {_named(node)} is {wrong}", node)
+    raise _error(f"the gradient of {_named(node.inputs[k])} is {wrong}, from undoing {_named(node)}", node)
 
 
 def _error(what: str, node: Node) -> DerivativeError:

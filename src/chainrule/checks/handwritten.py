@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ChainruleError, InputError
+from ..ir.entering import entering
 from ..trace.calls import parameters
 from .libraries import as_functions
 from .oracles import Oracles, Reference, floating, reference, widened
@@ -151,7 +152,7 @@ def _arrays(args: Sequence[Any]) -> list[Any]:
     arrays: list[Any] = []
     for k, x in enumerate(args):
         try:
-            a = np.asarray(x)
+            a = np.asarray(entering(x))
         except ValueError as error:
             raise InputError(f"check_backward: argument {k} is no array: {error}", "give its rows one length") from None
         arrays.append(a)

@@ -164,6 +164,9 @@ def code(
 ) -> None:
     """Print the staged forward and backward program: runnable Python, a torch.autograd.Function, jax, or a C file."""
     text = str(_explanation(target, at, wrt, open, shape).code(lang))
+    suffixes = (".c", ".h", ".txt") if lang == "c" else (".py", ".txt")
+    if output is not None and output.suffix not in suffixes:
+        raise InputError(f"a {lang} program does not go into {output}", f"use one of {', '.join(suffixes)}", where="")
     if output is None and sys.stdout.isatty():
         from rich.syntax import Syntax
 

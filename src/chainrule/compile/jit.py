@@ -17,7 +17,7 @@ from ..ir.graph import Graph
 from ..ir.layout import alone
 from ..ir.recording import state
 from ..programs.listing import listing
-from ..trace.calls import name_of, parameters
+from ..trace.calls import called, name_of, parameters
 from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, map_leaves
 from .handed import BACKENDS, handed
@@ -190,7 +190,7 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.depth or state.level:
-            return self.f(*args, **kwargs)  # inside another transform: part of its graph
+            return self._inside(args, kwargs)
         if not kwargs:
             for entry in self.fast:
                 found = entry(*args)
@@ -200,6 +200,12 @@ class Jitted:
                 if seen.same() and (found := entry(*args, *lifted)) is not NotImplemented:
                     return found
         return self._called(args, kwargs)
+
+    def _inside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Inside another transform it is part of its graph; where only somebody watches the values, it is traced again."""
+        if state.depth > 0 or state.level > 0:
+            return self.f(*args, **kwargs)
+        return Jitted(self.f, self.static, (), "numpy", self.watch)._called(args, kwargs)
 
     def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -344,7 +350,7 @@ class Jitted:
             n = len(call.args)
             with standing(call.walk, handles) as world:
                 f = placed(call.function, self.f, handles)
-                result = f(*given[:n], **dict(zip(call.kwargs, given[n:], strict=True)))
+                result = called(f, given[:n], dict(zip(call.kwargs, given[n:], strict=True)))
                 plan, values = world.effects()
                 plans.append(plan)
                 return world.described(result, f"the result of {name_of(self.f)}", result=True), values

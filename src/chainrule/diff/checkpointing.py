@@ -12,6 +12,7 @@ from ..ir.graph import Bundle, Graph
 from ..ir.recording import Handle, record, state
 from ..ops.structured import call, picked
 from ..trace.bodies import body, owned
+from ..trace.calls import called
 from ..trace.memory import own
 from ..trace.tree import flatten, unflatten
 from .rules import leaf
@@ -30,7 +31,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         traced = [k for k, x in enumerate(leaves) if isinstance(x, Handle)]
         if not traced and state.depth == 0:
             new_args, new_kwargs = owned((args, kwargs))
-            return owned(f(*new_args, **new_kwargs))
+            return owned(called(f, new_args, new_kwargs))
         with body(f):
             fresh = [leaf(own(leaves[k])) for k in traced]
             nodes = [h.node for h in fresh]  # the handles move on where the function writes into them

@@ -106,16 +106,17 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any
     >>> fori_loop(0, 3, lambda i, c: c * 2 + i, 1.0)
     12.0
     """
+    first, last = int(_whole(lower, "fori_loop: a bound")), int(_whole(upper, "fori_loop: a bound"))
     if not _traced(flatten(init)[0]):
         kinds = [type(x) for x in flatten(init)[0]]
-        for i in np.arange(int(lower), int(upper)):  # of the dtype that it has under transforms
+        for i in np.arange(first, last):  # of the dtype that it has under transforms
             init = body(i, owned(init))
         leaves, treedef = flatten(owned(init))
         return unflatten(
             treedef,
             [float(x) if k is float and type(x) is np.float64 else x for x, k in zip(leaves, kinds, strict=False)],
         )
-    steps = np.arange(int(lower), int(upper))
+    steps = np.arange(first, last)
 
     def step(c: Any, i: Any) -> tuple[Any, None]:
         return body(i, c), None
@@ -174,6 +175,11 @@ def cond(predicate: Any, true: Callable[..., Any], false: Callable[..., Any], *o
     >>> cond(True, lambda x: x + 1, lambda x: x - 1, 3.0)
     4.0
     """
+    if np.shape(predicate) != ():
+        raise ShapeError(
+            f"cond: the condition has shape {np.shape(predicate)}, and one branch is taken",
+            "reduce it (np.all, np.any), or use np.where for a choice by entry",
+        )
     truth = np.asarray(predicate) != 0 if not isinstance(predicate, Handle) else predicate
     index: Any = int(truth) if not isinstance(truth, Handle) else truth.astype(int)  # type: ignore[attr-defined]
     if isinstance(index, Handle):
@@ -192,6 +198,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     >>> switch(1, [lambda x: x, lambda x: x**2, lambda x: x**3], 3.0)
     9.0
     """
+    index = _whole(index, "switch: the index")
     leaves, treedef = flatten(operands)
     if not _traced((index, *leaves)) and state.depth == state.level == 0:
         return owned(branches[int(np.clip(int(index), 0, len(branches) - 1))](*owned(operands)))
@@ -228,6 +235,17 @@ def _names(f: Callable[..., Any], args: Sequence[Any]) -> list[str]:
     """What the parameters of a body are called, one name for each leaf."""
     names = [*parameters(f), *(f"x{k}" for k in range(len(args)))]
     return [leaf_name(p) for name, a in zip(names, args, strict=False) for p in paths(a, name)]
+
+
+def _whole(x: Any, what: str) -> Any:
+    """A single integer, as it is.
+
+    Raises:
+        InputError: it is another number, which would be cut off without a word.
+    """
+    if dtype_of(x).kind not in "biu" or np.shape(x) != ():
+        raise InputError(f"{what} is an integer, not {x!r:.60}", "convert it: int(x)")
+    return x
 
 
 # ---- tracing bodies ------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from ..errors import InputError
 from ..ir.recording import Handle
 from ..ops.broadcasting import reshape
 from ..ops.shape import concatenate, transpose
-from ..trace.calls import Argnums, Selection, Trace, select, traced_call
-from ..trace.handles import dtype_of
+from ..trace.calls import Argnums, Selection, Trace, name_of, select, traced_call
+from ..trace.handles import dtype_of, plain
 from ..trace.tree import flatten, unflatten
 from .batching import vmap
 from .rules import leaf
@@ -40,7 +40,11 @@ def jacobian(
 
     Returns:
         A function of the same arguments. For an array argument and result, an array of shape
-        `out.shape + x.shape`; for trees, that at the leaves, the structure of the result outside.
+        `out.shape + x.shape`; for trees, that at the leaves, the structure of the result outside. A complex result of real
+        arguments has a complex Jacobian.
+
+    Raises:
+        InputError: a complex result of a complex argument that is not holomorphic.
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -58,6 +62,7 @@ def jacobian(
     def matrix(*args: Any, **kwargs: Any) -> Any:
         selection = select(f, args, kwargs, argnums)
         t = traced_call(f, selection, leaf)
+        _check_holomorphic(f, t)
         ins = sum(int(np.size(v.value)) for v in t.leaves)
         outs = sum(int(np.size(o)) for o in t.outputs)
         forward = ins < outs if mode is None else mode == "forward"
@@ -70,16 +75,43 @@ CHUNK = 1024  # rows or columns computed in one batch
 
 
 def _by_rows(t: Trace) -> list[list[Any]]:
-    """Blocks [output][input], by a pullback of every output entry, a batch of them at once."""
+    """Blocks [output][input], by a pullback of every output entry, a batch of them at once.
+
+    The pullback to a real number keeps the real part: a complex output takes a second one, for its imaginary part.
+    """
     blocks: list[list[Any]] = []
     for k, o in enumerate(t.outputs):
 
         def pull(e: Any, k: int = k) -> list[Any]:
             return pulled(t, [e if j == k else None for j in range(len(t.outputs))])
 
-        rows = _batches(pull, np.shape(o), _floating(o))
+        def turned(e: Any, pull: Callable[[Any], list[Any]] = pull) -> list[Any]:
+            return pull(e * -1j)
+
+        dtype = _floating(o)
+        rows = _batches(pull, np.shape(o), dtype)
+        if dtype.kind == "c" and any(v.dtype.kind == "f" for v in t.leaves):
+            imaginary = _batches(turned, np.shape(o), dtype)
+            rows = [r + i * 1j if v.dtype.kind == "f" else r for r, i, v in zip(rows, imaginary, t.leaves, strict=True)]
         blocks.append([reshape(r, shape=(*np.shape(o), *v.shape)) for r, v in zip(rows, t.leaves, strict=True)])
     return blocks
+
+
+def _check_holomorphic(f: Callable[..., Any], t: Trace) -> None:
+    """Raise where a complex result has no derivative in a complex argument: turning the cotangent by i turns the gradient by i."""
+    both = [k for k, v in enumerate(t.leaves) if v.dtype.kind == "c"]
+    for j, o in enumerate(t.outputs):
+        if not both or dtype_of(o).kind != "c":
+            continue
+        e = np.random.default_rng(0).normal(size=np.shape(o)).astype(dtype_of(o))[()]
+        once, turned = (pulled(t, [c if i == j else None for i in range(len(t.outputs))]) for c in (e, e * 1j))
+        for k in both:
+            a, b = np.asarray(plain(once[k])), np.asarray(plain(turned[k]))
+            if not np.allclose(a * 1j, b, 1e-3, 1e-3 * float(np.max(np.abs(a), initial=0.0)), equal_nan=True):
+                raise InputError(
+                    f"{name_of(f)} is not holomorphic: no complex number says how it changes with a complex argument",
+                    "take the Jacobian of its real and imaginary part: lambda x, y: f(x + 1j * y), argnums=(0, 1)",
+                )
 
 
 def _by_columns(t: Trace) -> list[list[Any]]:
@@ -92,6 +124,9 @@ def _by_columns(t: Trace) -> list[list[Any]]:
             return flatten(pushed(t, [s.build(rest) for s in t.structure]))[0]
 
         columns = _batches(push, v.shape, v.dtype)
+        if v.dtype.kind == "c" and any(dtype_of(c).kind == "f" for c in columns):  # df/dx - i df/dy, as in reverse mode
+            across = _batches(lambda e, push=push: push(e * 1j), v.shape, v.dtype)
+            columns = [c - a * 1j if dtype_of(c).kind == "f" else c for c, a in zip(columns, across, strict=True)]
         for i, (c, o) in enumerate(zip(columns, t.outputs, strict=True)):
             n = np.ndim(o)
             turned = transpose(c, axes=(*range(-n, 0), -n - 1))

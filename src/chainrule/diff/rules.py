@@ -29,7 +29,9 @@ def leaf(x: Any) -> Array:
     """A fresh variable with the value of `x`, tied to `x` when that is traced itself."""
     if recorded(x):
         value = x.node.value
-        return type(x)(Node(alias, (x.node,), NO_PARAMS, _float64(value) if type(value) is float else value))
+        return type(x)(
+            Node(alias, (x.node,), NO_PARAMS, np.asarray(value)[()] if type(value) in (float, complex) else value)
+        )
     value = x if isinstance(x, (Handle, np.ndarray)) else np.asarray(x)[()]
     return recording_kind()(Node(variable, (), NO_PARAMS, value))
 

@@ -13,6 +13,7 @@ from ..ir.node import Node, reachable
 from ..ir.recording import Handle
 from ..ops import Composite
 from ..trace.calls import Trace, name_of, select, traced_call
+from ..trace.handles import dtype_of
 from ..trace.tree import flatten
 from .bodies import opened
 from .rules import leaf
@@ -162,19 +163,40 @@ def sparse_jacobian(f: Callable[..., Any], argnum: int, pattern: Any, args: tupl
 
     t = _single(f, args, argnum)
     source = t.leaves[0]
-    pattern = _pattern(t) if isinstance(pattern, str) else sp.csr_array(pattern).astype(bool)
+    given = not isinstance(pattern, str)
+    pattern = sp.csr_array(pattern).astype(bool) if given else _pattern(t)
     shape = (math.prod(np.shape(t.outputs[0])), math.prod(source.shape))
     if pattern.shape != shape:
         raise ShapeError(
             f"the pattern has shape {pattern.shape}, the Jacobian {shape}",
             "give the pattern of output entries by input entries",
         )
+
+    def product(direction: Any) -> Any:
+        v = direction.astype(source.dtype).reshape(source.shape)[()]
+        return np.asarray(flatten(pushed(t, [s.build(iter([v])) for s in t.structure]))[0][0]).reshape(-1)
+
     colour = colours(pattern)
     entries = pattern.tocoo()
-    data = np.zeros(entries.nnz, source.dtype)
+    data = np.zeros(entries.nnz, np.result_type(source.dtype, dtype_of(t.outputs[0])))
     for c in range(int(colour.max(initial=-1)) + 1):
-        direction = (colour == c).astype(source.dtype).reshape(source.shape)[()]
-        column = np.asarray(flatten(pushed(t, [s.build(iter([direction])) for s in t.structure]))[0][0]).reshape(-1)
+        column = product(colour == c)
         mine = colour[entries.col] == c
         data[mine] = column[entries.row[mine]]
-    return sp.csr_array((data, (entries.row, entries.col)), shape=shape)
+    found = sp.csr_array((data, (entries.row, entries.col)), shape=shape)
+    if given:
+        probe = np.random.default_rng(0).uniform(0.5, 1.5, shape[1])
+        _check_complete(found, probe.astype(source.dtype), product)
+    return found
+
+
+def _check_complete(found: Any, probe: Any, product: Callable[[Any], Any]) -> None:
+    """Raise where a Jacobian compressed by somebody's pattern is not the Jacobian, seen by its product with one direction."""
+    ours, true = found @ probe, product(probe)
+    size = abs(found) @ np.abs(probe) + np.abs(true)
+    wrong = ~np.isclose(ours, true, 0, 1e3 * np.finfo(probe.dtype).eps * np.max(size, initial=0.0), equal_nan=True)
+    if wrong.any():
+        raise InputError(
+            f"the pattern leaves out entries of the Jacobian that are not zero, in row {int(np.argmax(wrong))}",
+            "give a pattern that holds them, or sparsity='auto'",
+        )

@@ -125,6 +125,7 @@ def forward(
     leaves: Sequence[Node], tangents: Sequence[Any], outputs: Sequence[Node], *, live: type[Handle] | None
 ) -> list[Any]:
     """Forward mode: the tangent of each output (None for zero), given those of the leaves."""
+    check = state.check
     nodes = reachable(outputs, min((v.order for v in leaves), default=0))
     moving: dict[Node, Any] = dict(zip(leaves, tangents, strict=True))
     for n in nodes:
@@ -143,4 +144,6 @@ def forward(
         t = pushed_forward(n.op, ts, out, args, n.params)
         if t is not None:
             moving[n] = t
+            if check is not None:
+                check(n, None, t)
     return [moving.get(o) for o in outputs]

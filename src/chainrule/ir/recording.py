@@ -38,8 +38,8 @@ _LIBRARIES = _Libraries()
 class State(threading.local):
     """What the current thread is doing.
 
-    `hook` is called with every node recorded and the frame that made it, `check` with every
-    cotangent of the reverse walk (node, input, cotangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
+    `hook` is called with every node recorded and the frame that made it, `check` with every cotangent of the reverse walk
+    (node, input, cotangent) and every tangent of the forward one (node, None, tangent). `depth` counts the derivatives being taken at the current level, `level` the batches (`vmap`) around; `array` is the
     type of handle that records at the current level. `observed` collects, for `jit`, what Python asks of traced values:
     a node and whether its value or only its truth was asked for; `active` are the variables of the derivatives being taken,
     `refused` is what a traced value has refused to do, for code that catches the error. `body` is the order of the first
@@ -280,7 +280,9 @@ def record(op: Op, args: tuple[Any, ...], params: Mapping[str, Any] = NO_PARAMS,
     except ChainruleError:
         raise
     except REJECTED as error:
-        raise _explained(op, inputs, error) from error
+        raise explained(op, inputs, error) from error
+    if value.__class__ is complex and state.observed is None:
+        value = np.complex128(value)  # Python's own, of a complex number times a scalar of NumPy
     if not history or not state.recording:
         if not history or state.observed is None:
             return kind(Node(constant, (), NO_PARAMS, value))
@@ -301,7 +303,9 @@ def record_with_number(op: Op, a: Handle, number: float, reflected: bool = False
     try:
         value = op.value(number, x) if reflected else op.value(x, number)
     except REJECTED as error:
-        raise _explained(op, [number, node] if reflected else [node, number], error) from error
+        raise explained(op, [number, node] if reflected else [node, number], error) from error
+    if value.__class__ is complex:
+        value = np.complex128(value)
     inputs = (number, node) if reflected else (node, number)
     return a.__class__(_located(op, inputs, NO_PARAMS, value, _getframe(2)))
 
@@ -311,15 +315,21 @@ def _record_leveled(op: Op, args: tuple[Any, ...], params: Mapping[str, Any], kn
     kind: Any = max((type(a) for a in args if isinstance(a, Handle)), key=lambda k: k.rank)
     if not kind.records:
         try:
-            return kind.bind(op, args, params)
+            found = kind.bind(op, args, params)
         except REJECTED as error:
             if isinstance(error, ChainruleError):
                 raise
-            raise _explained(op, [a.node if isinstance(a, Handle) else a for a in args], error) from error
+            raise explained(op, [a.node if isinstance(a, Handle) else a for a in args], error) from error
+        if state.check is not None:  # somebody looks at the values of all examples
+            inputs = [a.node if isinstance(a, Handle) else a for a in args]
+            _located(op, tuple(inputs), params, found.node.value, _getframe(3))
+        return found
     inputs: list[Any] = [a.node if isinstance(a, Handle) and a.rank == kind.rank else a for a in args]
     inputs = [frozen(i) if i.__class__ is np.ndarray else i for i in map(entering, inputs)]
     values = [i.value if type(i) is Node else i for i in inputs]
     value = op(*values, **params) if known is None else known  # type: ignore[operator]
+    if value.__class__ is complex and state.observed is None:
+        value = np.complex128(value)
     history = any(type(i) is Node and i.op is not constant for i in inputs)
     if not history or not state.recording:
         if not history or state.observed is None:
@@ -355,7 +365,7 @@ def _outer(frame: Any) -> tuple[Any, ...]:
     return tuple(calls)
 
 
-def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
+def explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
     """NumPy's complaint with the shape of every operand, and where each came from."""
     lines = [f"{op.name}: {error}"]
     for k, i in enumerate(inputs):
@@ -365,8 +375,15 @@ def _explained(op: Op, inputs: list[Any], error: Exception) -> ChainruleError:
             np.broadcast_to(np.zeros((), value.dtype), value.shape) if isinstance(value, (Handle, Deferred)) else value
         )
         name = f" {i.given_name}" if type(i) is Node and i.given_name else ""
-        lines.append(f"    operand {k + 1}{name}: shape {np.shape(value)}, {np.asarray(value).dtype}{made}")
+        lines.append(f"    operand {k + 1}{name}: {_shaped(value)}{made}")
     what = "\n".join(lines)
     if isinstance(error, TypeError):
         return TraceError(what, "convert the operands, for instance with .astype(float)")
     return ShapeError(what, "make the shapes agree, for instance with reshape, transpose or np.newaxis")
+
+
+def _shaped(x: Any) -> str:
+    try:
+        return f"shape {np.shape(x)}, {np.asarray(x).dtype}"
+    except ValueError:
+        return f"a {type(x).__name__} that is no array: {x!r:.60}"

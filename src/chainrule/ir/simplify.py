@@ -29,6 +29,12 @@ def is_truth(x: Any) -> bool:
     return np.asarray(value_of(x)).dtype.kind == "b"
 
 
+def converts(number: Any, x: Any) -> bool:
+    """Whether `x` beside a number becomes another kind of number: a truth value, or an integer beside a float."""
+    kind = np.asarray(value_of(x)).dtype.kind
+    return kind == "b" or (kind in "iu" and np.asarray(number).dtype.kind not in "iu")
+
+
 class Simplifier:
     """Builds simplified nodes. It looks only into nodes that it has built, so that named values stay whole."""
 
@@ -85,7 +91,7 @@ def _unchanged(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
     for position, neutral in op.neutral.items():
         if len(inputs) == 2 and is_number(inputs[position]) and inputs[position] == neutral:
             other = inputs[1 - position]
-            if not is_truth(other) and np.shape(value_of(other)) == np.broadcast_shapes(
+            if not converts(inputs[position], other) and np.shape(value_of(other)) == np.broadcast_shapes(
                 *(np.shape(value_of(i)) for i in inputs)
             ):
                 return other

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.node import Node
-from ..ir.simplify import Simplifier, is_number, is_truth
+from ..ir.simplify import Simplifier, converts, is_number, is_truth
 from .broadcasting import dtype_of
 from .conversion import wide
 from .kinds import Elementwise
@@ -27,7 +27,16 @@ def _divide(a: Any, b: Any) -> Any:
 
 
 def _negative_simpler(s: Simplifier, x: Any) -> Any:
+    if _led_by_truth(s, x):
+        return s.build(multiply, -1.0, x)
     return x.inputs[0] if s.made_by(x, negative) else None
+
+
+def _led_by_truth(s: Simplifier, x: Any) -> bool:
+    """Whether a truth value stands first in a product, where a minus sign in front of the product would stand before it."""
+    while s.made_by(x, multiply) or s.made_by(x, divide):
+        x = x.inputs[0]
+    return is_truth(x)
 
 
 def _add_simpler(s: Simplifier, a: Any, b: Any) -> Any:
@@ -43,10 +52,11 @@ def _subtract_simpler(s: Simplifier, a: Any, b: Any) -> Any:
 def _multiply_simpler(s: Simplifier, a: Any, b: Any) -> Any:
     pairs: tuple[tuple[Any, Any], ...] = ((a, b), (b, a))
     for x, other in pairs:
-        if is_number(x) and x == -1.0 and not is_truth(other):
+        if is_number(x) and x == -1.0 and not converts(x, other) and not _led_by_truth(s, other):
             return s.build(negative, other)
         if s.made_by(x, negative):
-            return s.build(negative, s.build(multiply, *((x.inputs[0], other) if x is a else (other, x.inputs[0]))))
+            first = x is a or _led_by_truth(s, other)
+            return s.build(negative, s.build(multiply, *((x.inputs[0], other) if first else (other, x.inputs[0]))))
     if s.made_by(b, reciprocal):
         return s.build(divide, a, b.inputs[0])
     if s.made_by(a, reciprocal):

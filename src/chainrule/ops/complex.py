@@ -2,6 +2,7 @@
 
 The convention: the cotangent of z = x + iy is dL/dx - i dL/dy, as in jax. Then the transpose of multiplication by c is
 multiplication by c, holomorphic rules are what they are on the real line, and only the operations here are special.
+A number such as 1j stands on the right: on the left of a scalar of NumPy, Python multiplies, and gives a number of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .kinds import Elementwise, Linear
 
 real = Linear(
     "real",
-    lambda z: np.real(z)[()],
+    lambda z: z.real if type(z) is complex else np.real(z)[()],
     (lambda ct, z: ct,),
     numpy=(np.real,),
     text="np.real({0})",
@@ -28,8 +29,8 @@ real = Linear(
 )
 imag = Linear(
     "imag",
-    lambda z: np.imag(z)[()],
-    (lambda ct, z: -1j * ct if np.iscomplexobj(z) else 0.0 * ct,),
+    lambda z: z.imag if type(z) is complex else np.imag(z)[()],
+    (lambda ct, z: ct * -1j if np.iscomplexobj(z) else 0.0 * ct,),
     numpy=(np.imag,),
     text="np.imag({0})",
     torch="torch.imag({0.atom} + 0j)",
@@ -54,7 +55,7 @@ conj = Linear(
 
 
 def _turn(z: Any) -> Any:
-    return -1j * reciprocal(z) if np.iscomplexobj(z) else 0.0 * z
+    return reciprocal(z) * -1j if np.iscomplexobj(z) else 0.0 * z
 
 
 angle = Elementwise(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import ChainruleError
 from ..ir.op import Op
-from ..ir.recording import Handle, record
+from ..ir.recording import REJECTED, Handle, explained, record
 from . import shapes
 
 Partial = Callable[..., Any] | float | None
@@ -34,7 +35,12 @@ class Operation(Op):
         for a in args:
             if isinstance(a, Handle):
                 return record(self, args, params)
-        return self.value(*args, **params)
+        try:
+            return self.value(*args, **params)
+        except REJECTED as error:
+            if isinstance(error, ChainruleError):
+                raise
+            raise explained(self, list(args), error) from error
 
 
 class Discrete(Operation):

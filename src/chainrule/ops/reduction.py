@@ -137,10 +137,25 @@ def _var(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
     return sum(squared, axis=axis, keepdims=keepdims) / (count(x, axis) - ddof)
 
 
+def root(spread: Any) -> Any:
+    """The square root of a mean of squares, which has a kink where nothing varies: zero is a subgradient there, as of a norm."""
+    none = equal(spread, 0)
+    return where(none, 0.0, sqrt(where(none, 1.0, spread)))
+
+
 def _std(x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
-    if count(x, axis) == 1:  # nothing varies: no slope, where the root of zero has an infinite one
-        x = stop_gradient(x)
-    return sqrt(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
+    return root(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
+
+
+def _std_pullback(i: int, ct: Any, y: Any, x: Any, axis: Axes, keepdims: bool = False, ddof: float = 0) -> Any:
+    ct, y = kept(ct, x, axis, keepdims), kept(y, x, axis, keepdims)
+    centred = x - mean(x, axis=axis, keepdims=True)
+    centred = centred - mean(
+        centred, axis=axis, keepdims=True
+    )  # where nothing varies but the rounding, nothing is left
+    if np.iscomplexobj(x):
+        centred = conj(centred)
+    return ct * centred / (where(equal(y, 0), 1.0, y) * (count(x, axis) - ddof))
 
 
 def _moment_text(name: str) -> Any:
@@ -167,6 +182,7 @@ var = Composite(
 std = Composite(
     "std",
     _std,
+    pullback=_std_pullback,
     value=lambda x, axis, keepdims=False, ddof=0: np.std(x, axis=axis, keepdims=keepdims, ddof=ddof),
     text=_moment_text("std"),
     shape=shapes.reduced,

@@ -124,7 +124,7 @@ def stage(
     checks = _checks(asked, graph, isinstance(f, Formula))
     notes = notes_on(f, args, given, asked)
     with setting(depth=state.depth + 1, recording=True):
-        graph = opened(graph, (open,) if isinstance(open, str) else _listed("open", open))
+        graph = opened(graph, (open,) if isinstance(open, str) else listed("open", open))
     for c, n in zip(checks, graph.outputs[1:], strict=True):
         c.node = n
     made = _derived(graph, inputs, name, wrt)
@@ -209,7 +209,7 @@ def _free(name: str, taken: set[str]) -> str:
     return name
 
 
-def _listed(option: str, given: Any) -> list[str]:
+def listed(option: str, given: Any) -> list[str]:
     """The names that an option was given."""
     if not isinstance(given, Collection) or not all(isinstance(w, str) for w in given):
         raise InputError(
@@ -223,7 +223,7 @@ def _listed(option: str, given: Any) -> list[str]:
 def _chosen(inputs: dict[Node, str], wrt: Sequence[str] | str | None) -> list[Node]:
     if wrt is None:
         return list(inputs)
-    wanted = [w.strip() for w in wrt.split(",")] if isinstance(wrt, str) else _listed("wrt", wrt)
+    wanted = [w.strip() for w in wrt.split(",")] if isinstance(wrt, str) else listed("wrt", wrt)
     by = {v: k for k, v in inputs.items()}
     for w in wanted:
         if w not in by:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..ir.deferred import settled
+from ..ir.entering import entering
 from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import constant, variable
@@ -61,7 +62,7 @@ def trace_graph(
     labels += [p for k, a in kwargs.items() for p in paths(a, k)]
     inputs: dict[Node, str] = {}
     handles: list[Any] = []
-    for x, label in zip(leaves, labels, strict=True):
+    for x, label in zip(map(entering, leaves), labels, strict=True):
         if dtype_of(x).kind != "f":
             handles.append(x)
             continue

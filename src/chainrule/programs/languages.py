@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ir.node import Node, Spec
 from ..ir.op import Op
+from ..ops.arithmetic import subtract
 from ..ops.broadcasting import shape_text
 from ..ops.conversion import cast
 from ..ops.indexing import index_tuple, scatter
@@ -103,7 +104,13 @@ def _of_model(node: Any) -> str:
 
 def _fitted(node: Any, args: list[Text]) -> list[Text]:
     """What NumPy computes in double precision from integers, truth values and numbers alone, torch would in its default dtype."""
-    if isinstance(node.value, tuple) or Spec.of(node.value).dtype.kind != "f" or node.op in PRINTED:
+    if isinstance(node.value, tuple):
+        return args
+    dtype = Spec.of(node.value).dtype
+    if node.op is subtract and dtype.kind in "iu":  # truth values beside integers
+        truths = [Spec.of(v).dtype.kind == "b" for v in node.values]
+        return [Text(f"{t.atom}.to(torch.{dtype.name})") if b else t for b, t in zip(truths, args, strict=True)]
+    if dtype.kind != "f" or node.op in PRINTED:
         return args
     kinds = [Spec.of(v).dtype.kind for v in node.values]
     arrays = [type(i) is Node for i in node.inputs]
@@ -112,8 +119,20 @@ def _fitted(node: Any, args: list[Text]) -> list[Text]:
             return args
         return [args[0], Text(f"{OF_MODEL}.new_tensor({args[1]})"), args[2]]
     if any(a and k == "f" for a, k in zip(arrays, kinds, strict=True)):
-        return args
+        if node.op.entrywise and node.op is not subtract:
+            return args
+        return [_beside_floats(node, k, t) for k, t in enumerate(args)]
     return [Text(f"{t.atom}.to({OF_MODEL}.dtype)") if a else t for a, t in zip(arrays, args, strict=True)]
+
+
+def _beside_floats(node: Any, k: int, text: Text) -> Text:
+    """An operand of a product or a difference, where torch converts neither integers and truth values nor numbers."""
+    value = Spec.of(node.values[k])
+    if not node.op.flows(k) or (value.dtype.kind == "f" and type(node.inputs[k]) is Node):
+        return text
+    if type(node.inputs[k]) is not Node and not value.shape:
+        return text if node.op.entrywise else Text(f"{OF_MODEL}.new_tensor({text})")
+    return text if value.dtype.kind == "f" else Text(f"{text.atom}.to({OF_MODEL}.dtype)")
 
 
 PRINTED: dict[Op, Template] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .derivation import Derivation
     from .second import SecondDerivative
     from .zeros import Zeros
+
+T = TypeVar("T")
 
 
 def explain(
@@ -61,6 +63,18 @@ def explain(
     if isinstance(f, str) and not (isinstance(functions, (tuple, list)) and not functions):
         f = parse(f, functions)
     return Explanation(f, args, values, wrt=wrt, open=open)
+
+
+def _within(budget: float, what: str, work: Callable[[], T]) -> T:
+    """What `work` finds in so many seconds; more is refused."""
+    from ..symbolic.algebra.budget import checked_budget, within  # SymPy comes with it
+
+    def late(why: str) -> Any:
+        raise InputError(
+            f"{what}: {why}", f"explain a part of it, or give {what} more time, for instance budget=60", where=""
+        )
+
+    return within(checked_budget(budget), work, late)
 
 
 def code(
@@ -170,13 +184,14 @@ class Explanation:
         """The forward stages as aligned equations in LaTeX."""
         return latex(self.staged)
 
-    def derivation(self, order: str = "reverse", *, layout: str = "denominator") -> Derivation:
+    def derivation(self, order: str = "reverse", *, layout: str = "denominator", budget: float = 10.0) -> Derivation:
         """The calculation of every partial derivative, as text, LaTeX, Markdown or HTML with MathML.
 
         Args:
             order: "reverse" (from the result back), "forward" (from each variable on), or "chains" (each partial
                 derivative as the product of local factors along every path).
             layout: of the gradients of matrices: "denominator" (the shape of the variable) or "numerator".
+            budget: seconds; over them it is refused.
 
         >>> print(explain("g = x + y; g*z", wrt="y").derivation())
         The derivatives of f
@@ -193,7 +208,7 @@ class Explanation:
         """
         from .derivation import Derivation
 
-        return Derivation(self.staged, order, layout, self.at_a_point)
+        return _within(budget, "derivation", lambda: Derivation(self.staged, order, layout, self.at_a_point))
 
     def second(self, wrt: str, by: str | None = None) -> SecondDerivative:
         """The second derivative of the result by a variable (or by two), with every cross term, beside the naive rule.
@@ -209,15 +224,18 @@ class Explanation:
 
         return SecondDerivative(self.staged, wrt, by)
 
-    def zeros(self, wrt: str) -> Zeros:
+    def zeros(self, wrt: str, *, budget: float = 10.0) -> Zeros:
         """When the gradient by a variable is zero: an and/or formula over facts, verified, with the limits kept apart.
+
+        Args:
+            budget: seconds; over them it is refused.
 
         >>> explain("z = b*x + a; c*relu(z)").zeros("b").formula
         x = 0 or c = 0 or z <= 0
         """
         from .zeros import Zeros
 
-        return Zeros(self.staged, wrt)
+        return _within(budget, "zeros", lambda: Zeros(self.staged, wrt))
 
     def paths(self, wrt: str) -> Paths:
         """All paths from a variable to the result, with the product of local partials along each; their sum is the gradient."""

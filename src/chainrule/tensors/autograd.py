@@ -79,6 +79,13 @@ def run_backward(x: Any, gradient: Any, retain_graph: bool | None, create_graph:
             raise InputError("backward: inputs that are not leaves are not supported", "use torch.autograd.grad")
         leaves = [n for n in leaves if n in wanted]
     kept = {n: None for n in nodes if n in RETAINED} if RETAINED and inputs is None else None
+    for n in leaves:
+        owner = n.params["owner"]()
+        if owner is not None and owner.shape != n.shape:
+            raise ShapeError(
+                f"the gradient has shape {list(n.shape)}, and its tensor has been given data of shape {list(owner.shape)} since",
+                "compute the result again from the new data, and call backward() on that",
+            )
     found = _walked([x], [ct], leaves, nodes, type(x) if create_graph else None, kept)
     for n, g in zip(leaves, found, strict=True):
         owner = n.params["owner"]()

@@ -34,6 +34,13 @@ def called(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     """
     try:
         return f(*args, **kwargs)
+    except TypeError:
+        if not callable(f):
+            raise InputError(
+                f"a function is needed here, not {type(f).__name__} {f!r:.60}",
+                "pass a function of numbers or arrays; cr.parse makes one of the text of a formula",
+            ) from None
+        raise
     except ValueError as error:
         if isinstance(error.__cause__, TraceError) and not isinstance(
             error, ChainruleError

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError, caller
+from ..errors import ShapeError, TraceError, caller
 from ..ir.deferred import Deferred, settled
 from ..ir.entering import NATIVE, NUMBERS, entering
 from ..ir.node import NO_PARAMS, Node, reachable
@@ -77,8 +77,11 @@ def from_nested(x: Any) -> Any:
         items = [from_nested(i) for i in x]
         if any(isinstance(i, Handle) for i in items):
             return sh.stack(*items, axis=-1 - max(np.ndim(i) for i in items))
+        shapes = {np.shape(i) for i in items}
+        if len(shapes) > 1:
+            raise ShapeError(f"rows of different shapes are no array: {x!r:.60}", "give rows of one length")
         return entering(np.array([entering(i) for i in items]))
-    return x
+    return entering(x)
 
 
 def _index_set(view: View, new: Any) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..ir import layout
 from ..ir.deferred import Deferred, settled
+from ..ir.entering import entering
 from ..ir.node import NO_PARAMS, Node, Spec
 from ..ir.op import constant
 from ..ir.recording import Alone, Handle, record, state
@@ -73,7 +74,7 @@ def own(x: Any) -> Any:
         if not x.shape and type(x.node.value) is np.ndarray and x.records:
             return _another(x, x.node.value[()])
         return copied(x, "C")
-    return np.array(x, order="C")[()] if isinstance(x, np.ndarray) else x
+    return np.array(entering(x), order="C")[()] if isinstance(x, np.ndarray) else x
 
 
 def copied(a: Handle, order: str = "K") -> Any:

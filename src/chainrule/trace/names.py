@@ -127,7 +127,7 @@ def _described(node: Node, names: dict[Node, str]) -> str:
         return source.outputs[node.params["index"]]
     parts = [names.get(p, "") for p in node.parents]
     if len(parts) == 1 and len(parts[0]) <= 8:
-        if node.op is power and node.inputs[1] in (2, 3):
+        if node.op is power and isinstance(node.inputs[1], (int, float)) and node.inputs[1] in (2, 3):
             return f"{parts[0]}_{'sq' if node.inputs[1] == 2 else 'cu'}"
         if node.op is getitem and len(node.params["index"]) == 1 and isinstance(node.params["index"][0], int):
             return f"{parts[0]}_{node.params['index'][0]}".replace("-", "m")

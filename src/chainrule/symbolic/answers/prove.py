@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...documents import Document, Line, formula, heading, quoted, words
+from ...errors import InputError
+from ...programs.deriving import listed
 from ..algebra.budget import DEFAULT, TooLarge, checked_budget, within
 from ..algebra.decide import Case, Decision, decide
 from ..algebra.evaluate import Undefined
@@ -124,8 +125,15 @@ def prove(
     >>> prove("sqrt(x^2) = x").counterexample
     at x = -1: left = 1, right = -1
     """
-    names = re.findall(r"\w+", functions) if isinstance(functions, str) else list(functions)
-    texts = [given] if isinstance(given, str) else list(given)
+    names = (
+        [n.strip() for n in functions.split(",") if n.strip()]
+        if isinstance(functions, str)
+        else listed("functions", functions)
+    )
+    for name in names:
+        if not name.isidentifier():
+            raise InputError(f"functions={functions!r} is no list of names", "write functions='f, g'", where="")
+    texts = [given] if isinstance(given, str) else listed("given", given)
     tried: list[str] = []
 
     def work() -> Verdict:

@@ -12,7 +12,6 @@ from ...ir.entering import allowed
 from ...ir.recording import Handle
 from ...ops import arithmetic as ar
 from ...ops import broadcasting as bc
-from ...ops import exponential as ex
 from ...ops import piecewise as pw
 from ...ops import reduction as rd
 from ...ops import shape as sh
@@ -161,7 +160,7 @@ def _moment(op: Any, finish: Any, function: Any) -> Callable[..., Any]:
 
 
 var = _moment(rd.var, lambda x: x, np.var)
-std = _moment(rd.std, ex.sqrt, np.std)
+std = _moment(rd.std, rd.root, np.std)
 
 
 def logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -172,6 +171,7 @@ def logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def _along(op: Any) -> Callable[..., Any]:
     def version(x: Any, axis: Any = -1) -> Any:
+        x = operand(x)
         return op(x, axis=axes(axis, np.ndim(x)))
 
     version.__name__ = op.name
