@@ -15,8 +15,8 @@ from chainrule.diff.rules import leaf
 from chainrule.diff.transforms import jvp, vjp
 from chainrule.ir.recording import Handle
 from chainrule.ops import REGISTRY, Composite, Elementwise, Linear, Primitive
-from chainrule.ops.factorizations import halved
 from chainrule.ops.kinds import Operation
+from chainrule.ops.systems import halved
 from chainrule.showing.coverage import joined
 
 OPS = [

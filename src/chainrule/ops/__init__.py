@@ -22,6 +22,7 @@ from . import (
     shapes,
     special,
     structured,
+    systems,
     trigonometric,
     windows,
 )
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _FAMILIES = (
-    arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, factorizations,
+    arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, systems, factorizations,
     indexing, structured, loops, custom, windows, network, shapes, bitwise, conversion,
 )  # fmt: skip
 

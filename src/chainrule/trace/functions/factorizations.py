@@ -16,6 +16,7 @@ from ...ops import factorizations as fz
 from ...ops import linalg as la
 from ...ops import piecewise as pw
 from ...ops import shape as sh
+from ...ops import systems as sy
 from ...ops.complex import imag, real
 from ...ops.reduction import reduce_min
 from ..handles import constant_like, dtype_of, operand, plain
@@ -80,8 +81,8 @@ def solve(a: Any, b: Any) -> Any:
             "b is a vector, or a matrix of columns, as long as a; a stack of vectors is b[..., None]",
         )
     if np.ndim(b) > 1 or np.ndim(a) == 2:
-        return fz.solve(a, b)
-    x = fz.solve(a, fz.column(b))
+        return sy.solve(a, b)
+    x = sy.solve(a, sy.column(b))
     return reshape(x, np.shape(x)[:-1])
 
 
@@ -117,7 +118,7 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
 @implements(np.linalg.inv)
 def inv(a: Any) -> Any:
     """The inverse."""
-    return fz.inv(_square("inv", a))
+    return sy.inv(_square("inv", a))
 
 
 @implements(np.linalg.pinv)
@@ -127,14 +128,14 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, rtol: Any = NO_VALU
     given = dtype_of(operand(a))
     a = matrices("pinv", a)
     if 0 in np.shape(a):
-        return sh.cast(fz.pinv(a), dtype=given)
+        return sh.cast(sy.pinv(a), dtype=given)
     if rcond is None and rtol is None:
         rcond = max(np.shape(a)[-2:]) * np.finfo(dtype_of(a)).eps
     elif rtol is not NO_VALUE:
         if rcond is not None:
             raise InputError("np.linalg.pinv takes rcond or rtol, and was given both", "leave one of them out")
         rcond = rtol
-    return fz.pinv(a) if rcond is None else fz.pinv(a, rcond=plain(rcond))
+    return sy.pinv(a) if rcond is None else sy.pinv(a, rcond=plain(rcond))
 
 
 @implements(np.linalg.lstsq)
@@ -156,7 +157,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
             "use np.linalg.pinv(a) @ b",
         )
     q, r = fz.qr(a)
-    x = solve(r, la.matmul(fz.adjoint(q), b))
+    x = solve(r, la.matmul(sy.adjoint(q), b))
     rest = b - la.matmul(a, x)
     residuals = sum_(pw.absolute(rest) ** 2, axis=0, keepdims=np.ndim(b) == 1) if m > n else np.zeros(0, dtype_of(s))
     return x, residuals, np.int32(n), s
@@ -168,13 +169,13 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 @implements(np.linalg.det)
 def det(a: Any) -> Any:
     """The determinant; its gradient exists for singular matrices too."""
-    return fz.det(_square("det", a))
+    return sy.det(_square("det", a))
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     """Sign and logarithm of the determinant."""
-    return _results(np.linalg.slogdet, fz.slogdet(_square("slogdet", a)))
+    return _results(np.linalg.slogdet, sy.slogdet(_square("slogdet", a)))
 
 
 @implements(np.linalg.matrix_power)
@@ -225,7 +226,7 @@ def multi_dot(arrays: Any) -> Any:
 def cholesky(a: Any, upper: bool = False) -> Any:
     """The triangular factor of a symmetric matrix, which must be symmetric to rounding."""
     lower = fz.cholesky(_square("cholesky", a))
-    return fz.adjoint(lower) if upper else lower
+    return sy.adjoint(lower) if upper else lower
 
 
 def _eigh(name: str, a: Any, UPLO: str) -> list[Any]:
