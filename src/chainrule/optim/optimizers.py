@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,7 +40,7 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[int, dict[str, Any]] = {}
+        self.state: dict[Any, dict[str, Any]] = defaultdict(dict)  # by parameter
         if isinstance(params, Tensor):
             raise InputError("params argument given to the optimizer should be an iterable of tensors", "pass [x]")
         given = list(params)
@@ -93,9 +95,7 @@ class Optimizer:
                 for p in group["params"]:
                     g = p._grad
                     if g is not None:
-                        new, self.state[id(p)] = updated(
-                            rule, p.node.value, g.node.value, self.state.get(id(p), {}), group
-                        )
+                        new, self.state[p] = updated(rule, p.node.value, g.node.value, self.state[p], group)
                         p._collect_here(new)
         return loss
 
@@ -104,12 +104,12 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Settings and state, the parameters numbered in order."""
-        number = {id(p): k for k, p in enumerate(self._parameters())}
-        groups = [{**g, "params": [number[id(p)] for p in g["params"]]} for g in self.param_groups]
-        return {"state": {number[k]: dict(s) for k, s in self.state.items()}, "param_groups": groups}
+        number = {p: k for k, p in enumerate(self._parameters())}
+        groups = [{**g, "params": [number[p] for p in g["params"]]} for g in self.param_groups]
+        return {"state": {number.get(p, p): dict(s) for p, s in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state, of an optimizer over parameters of the same shapes."""
+        """Continue from a copy of a saved state, of an optimizer over parameters of the same shapes."""
         params = self._parameters()
         if [len(g["params"]) for g in state["param_groups"]] != [len(g["params"]) for g in self.param_groups]:
             raise InputError(
@@ -118,7 +118,11 @@ class Optimizer:
             )
         for own, saved in zip(self.param_groups, state["param_groups"], strict=True):
             own.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "params"})
-        self.state = {id(params[int(k)]): {n: plain(v) for n, v in s.items()} for k, s in state["state"].items()}
+        kept = plain if hasattr(type(self), "rule") else lambda v: v  # our rules keep arrays, others what they like
+        numbered = dict(enumerate(params)) | {str(k): p for k, p in enumerate(params)}
+        self.state.clear()
+        for k, s in state["state"].items():
+            self.state[numbered.get(k, k)] = {n: copy.deepcopy(kept(v)) for n, v in s.items()}
 
     def __repr__(self) -> str:
         groups = [", ".join(f"{k}={v}" for k, v in g.items() if k != "params") for g in self.param_groups]

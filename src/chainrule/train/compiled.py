@@ -70,9 +70,11 @@ class Compiled:
         here = self.known[0] if self.known else None
         if here is None or not here.world.same():
             here = self._here()
-        for entry in here.entries:
+        for k, entry in enumerate(here.entries):
             found = entry(*args)
             if found is not NotImplemented:
+                if k:  # the next call is likely to be of the same kind
+                    here.entries.insert(0, here.entries.pop(k))
                 return found
         leaves, tree = flatten(list(args))
         key = (_structure(tree), tuple(map(_signature, leaves)))

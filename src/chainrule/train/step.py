@@ -114,9 +114,8 @@ class Step:
         self.group = {k: group[k] for k in self.trained}
         self.buffers = buffers
         self.tensors = [*self.trained.values(), *self.rest.values()]
-        self.ids = [id(p) for p in self.trained.values()]
         for t in filter(tie_of, self.tensors):
-            t.node  # noqa: B018
+            t.node  # noqa: B018  # read what has changed in shared memory
         self.nodes = list(map(node_of, self.tensors))
         self.alone = [ALONE] * len(self.nodes)
         self.changes = Module.changes[0]
@@ -152,19 +151,30 @@ class Step:
         self.others = {k: t._node.value for k, t in self.rest.items()}
         state = self.optimizer.state
         self.moments = {
-            k: state.get(i) or started(p._node.value, self.optimizer.param_groups[self.group[k]])
-            for (k, p), i in zip(self.trained.items(), self.ids, strict=True)
+            k: state.get(p) or started(p._node.value, self.optimizer.param_groups[self.group[k]])
+            for k, p in self.trained.items()
         }
-        self.owners = list(map(state.get, self.ids))
+        self.owners = list(map(state.get, self.trained.values()))
 
-    def _current(self) -> None:
-        """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step."""
-        groups, get = self.optimizer.param_groups, self.optimizer.state.get
-        for t in filter(tie_of, self.tensors):
-            t.node  # noqa: B018  # read what has changed in shared memory
-        now = [Module.changes[0], *map(node_of, self.tensors), *groups, *map(get, self.ids)]
-        if same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
-            return
+    def _current(self) -> bool:
+        """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step.
+
+        Returns whether some memory is shared.
+        """
+        groups, get, tensors = self.optimizer.param_groups, self.optimizer.state.get, self.tensors
+        tied = any(map(tie_of, tensors))
+        if tied:
+            for t in filter(tie_of, tensors):
+                t.node  # noqa: B018  # read what has changed in shared memory
+        now = [Module.changes[0], *map(node_of, tensors), *groups, *map(get, self.trained.values())]
+        if not same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
+            self._see()
+            tied = any(map(tie_of, self.tensors))
+        return tied
+
+    def _see(self) -> None:
+        """Take over what has changed."""
+        groups = self.optimizer.param_groups
         nodes = list(map(node_of, self.tensors))
         if Module.changes[0] != self.changes or not same(nodes, self.nodes):
             self.look()
@@ -174,7 +184,7 @@ class Step:
                 self.look()
                 return
             self._settings()
-        if not same(list(map(get, self.ids)), self.owners):
+        if not same(list(map(self.optimizer.state.get, self.trained.values())), self.owners):
             self._values()
 
     def arrays(self) -> dict[str, Any]:
@@ -196,14 +206,14 @@ class Step:
 
     def move(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The loss before, the output, and whether all was finite: otherwise the model is as before."""
-        self._current()
+        tied = self._current()
         batch = tuple(batch)
         if not ARRAY.issuperset(map(type, batch)):
             batch = tuple(np.asarray(tensor(x).node.value) for x in batch)  # lists as tensors are made of them
         if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
             self.note = f"{type(self.optimizer).__name__} has a step of its own"
             return self._eagerly(batch)
-        if any(map(tie_of, self.tensors)) or list(map(getrefcount, self.nodes)) != self.alone:
+        if tied or list(map(getrefcount, self.nodes)) != self.alone:
             self._part()
         try:
             found = self.compiled(self.params, self.others, self.moments, self.rates, batch)
@@ -232,13 +242,13 @@ class Step:
             self._tell({**self.params, **changed})
         if good:
             state = self.optimizer.state
-            if len(moments) == len(self.ids):
-                self.moments, self.owners = moments, list(moments.values())
-                state.update(zip(self.ids, self.owners, strict=True))
+            if len(moments) == len(self.trained):
+                self.moments, self.owners = moments, [*moments.values()]
+                state.update(zip(self.trained.values(), self.owners))  # noqa: B905  # it costs
             else:  # parameters that the loss does not depend on stay as they are, and have no state
                 self.moments = {**self.moments, **moments}
-                state.update((id(self.trained[k]), s) for k, s in moments.items())
-                self.owners = list(map(state.get, self.ids))
+                state.update((self.trained[k], s) for k, s in moments.items())
+                self.owners = list(map(state.get, self.trained.values()))
         return float(value), out, bool(good)
 
     def _part(self) -> None:
@@ -333,8 +343,7 @@ class Step:
             value, (out, buffers), grads = gradients(lambda p: self.objective(p, rest, batch), params)
             good = np.logical_and(np.isfinite(value), labels_known(batch))
             for g in grads.values():
-                zero = np.zeros((), g.dtype)
-                good = np.logical_and(good, np.sum(np.where(np.isfinite(g), zero, zero + 1)) == 0)
+                good = np.logical_and(good, np.isfinite(np.sum(g * 0)))  # 0 for what is finite, NaN for the rest
             if clip is not None:
                 norm = sum(np.sum(g * g) for g in grads.values()) ** 0.5
                 grads = {k: g * np.minimum(1.0, clip / (norm + 1e-6)) for k, g in grads.items()}
