@@ -193,6 +193,12 @@ class Tensor(Array):
         if tie is None or tracing():
             overwrite(old)
             return
+        if a_view(tie):  # written into the memory that it is a part of
+            with setting(recording=False):
+                tie.base.become(written(tie, Tensor(Node(constant, (), NO_PARAMS, node.value))), tie.base.node)
+            tie.seen = None
+            overwrite(old)
+            return
         storage = tie.storage
         storage.change(node.value)
         overwrite(old)

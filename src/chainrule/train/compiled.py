@@ -119,7 +119,7 @@ class Compiled:
             raise Uncompilable(self.reason)
         world = World(self.roots, self.given())
         if world.unknown:
-            self.reason = f"its code reads what cannot be compared: {world.unknown[0]}"
+            self.reason = f"its code reads what cannot be compared, or does what cannot be repeated: {world.unknown[0]}"
             raise Uncompilable(self.reason)
         self.known.insert(0, Programs(world))
         return self.known[0]
@@ -145,6 +145,8 @@ class Compiled:
             raise
         changed = world.difference()
         moved = world.moved()
+        if changed is None and world.reseeded():  # a program would draw on from where it is
+            changed = "the seed of its random numbers"
         if changed is None and moved:  # only draws that the program repeats may have moved them
             after = [repr(get()) for get, _ in moved]
             world.rewind()

@@ -27,6 +27,7 @@ from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
 from ..optim.rules import started
+from ..tensors.modes import enable_grad
 from ..tensors.storage import Shared, overwrite
 from ..tensors.tensor import Tensor, tensor
 from ..trace.calls import select, traced_call
@@ -39,6 +40,8 @@ MOVING = ("lr", "betas")  # settings that schedules change: arguments of the pro
 KEPT = 32  # compiled steps that a module keeps
 LOSS = "(loss)."  # before the names of what belongs to the loss
 ARRAY = frozenset((np.ndarray,))
+STEP, ZERO_GRAD = Optimizer.step, Optimizer.zero_grad  # what the loop calls of an optimizer
+LOOP = frozenset(("step", "zero_grad"))
 node_of, tie_of = attrgetter("_node"), attrgetter("_view")
 
 
@@ -210,27 +213,26 @@ class Step:
         batch = tuple(batch)
         if not ARRAY.issuperset(map(type, batch)):
             batch = tuple(np.asarray(tensor(x).node.value) for x in batch)  # lists as tensors are made of them
-        if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
-            self.note = f"{type(self.optimizer).__name__} has a step of its own"
+        kind = type(self.optimizer)
+        if kind.step is not STEP or kind.zero_grad is not ZERO_GRAD or not LOOP.isdisjoint(vars(self.optimizer)):
+            self.note = f"{kind.__name__} has a step or zero_grad of its own"
             return self._eagerly(batch)
-        if tied or list(map(getrefcount, self.nodes)) != self.alone:
-            self._part()
+        if (tied or list(map(getrefcount, self.nodes)) != self.alone) and not self._part():
+            self.note = "two of its parameters and buffers share memory"
+            return self._eagerly(batch)
         try:
             found = self.compiled(self.params, self.others, self.moments, self.rates, batch)
         except Uncompilable as why:
-            self.note = str(why)
-            return self._eagerly(batch)
-        except (
-            ChainruleError,
-            IndexError,
-        ):  # an index or a class out of range: the eager step says it in its own words
-            return self._eagerly(batch)
-        self.note = ""
+            found, self.note = None, str(why)
+        except (ChainruleError, IndexError):  # an index or a class out of range
+            found = None
+        else:
+            self.note = ""
+        if found is None or (not found[-1] and np.isfinite(found[-3])):
+            return self._eagerly(
+                batch
+            )  # which says in its own words what is wrong with a label, an index or a gradient
         params, changed, moments, value, out, good = found
-        if not good and np.isfinite(
-            value
-        ):  # a class that is negative, or a gradient that is not finite: in eager words
-            return self._eagerly(batch)
         if not same(params, self.params):
             for k, v in params.items():
                 self.params[k] = put(self.trained[k], v)
@@ -251,11 +253,12 @@ class Step:
                 self.owners = list(map(state.get, self.trained.values()))
         return float(value), out, bool(good)
 
-    def _part(self) -> None:
+    def _part(self) -> bool:
         """Before a step in place: see to it that nobody else looks at the memory of a parameter or buffer.
 
         A graph of the user's that holds its node has lost its values, as after every in-place change. Tensors that share the
-        memory (`detach()`, `data`, `state_dict()`) get the new values after the step, which works on a copy.
+        memory (`detach()`, `data`, `state_dict()`) get the new values after the step, which works on a copy. Returns False
+        where two of the step's own share memory, so that each would have to see what becomes of the other.
         """
         for k, (name, t) in enumerate(chain(self.trained.items(), self.rest.items())):
             if t._view is not None and not _left_alone(t):
@@ -267,6 +270,11 @@ class Step:
             if getrefcount(node) > self.alone[k] + 1:  # the name `node` here is one more
                 t._node = self.nodes[k] = Node(node.op, (), node.params, node.value)
                 overwrite(node)
+        if len({id(t.storage) for t in self.guests.values()}) == len(self.guests):
+            return True
+        self.guests = {}
+        self._values()
+        return False
 
     def _tell(self, values: dict[str, Any]) -> None:
         """Give the new values to tensors whose memory is shared."""
@@ -280,11 +288,12 @@ class Step:
         """The same step, uncompiled."""
         put_back = self.keep_buffers()
         *inputs, target = (tensor(x) for x in batch)
-        self.optimizer.zero_grad()
-        out = self.model(*inputs)
-        loss = self.loss(out, target)
-        value = float(loss.item())
-        loss.backward()
+        with enable_grad():
+            self.optimizer.zero_grad()
+            out = self.model(*inputs)
+            loss = self.loss(out, target)
+            value = float(loss.item())
+            loss.backward()
         moved = [p for p in self.trained.values() if p.grad is not None]
         good = bool(np.isfinite(value)) and all(_finite(p.grad) for p in moved)
         if good:
