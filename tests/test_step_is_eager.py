@@ -607,6 +607,29 @@ def test_every_optimizer_moves_as_in_the_loop_and_leaves_unused_parameters_alone
         np.testing.assert_array_equal(v, m.unused.state_dict()[k])
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_of_a_loop_and_compiled_steps_take_turns(name):
+    a, b = net(), net()
+    f, opts = nn.HuberLoss(), [OPTIMIZERS[name](m.parameters()) for m in (a, b)]
+    step = Step(a, f, opts[0])
+
+    def by_hand(m, opt, y):
+        opt.zero_grad()
+        f(m(ct.tensor(X)), ct.tensor(y)).backward()
+        opt.step()
+
+    for _ in range(3):
+        by_hand(a, opts[0], Y)
+        by_hand(b, opts[1], Y)
+        grads = [p.grad.tolist() for p in a.parameters() if p.grad is not None]
+        y = 0.99 * predict(b.train(), X)  # a gradient that is nearly zero
+        step((X, y))
+        by_hand(b, opts[1], y)
+        assert_same(a, b)
+        if step.note == "":
+            assert grads == [p.grad.tolist() for p in a.parameters() if p.grad is not None]
+
+
 def test_a_loss_with_parameters_and_buffers_of_its_own():
     class Weighted(nn.Module):
         def __init__(self):

@@ -183,9 +183,11 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
     elif name in _MOVED:
-        from .errors import MissingError
+        from .errors import MissingError, MovedError
 
-        raise MissingError(
+        # Python looks for a folder of ours where an import finds no such attribute: that, too, is refused
+        imported = sys._getframe(1).f_code.co_filename.startswith("<frozen importlib")
+        raise (MovedError if imported else MissingError)(
             f"chainrule.{name} is in chainrule.torch now",
             f"import chainrule.torch as torch, and write torch.{name}: there every name has torch's meaning",
         )

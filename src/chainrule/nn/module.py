@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from ..errors import InputError, ShapeError, TraceError
+from ..tensors.names import asked
 from ..tensors.tensor import Tensor, tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
@@ -27,6 +28,13 @@ class Parameter(metaclass=_Marked):
         made = tensor(data, requires_grad=requires_grad)
         made.is_parameter = True
         return made
+
+
+class IncompatibleKeys(NamedTuple):
+    """What did not fit in `load_state_dict(strict=False)`."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
@@ -126,6 +134,10 @@ class Module:
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a module inside."""
+        if not (module is None or isinstance(module, Module)):
+            raise InputError(
+                f"{type(module).__name__} is not a Module", "for a function, write a Module with it as its forward"
+            )
         Module.changes[0] += 1
         self._modules[name] = module
 
@@ -217,16 +229,29 @@ class Module:
             function(m)
         return self
 
-    def to(self, *where: Any, dtype: Any = None) -> Any:
-        """The parameters and floating-point buffers in another dtype."""
-        for w in where:
-            dtype = dtype if isinstance(w, str) and w == "cpu" else w
+    def to(
+        self, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, memory_format: Any = None
+    ) -> Any:
+        """The parameters and floating-point buffers in another dtype, of the same arguments as `Tensor.to`. The only device is the CPU."""
+        dtype, _ = asked(args, dtype, device, False, memory_format)
         if dtype is not None:
+            if dtype.kind not in "fc":
+                raise InputError(
+                    f"a module has parameters of floating point; .to() got {dtype}", "give torch.float32 or float64"
+                )
             for m in self.modules():
                 for value in (*m._parameters.values(), *m._buffers.values()):
                     if value is not None and value.dtype.kind == "f":
-                        value._cast(np.dtype(dtype))
+                        value._cast(dtype)
         return self
+
+    def cpu(self) -> Any:
+        """On the CPU, where it is."""
+        return self
+
+    def type(self, dst_type: Any) -> Any:
+        """In another dtype."""
+        return self.to(dtype=dst_type)
 
     def double(self) -> Any:
         """In float64."""
@@ -255,14 +280,17 @@ class Module:
             yield name, module
             stack += [(f"{name}.{k}" if name else k, m) for k, m in module._modules.items() if m is not None][::-1]
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Take parameters and buffers from `state`: tensors, NumPy arrays, or torch tensors. All fit, or nothing changes.
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Take parameters and buffers from a state: tensors, NumPy arrays, or torch tensors. All fit, or nothing changes.
+
+        Returns:
+            the names that are missing there, and those that are unknown here: both empty unless `strict` is False.
 
         Raises:
             InputError: a name is missing or unknown (with `strict`).
             ShapeError: a value has another shape than the parameter.
         """
-        own = self.state_dict()
+        own, state = self.state_dict(), state_dict
         missing = [k for k in own if k not in state]
         unknown = [k for k in state if k not in own]
         if strict and (missing or unknown):
@@ -287,6 +315,7 @@ class Module:
                     full = f"{name}.{k}" if name else k
                     if value is not None and full in new:
                         value.data = new[full].astype(value.dtype)
+        return IncompatibleKeys(missing, unknown)
 
     # ---- showing -------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ class Optimizer:
         return {"state": {number.get(p, p): dict(s) for p, s in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a copy of a saved state, of an optimizer over parameters of the same shapes."""
+        """Continue from a saved state, of an optimizer over parameters of the same shapes."""
         params = self._parameters()
         if [len(g["params"]) for g in state["param_groups"]] != [len(g["params"]) for g in self.param_groups]:
             raise InputError(
@@ -118,11 +119,13 @@ class Optimizer:
             )
         for own, saved in zip(self.param_groups, state["param_groups"], strict=True):
             own.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "params"})
-        kept = plain if hasattr(type(self), "rule") else lambda v: v  # our rules keep arrays, others what they like
+        ours = hasattr(
+            type(self), "rule"
+        )  # it keeps arrays, which compiled steps move in place; others keep what they like
         numbered = dict(enumerate(params)) | {str(k): p for k, p in enumerate(params)}
         self.state.clear()
         for k, s in state["state"].items():
-            self.state[numbered.get(k, k)] = {n: copy.deepcopy(kept(v)) for n, v in s.items()}
+            self.state[numbered.get(k, k)] = {n: copy.deepcopy(plain(v)) if ours else v for n, v in s.items()}
 
     def __repr__(self) -> str:
         groups = [", ".join(f"{k}={v}" for k, v in g.items() if k != "params") for g in self.param_groups]
@@ -141,8 +144,8 @@ def _unsupported(name: str, **options: Any) -> None:
 
 def _checked(name: str, **least: tuple[float, float]) -> None:
     for k, (value, low) in least.items():
-        if not value >= low:
-            raise InputError(f"{name}: {k} is {value}", f"it must be at least {low:g}")
+        if not isinstance(value, Real) or not value >= low:
+            raise InputError(f"{name}: {k} is {value}", f"it must be a number, at least {low:g}")
 
 
 class SGD(Optimizer):
