@@ -213,8 +213,8 @@ def test_claims_on_random_formulas_agree_with_gradients():
         a, b = rng.choice(len(parts), 2, replace=False)
         f = f"f = {parts[a]} + {parts[b]}"
         right = cr.explain(f, wrt="x").derivation().results["x"]
-        from chainrule.symbolic.printing import text
-        from chainrule.symbolic.scalars import Scalars
+        from chainrule.symbolic.algebra.printing import text
+        from chainrule.symbolic.algebra.scalars import Scalars
 
         whole = text(Scalars(cr.explain(f).staged).written_out(right))
         assert cr.check(f, f"df/dx = {whole}")

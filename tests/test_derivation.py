@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 import chainrule as cr
 from chainrule.cli import app
 from chainrule.errors import InputError
-from chainrule.symbolic.declared import OPERATIONS, declared_partial
-from chainrule.symbolic.derivative import derivative
-from chainrule.symbolic.meaning import kept, opened
-from chainrule.symbolic.prove import prove
+from chainrule.symbolic.algebra.declared import OPERATIONS, declared_partial
+from chainrule.symbolic.algebra.derivative import derivative
+from chainrule.symbolic.algebra.meaning import kept, opened
+from chainrule.symbolic.answers.prove import prove
 
 FORMULAS = [
     ("g = x + y; h = g*z; h + x", dict(x=-2.0, y=5.0, z=-4.0)),
@@ -201,7 +201,7 @@ def test_declared_derivatives_are_those_of_the_definitions(name):
     x, y = sp.symbols("x y", real=True)
     f = kept(name)(x, y) if name in ("max", "min") else getattr(sp, name, kept(name))(x)
     difference = opened(declared_partial(f, 0)) - derivative(opened(f), x)
-    from chainrule.symbolic.decide import Assumptions, decide, kinks_of
+    from chainrule.symbolic.algebra.decide import Assumptions, decide, kinks_of
 
     decision = decide(difference, sp.Integer(0), Assumptions(kinks=kinks_of([f])))
     assert decision.equal

@@ -1,4 +1,4 @@
-"""Native code and C on every dtype: value and dtype are NumPy's, or the operation is not taken."""
+"""Native code and C on every dtype: value and dtype are NumPy's; what C does not have is not printed."""
 
 import ctypes
 import shutil
@@ -13,7 +13,6 @@ import chainrule as cr
 from chainrule.compile.native.c99 import c_source
 from chainrule.compile.native.engine import llvm
 from chainrule.compile.native.program import NativeProgram
-from chainrule.compile.native.steps import Unsupported
 from chainrule.compile.tracing import traced
 from chainrule.errors import ChainruleError
 from chainrule.ops import Elementwise
@@ -79,23 +78,17 @@ class Case:
         self.graph = traced(function, lambda xs: function(*xs), inputs).graph
 
     def native(self):
-        try:
-            program = NativeProgram(self.graph)
-        except Unsupported:
-            return None
-        return program(self.inputs)[0]
+        program = NativeProgram(self.graph)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return program(self.inputs)[0]
 
 
 def judged(cases, **options):
-    """Native code on all cases; how many were taken."""
-    taken = 0
+    """Native code on all cases."""
     for case in cases:
-        got = case.native()
-        if got is not None:
-            taken += 1
-            found = difference(got, case.want, **options)
-            assert not found, f"native {case.label}: {found}"
-    return taken
+        found = difference(case.native(), case.want, **options)
+        assert not found, f"native {case.label}: {found}"
 
 
 def compiled(cases, folder):
@@ -181,7 +174,7 @@ def filled(shape, dtype, number):
 def structured(op):
     """An operation that is no elementwise one on its examples, in every dtype."""
     for k, (shapes, params) in enumerate(op.examples or [([(2, 3)] * (op.inputs or 1), {})]):
-        for dtype in DTYPES:
+        for dtype in DTYPES if op.name != "log_softmax" else FLOATS:  # of integers its value is not that of its body
             for number in range(2):
                 inputs = [
                     s if isinstance(s, np.ndarray) else filled(s, dtype, 2 * j + number) for j, s in enumerate(shapes)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.checks.gradients import check_grads
 from chainrule.diff.bodies import opened
-from chainrule.diff.check import check_grads
 from chainrule.diff.rules import leaf
 from chainrule.diff.transforms import jvp, vjp
 from chainrule.ir.recording import Handle
@@ -22,7 +22,7 @@ OPS = [
     for op in REGISTRY.values()
     if isinstance(op, Operation) and op.name not in ("call", "pick", "custom", "scan", "while_loop", "switch")
 ]
-ELEMENTWISE = [op for op in OPS if isinstance(op, Elementwise) or (isinstance(op, Composite) and not op.examples)]
+ELEMENTWISE = [op for op in OPS if op.entrywise and not op.examples]
 
 
 def arity(op):
@@ -124,6 +124,34 @@ def test_examples_agree(op, k):
     f = as_function(op, xs, params, free)
     np.testing.assert_array_equal(f(*[xs[k] for k in free]), vjp(f, *[xs[k] for k in free])[0])
     check_grads(f, [xs[k] for k in free], order=2)
+
+
+@pytest.mark.parametrize(("op", "k"), [(op, 0) for op in ELEMENTWISE] + CALLS, ids=name)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shape_rule_tells_the_value(op, k, dtype):
+    """The shape and dtype that are known before the value are those of the value."""
+    shapes, params = op.examples[k] if op.examples else ([(2, 3)] * arity(op), {})
+    xs = points(op, shapes, dtype=dtype)
+    found = op.shape and op.shape(op, xs, params)
+    if found:
+        value = op.value(*xs, **params)
+        assert (found.shape, found.dtype) == (np.shape(value), np.asarray(value).dtype)
+
+
+@pytest.mark.parametrize(("op", "k"), CALLS, ids=name)
+def test_sparsity_covers_the_jacobian(op, k):
+    """Every entry of the Jacobian that is not zero is in the pattern; of what only moves entries, nothing else is."""
+    shapes, params = op.examples[k]
+    xs = points(op, shapes, seed=k)
+    for free in differentiable(op, xs):
+        f = as_function(op, xs, params, [free])
+        size = math.prod(np.shape(xs[free]))
+        J = np.reshape(cr.jacobian(f)(xs[free]), (-1, size)) if size and np.size(f(xs[free])) else np.zeros((0, 0))
+        pattern = cr.sparsity(f, xs[free]).toarray()
+        if J.size:
+            assert not np.any(J[~pattern])
+            exact = op.moves or (op.pattern and op.name != "matmul")
+            assert not exact or np.array_equal(J != 0, pattern)
 
 
 ANALYTIC = [

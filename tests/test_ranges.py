@@ -240,7 +240,7 @@ def test_a_budget_is_a_positive_number():
 def test_a_budget_holds_in_any_thread_and_inside_another():
     from concurrent.futures import ThreadPoolExecutor
 
-    from chainrule.symbolic.budget import within
+    from chainrule.symbolic.algebra.budget import within
 
     def forever():
         while True:

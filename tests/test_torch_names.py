@@ -14,7 +14,7 @@ import pytest
 
 import chainrule.torch as ct
 from chainrule import ChainruleError
-from chainrule.tensors import names
+from chainrule.tensors import namespace as names
 
 pytestmark = [
     pytest.mark.peers,

@@ -307,6 +307,26 @@ def test_a_view_is_what_numpy_says(f, layout):
     np.testing.assert_allclose(np.sum(gradient * v), np.sum(w * slope), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("f", [
+    lambda a: np.take(a, [1, 0], 0), lambda a: np.take(a, [1, 0], -1), lambda a: np.repeat(a, 2, 0), lambda a: np.repeat(a, 2, -1),
+    lambda a: np.sort(a, 0), lambda a: np.sort(a, -1), lambda a: np.tensordot(a, a.T, 1), lambda a: np.inner(a, a), lambda a: np.dot(a, a.T),
+    lambda a: np.cross(a[:, :3], a[:, 1:]), lambda a: np.median(np.stack([a, a + 1]), 1), lambda a: np.stack([a, a.T.T]),
+    lambda a: np.take_along_axis(a, np.argsort(a.T.T, -1), -1), lambda a: np.einsum("ij,ik->kj", a, a), lambda a: a @ a.T,
+])  # fmt: skip
+def test_results_lie_in_memory_as_numpys(f, layout):
+    """Whatever operations they are made of; so a write into what `reshape` gives of them goes where it goes in NumPy."""
+
+    def written(a):
+        y = f(a)
+        y.reshape(-1)[1] = 100 * a[0, 0]
+        return y
+
+    value = written(LAYOUTS[layout](M))
+    np.testing.assert_allclose(cr.vjp(written, LAYOUTS[layout](M))[0], value)
+    np.testing.assert_allclose(cr.jit(written)(LAYOUTS[layout](M)), value)
+
+
 def test_large_arrays_are_not_computed_to_know_what_is_a_view():
     big = np.asfortranarray(np.random.default_rng(0).standard_normal((300, 200)))
 

@@ -296,6 +296,9 @@ def test_a_jax_program_says_what_it_was_printed_for():
         jax.jit(program.function)(2.0)
 
 
+UNWRITTEN = {"jax": (), "torch": ("phase", "rounded", "real", "imag", "conj", "angle")}
+
+
 @pytest.mark.peers
 @pytest.mark.parametrize("backend", [pytest.param("jax", marks=needs_jax), pytest.param("torch", marks=needs_torch)])
 @pytest.mark.parametrize(("op", "shapes", "params"), list(cases()))
@@ -304,9 +307,16 @@ def test_every_operation_is_handed_over(op, shapes, params, backend):
     want = op(*xs, **params)
     if isinstance(want, tuple) or np.asarray(want).dtype.kind == "c":
         pytest.skip("no array")
+    if backend == "jax" and op.name == "digamma":
+        pytest.skip("jax has no jnp.digamma")
     if backend == "jax" and any(x.dtype == bool for x in xs[1:]) and "index" in params:
         pytest.skip("jax has no arrays whose shape depends on values")
-    same(cr.jit(lambda *a: op(*a, **params), backend=backend)(*xs), want, "float64", 1e6)
+    f = cr.jit(lambda *a: op(*a, **params), backend=backend)
+    if op.name in UNWRITTEN[backend]:
+        with pytest.raises(cr.InputError, match="cannot be written"):
+            f(*xs)
+        return
+    same(f(*xs), want, "float64", 1e6)
 
 
 @pytest.mark.peers
@@ -339,8 +349,7 @@ def test_unknown_backends_are_refused():
 
 def test_the_schedule_says_what_became_one_loop():
     f = cr.jit(cr.value_and_grad(lambda x: np.sum(np.tanh(x) * np.exp(-x * x))))
-    with pytest.raises(cr.InputError, match="call the function first"):
-        f.schedule()
+    assert "when it is first called" in f.schedule()
     f(np.linspace(0, 1, 1000))
     text = f.schedule()
     assert text.count("loop over 1000") == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.errors import InputError
-from chainrule.symbolic.monotone import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified
+from chainrule.symbolic.algebra.and_or import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified
 
 RELU = "z1 = b1*x + a1; h = relu(z1); z2 = b2*h + a2; p = sigma(z2); log(p)"
 RESIDUAL = "z1 = b1*x + a1; h = sigma(z1); z2 = z1 + b2*h + a2; p = sigma(z2); log(p)"

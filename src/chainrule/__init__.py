@@ -28,31 +28,29 @@ if TYPE_CHECKING:
     from . import numpy as numpy
     from . import torch as torch
     from . import train as train
+    from .checks.diagnose import debug_nans as debug_nans
+    from .checks.diagnose import trace_gradient as trace_gradient
+    from .checks.gradients import check_grads as check_grads
+    from .checks.handwritten import BackwardReport as BackwardReport
+    from .checks.handwritten import check_backward as check_backward
     from .compile.jit import jit as jit
-    from .diff.backward import BackwardReport as BackwardReport
-    from .diff.backward import check_backward as check_backward
     from .diff.batching import vmap as vmap
-    from .diff.check import check_grads as check_grads
     from .diff.checkpointing import checkpoint as checkpoint
     from .diff.checkpointing import checkpoint_sequential as checkpoint_sequential
     from .diff.checkpointing import recomputations as recomputations
-    from .diff.cost import Cost as Cost
-    from .diff.cost import cost as cost
+    from .diff.control_flow import cond as cond
+    from .diff.control_flow import fori_loop as fori_loop
+    from .diff.control_flow import scan as scan
+    from .diff.control_flow import switch as switch
+    from .diff.control_flow import while_loop as while_loop
     from .diff.custom import custom_jvp as custom_jvp
     from .diff.custom import custom_vjp as custom_vjp
     from .diff.custom import elementwise as elementwise
     from .diff.custom import linear as linear
-    from .diff.diagnose import debug_nans as debug_nans
-    from .diff.diagnose import trace_gradient as trace_gradient
     from .diff.jacobians import gnvp as gnvp
     from .diff.jacobians import hessian as hessian
     from .diff.jacobians import hvp as hvp
     from .diff.jacobians import jacobian as jacobian
-    from .diff.loops import cond as cond
-    from .diff.loops import fori_loop as fori_loop
-    from .diff.loops import scan as scan
-    from .diff.loops import switch as switch
-    from .diff.loops import while_loop as while_loop
     from .diff.sparse import sparsity as sparsity
     from .diff.transforms import grad as grad
     from .diff.transforms import jvp as jvp
@@ -75,17 +73,19 @@ if TYPE_CHECKING:
     from .nn.saving import load as load
     from .nn.saving import save as save
     from .ops.unknown import unknown as unknown
+    from .programs.cost import Cost as Cost
+    from .programs.cost import cost as cost
     from .showing.explain import Explanation as Explanation
     from .showing.explain import code as code
     from .showing.explain import draw as draw
     from .showing.explain import explain as explain
     from .showing.pattern import plot_sparsity as plot_sparsity
-    from .symbolic.claims import check as check
-    from .symbolic.find import Found as Found
-    from .symbolic.find import find as find
-    from .symbolic.known import Check as Check
-    from .symbolic.prove import Verdict as Verdict
-    from .symbolic.prove import prove as prove
+    from .symbolic.answers.claims import check as check
+    from .symbolic.answers.find import Found as Found
+    from .symbolic.answers.find import find as find
+    from .symbolic.answers.known import Check as Check
+    from .symbolic.answers.prove import Verdict as Verdict
+    from .symbolic.answers.prove import prove as prove
     from .trace.formula import Formula as Formula
     from .trace.formula import parse as parse
 
@@ -98,20 +98,20 @@ _HOME = {
     "nn.reports": "collapse flow summary symmetry",
     "nn.saving": "load save",
     "diff.batching": "vmap",
-    "diff.backward": "BackwardReport check_backward",
-    "diff.check": "check_grads",
-    "diff.cost": "Cost cost",
+    "checks.handwritten": "BackwardReport check_backward",
+    "checks.gradients": "check_grads",
+    "programs.cost": "Cost cost",
     "diff.custom": "custom_jvp custom_vjp elementwise linear",
-    "diff.diagnose": "debug_nans trace_gradient",
-    "diff.loops": "cond fori_loop scan switch while_loop",
+    "checks.diagnose": "debug_nans trace_gradient",
+    "diff.control_flow": "cond fori_loop scan switch while_loop",
     "diff.sparse": "sparsity",
     "trace.array": "Array",
     "trace.formula": "Formula parse",
     "showing.explain": "Explanation code draw explain",
-    "symbolic.claims": "check",
-    "symbolic.known": "Check",
-    "symbolic.find": "Found find",
-    "symbolic.prove": "Verdict prove",
+    "symbolic.answers.claims": "check",
+    "symbolic.answers.known": "Check",
+    "symbolic.answers.find": "Found find",
+    "symbolic.answers.prove": "Verdict prove",
     "ops.unknown": "unknown",
     "showing.pattern": "plot_sparsity",
     "errors": "ChainruleError DerivativeError DivergenceError FormulaError InputError ShapeError TraceError",
@@ -193,7 +193,9 @@ def __getattr__(name: str) -> Any:
         )
     else:
         found = (
-            None if name.startswith("_") else importlib.import_module(".trace.formula", __name__).function_named(name)
+            None
+            if name.startswith("_")
+            else importlib.import_module(".trace.vocabulary", __name__).function_named(name)
         )
         if found is None:
             raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

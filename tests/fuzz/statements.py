@@ -16,7 +16,7 @@ import mpmath
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.symbolic.budget import FAILED
+from chainrule.symbolic.algebra.budget import FAILED
 
 from .harness import AGREED, Wrong, refused
 from .rewriting import changed, names, rewritten

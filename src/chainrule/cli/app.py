@@ -223,6 +223,18 @@ def derive(
         _console().print(f"wrote {output}")
 
 
+@app.command(epilog="Example: [cyan]chainrule ops tanh[/]")
+@_clean
+def ops(
+    name: Annotated[str | None, typer.Argument(help="An operation, such as tanh; all of them when left out.")] = None,
+    output: Output = None,
+) -> None:
+    """What each part of chainrule does with an operation: derivatives, batches, native code, programs, proofs."""
+    from ..showing.coverage import described, named, page
+
+    _write(page() if name is None else described(named(name)), output)
+
+
 @app.command(epilog='Example: [cyan]chainrule prove "d/dz sigma(z) = sigma(z)*(1 - sigma(z))"[/]')
 @_clean
 def prove(
@@ -239,7 +251,7 @@ def prove(
     output: Output = None,
 ) -> None:
     """Prove an identity (exit code 0), or refute it with a counterexample (1); 3 means that neither was possible."""
-    from ..symbolic.prove import prove as decide
+    from ..symbolic.answers.prove import prove as decide
 
     verdict = decide(
         statement, given=given or (), functions=functions, layout=layout, budget=budget, **sizes_from(shape or [])
@@ -263,7 +275,7 @@ def check(
     budget: Annotated[float, typer.Option("--budget", help="Seconds; what is left over them is unknown.")] = 10.0,
 ) -> None:
     """Check claimed derivatives or a staged backward program: exit code 0 if all is right, 1 if not, 3 if unknown."""
-    from ..symbolic.claims import check as judge
+    from ..symbolic.answers.claims import check as judge
 
     text = Path(target).read_text(encoding="utf-8") if target.endswith(".py") else target
     made = judge(text, *(claims or []), at=point_from(at or [], text), budget=budget)
@@ -323,9 +335,9 @@ def check_grad(
     order: Annotated[int, typer.Option("--order", min=1, max=6, help="How many times to differentiate.")] = 2,
 ) -> None:
     """Check forward mode, reverse mode and finite differences against each other; exit code 1 if they disagree."""
-    from ..diff.check import check_grads
-    from ..diff.staged import as_function, samples
+    from ..checks.gradients import check_grads
     from ..errors import DerivativeError
+    from ..programs.functions import as_function, samples
     from ..trace.calls import name_of, parameters
 
     f = as_function(function_from(target), shapes_from(shape or []))

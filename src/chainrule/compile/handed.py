@@ -13,8 +13,8 @@ from ..errors import InputError
 from ..ir.graph import Graph
 from ..ir.node import Node, Spec
 from ..ops.loops import Loop, split, split_while
-from .expression import Language, expression
-from .languages import JAX_HELPERS, JAX_LANGUAGE, TORCH_HANDED, TORCH_HELPERS
+from ..programs.expression_text import Language, expression
+from ..programs.languages import JAX_HELPERS, JAX_LANGUAGE, TORCH_HANDED, TORCH_HELPERS
 
 BACKENDS = ("native", "numpy", "jax", "torch")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..ir.graph import Graph
 from ..ir.node import Node
 
 
-def interpreted(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
-    """A function of the graph's inputs, as a list, that gives its outputs."""
+def interpreted(graph: Graph, into: Mapping[Node, int] = MappingProxyType({})) -> Callable[..., list[Any]]:
+    """A function of the graph's inputs, as a list, that gives its outputs.
+
+    The nodes of `into`, whose values are ufuncs, are computed into arrays: that of their number in a second list.
+    """
     names: dict[Node, str] = {n: f"x{k}" for k, n in enumerate(graph.inputs)}
     namespace: dict[str, Any] = {}
     bound: dict[Any, str] = {}
@@ -33,9 +37,10 @@ def interpreted(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
     for k, (n, finished) in enumerate(zip(graph.nodes, graph._finished, strict=True)):
         args = ", ".join(map(given, n.inputs))
         names[n] = f"v{k}"
-        lines.append(f"    v{k} = {function(n)}({args})")
+        place = f", out=out[{into[n]}]" if n in into else ""
+        lines.append(f"    v{k} = {function(n)}({args}{place})")
         if finished:
             lines.append(f"    del {', '.join(names[i] for i in finished)}")
     outputs = ", ".join(given(o) for o in graph.outputs)
-    exec("\n".join(["def run(inputs):", *lines, f"    return [{outputs}]"]), namespace)
+    exec("\n".join(["def run(inputs, out=()):", *lines, f"    return [{outputs}]"]), namespace)
     return namespace["run"]

@@ -13,16 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import ChainruleError, InputError, TraceError, caller
+from ..ir.graph import Graph
+from ..ir.layout import alone
 from ..ir.recording import state
+from ..programs.listing import listing
 from ..trace.calls import name_of, parameters
+from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, map_leaves
 from .handed import BACKENDS, handed
 from .holders import Holder
 from .interpreted import interpreted
-from .names import Vocabulary
+from .known_names import Vocabulary
 from .native.entry import Entry, supported
 from .native.program import NativeProgram, native
 from .native.report import report
+from .native.steps import Unsupported
 from .reach import Label, TracedValue, Walk
 from .standing import Effect, Untraceable, carried_out, placed, resolved, standing
 from .tracing import Traced, traced
@@ -130,6 +135,7 @@ class Variant:
     result: TreeDef
     effects: list[Effect]
     program: Callable[[list[Any]], list[Any]]
+    reason: str = ""  # why no native code runs it
 
     def overlapping(self, leaves: list[Any]) -> bool:
         """Whether what is changed in place shares memory with another input, or cannot be written."""
@@ -298,8 +304,37 @@ class Jitted:
             return None
         return Call(args, kwargs, walk, *found)
 
-    def _variant(self, call: Call) -> Variant:
-        """Trace the call and compile what was traced."""
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph of a call with these arguments, after optimization; nothing is compiled.
+
+        It prints one line for each value, with your names, dtypes and shapes. Its inputs are the arrays and numbers among
+        the arguments, then the arrays that the function reads beside them; its outputs are the results, then what the
+        arguments that it changes in place become.
+
+        Raises:
+            InputError: the call has no graph, for instance because the function opens a file.
+
+        >>> print(jit(lambda x, w: np.tanh(x @ w)).graph(np.ones((32, 64)), np.ones(64)))
+        f(x: f64[32, 64], w: f64[64])
+            tanh_: f64[32] = np.tanh(x @ w)
+            return tanh_
+        """
+        with TRACING:
+            try:
+                call = self._look(args, kwargs)
+                found = None if call is None else self._traced(call)[0]
+            except Untraceable as why:
+                raise InputError(f"jit: {name_of(self.f)} has no graph: {why}", "call it as it is") from why
+        if call is None or found is None:
+            raise InputError(f"jit: {name_of(self.f)} has no graph of tensors", "give arrays")
+        for n, label in zip(found.graph.inputs, call.walk.labels, strict=False):
+            n.given_name = leaf_name(label)
+        outputs = found.graph.outputs[: found.outputs + len(found.changed)]
+        name = name_of(self.f)
+        return Graph(found.graph.inputs, outputs, lambda g: listing(g, name if name.isidentifier() else "f"))
+
+    def _traced(self, call: Call) -> tuple[Traced, list[Effect]]:
+        """The graph of a call, and what it changes besides."""
         plans: list[list[Effect]] = []
 
         def run(handles: list[Any]) -> Any:
@@ -314,12 +349,18 @@ class Jitted:
                 plans.append(plan)
                 return world.described(result, f"the result of {name_of(self.f)}", result=True), values
 
-        t = traced(self.f, run, call.leaves)
-        made = Variant(call.walk.numbers, t, t.tree.children[0], plans[0], interpreted(t.graph))
+        return traced(self.f, run, call.leaves), plans[0]
+
+    def _variant(self, call: Call) -> Variant:
+        """Trace the call and compile what was traced."""
+        t, effects = self._traced(call)
+        made = Variant(call.walk.numbers, t, t.tree.children[0], effects, interpreted(t.graph))
         if self.backend in ("jax", "torch"):
             made.program = handed(t.graph, self.backend)
-        elif self.backend == "native":
+        if self.backend == "native":
             self._compile(made, call)
+        else:
+            made.reason = f"its backend is {self.backend}"
         return made
 
     def _compile(self, v: Variant, call: Call) -> None:
@@ -330,10 +371,11 @@ class Jitted:
         checks = None if lifted or objects else seen.checks()
         entry = self._entry(v, call, checks or [], lifted)
         donated = [k for k in call.donated(self.donate) if not t.guards and k not in t.changed]
-        made = native(t.graph, entry, donated)
-        if made is None:
+        try:
+            v.program = made = native(t.graph, entry, donated)
+        except Unsupported as why:
+            v.reason = str(why)
             return
-        v.program = made
         if made.entry is None:
             return
         if checks is not None:
@@ -355,15 +397,14 @@ class Jitted:
         return Entry(tree, leaves, v.result, t.kinds, truths, checks, order)
 
     def schedule(self) -> str:
-        """What became one loop, the memory that every step moves and its operations, for what was compiled last.
-
-        Raises:
-            InputError: nothing has been compiled natively yet.
-        """
-        programs = [v.program for vs in self.variants.values() for v in vs if isinstance(v.program, NativeProgram)]
-        if not programs:
-            raise InputError("there is no schedule: nothing has been compiled natively", "call the function first")
-        return report(programs[-1])
+        """What became one loop, what NumPy runs and why, the memory that every step moves and its operations, for what was compiled last."""
+        variants = [v for vs in self.variants.values() for v in vs]
+        if not variants:
+            return f"{name_of(self.f)} is compiled when it is first called, for the shapes and dtypes of that call: call it, then ask again."
+        program = variants[-1].program
+        if isinstance(program, NativeProgram):
+            return report(program)
+        return f"{name_of(self.f)} has no native code: {variants[-1].reason}."
 
     def _plainly(self, call: Call, why: str) -> Any:
         """The function itself; its results share memory with nothing, as those of a program."""
@@ -399,6 +440,4 @@ def _own(x: Any, kind: Any, given: list[Any]) -> Any:
     """A result that shares memory with nothing."""
     if kind is not None:
         return kind(x)
-    if isinstance(x, np.ndarray) and (x.base is not None or not x.flags.writeable or any(x is a for a in given)):
-        return x.copy()
-    return x
+    return x.copy() if isinstance(x, np.ndarray) and not alone(x, given) else x

@@ -13,10 +13,9 @@ from ..ir.node import NO_PARAMS, Node
 from ..ir.op import constant, variable
 from ..ir.recording import Handle, setting, state
 from ..ops.kinds import Composite
-from ..ops.loops import Loop, examples
+from ..ops.loops import Loop, examples, scan, while_loop
+from ..ops.structured import call, pick
 from ..trace.array import recording_kind
-
-WHOLE = ("reduce_max", "reduce_min", "prod", "phase")  # what compilers do better whole
 
 
 def opened(graph: Graph, fixed: Collection[Node] = ()) -> Graph:
@@ -37,19 +36,19 @@ def _copied(n: Node, changed: dict[Node, Any]) -> Any:
     op = n.op
     if op is variable:  # of a transform inside, which stood for a plain value
         return settled(n.value)
-    if isinstance(op, Composite) and op.name not in WHOLE:
+    if isinstance(op, Composite) and not op.whole:
         return _body(n, inputs)
-    if op.name == "call":
+    if op is call:
         inner = _valued(n.params["graph"], [settled(v) for v in n.values])
         return _substituted(inner, inputs)
-    if op.name == "pick" and isinstance(inputs[0], tuple):
+    if op is pick and isinstance(inputs[0], tuple):
         return inputs[0][n.params["index"]]
     params = n.params
     if isinstance(op, Loop):
         graphs = iter([opened(_valued(g, values)) for g, values in examples(_settled(n))])
-        if op.name == "scan":
+        if op is scan:
             params = {**params, "body": next(graphs)}
-        elif op.name == "while_loop":
+        elif op is while_loop:
             params = {**params, "test": next(graphs), "body": next(graphs)}
         else:
             params = {**params, "branches": tuple(graphs)}

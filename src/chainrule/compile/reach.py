@@ -29,7 +29,7 @@ from ..ir.op import Op
 from ..ir.recording import Handle
 from ..trace.references import contents
 from .holders import ATTRIBUTES, CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, SET, Holder, Kind
-from .names import LIBRARIES, Vocabulary, of_library, root
+from .known_names import LIBRARIES, Vocabulary, of_library, root
 
 SMALL = 1024  # bytes of an integer or boolean array up to which its contents are compared instead of being an input
 EXACT = 2**48  # integers beyond are compared by value: sums of them might leave 64 bits
@@ -65,6 +65,7 @@ class Walk:
         self.vocabulary, self.moving, self.lift = vocabulary, moving, lift
         self.key: list[Any] = []
         self.leaves: list[Any] = []
+        self.labels: list[str] = []  # what the user's code calls each of them
         self.own: list[bool] = []  # which of them are arguments, or stand in trees of arguments
         self.ranges: list[range] = []  # the leaves of every argument
         self.outside = 0  # the first holder that is reached through the function
@@ -123,7 +124,7 @@ class Walk:
         kind = type(x)
         exact = -EXACT < x < EXACT if kind is int else isinstance(x, (float, complex)) or x.dtype.kind in "biufc"
         if exact and not self.fixed and (self.direct or (self.lift and label in self.moving)):
-            return self._leaf(x, kind)
+            return self._leaf(x, label, kind)
         self.key.append(kind)
         value = x.tobytes() if isinstance(x, np.generic) else repr(x)
         if self.direct:
@@ -134,9 +135,10 @@ class Walk:
                 self.unlike.add(label)
         return None
 
-    def _leaf(self, x: Any, *key: Any) -> Spot:
+    def _leaf(self, x: Any, label: str, *key: Any) -> Spot:
         self.key += key
         self.leaves.append(x)
+        self.labels.append(label)
         self.own.append(self.direct)
         return len(self.leaves) - 1
 
@@ -147,7 +149,7 @@ class Walk:
             if type(before) is not int:
                 return None
             if self.direct:
-                return self._leaf(x)  # an argument has its place, also when it is the same array as another
+                return self._leaf(x, label)  # an argument has its place, also when it is the same array as another
             self.crossed |= self.own[before]
             return before
         if x.dtype.kind not in "biufc":
@@ -161,7 +163,9 @@ class Walk:
         inputs = not self.fixed and (self.direct or (self.lift and (x.dtype.kind in "fc" or x.nbytes > SMALL)))
         if inputs and x.dtype.kind in "biufc":
             self.known[id(x)] = len(self.leaves)
-            return self._leaf(x, x.shape, x.dtype, None if x.flags.c_contiguous else x.strides, x.flags.writeable)
+            return self._leaf(
+                x, label, x.shape, x.dtype, None if x.flags.c_contiguous else x.strides, x.flags.writeable
+            )
         self.known[id(x)] = f"contents {len(self.contents)}"
         data = x.tobytes()
         self.contents.append((x, data, label))

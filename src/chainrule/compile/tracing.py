@@ -17,6 +17,8 @@ from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import drawn, variable
 from ..ir.optimize import optimized
 from ..ir.recording import Handle, setting, state
+from ..ops.arithmetic import add, floor_divide, negative, remainder, subtract
+from ..ops.piecewise import absolute
 from ..trace.array import recording_kind
 from ..trace.calls import name_of, users_warnings
 from ..trace.tree import TreeDef, flatten
@@ -64,11 +66,11 @@ def _alike(a: Any, b: Any) -> bool:
 
 def _leaves_64_bits(n: Node) -> bool:
     """Whether a Python integer is made so that it may need more than 64 bits, or so that Python would raise."""
-    if n.op.name in ("add", "subtract"):
+    if n.op in (add, subtract):
         return not any(type(x) is int and abs(x) < 2**48 for x in n.inputs)
-    if n.op.name in ("floor_divide", "remainder"):
+    if n.op in (floor_divide, remainder):
         return not (type(n.inputs[1]) is int and n.inputs[1] != 0)
-    return n.op.name not in ("negative", "positive", "absolute", "alias", "stop_gradient", "cast")
+    return not n.op.keeps and n.op not in (negative, absolute)
 
 
 def _kind(x: Any) -> Any:

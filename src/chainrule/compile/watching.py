@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .holders import CELL, ITEMS, LIST, MISSING, NAMES, Holder
-from .names import Vocabulary
+from .known_names import Vocabulary
 from .reach import Walk
+
+SHORT = 100  # items of a list that an entry compares
 
 
 def reached(vocabulary: Vocabulary, look: Any) -> Walk:
@@ -89,16 +93,20 @@ class Seen:
         return next((label for a, data, label in self.contents if a.tobytes() != data), "something that it reaches")
 
     def checks(self) -> list[tuple[Any, Any, Any]] | None:
-        """The same as (owner, key or None for a cell, object), where that says it all; None where it does not."""
-        found: list[tuple[Any, Any, Any]] = []
+        """The same as (owner, key, object), as an entry takes them, where that says it all; None where it does not."""
+        found: list[tuple[Any, Any, Any]] = [(a, None, data) for a, data, _ in self.contents]
+        if not all(type(a) is np.ndarray and a.flags.carray and a.dtype.isnative for a, _, _ in self.contents):
+            return None
         for h in self.holders:
             if h.kind is CELL and h.values[0] is not MISSING:
                 found.append((h.owner, None, h.values[0]))
             elif h.kind is NAMES:
                 found += [(h.owner, k, v) for k, v in zip(h.keys, h.values, strict=True)]
+            elif h.kind is LIST and len(h.values) <= SHORT:
+                found.append((h.owner, None, h.values))
             elif not _constant(h):
                 return None
-        return None if self.contents else found
+        return found
 
 
 def _constant(h: Holder) -> bool:

@@ -1,5 +1,5 @@
 """Derivatives: graphs to graphs."""
 
-from . import batch_rules, bodies, custom, loops
+from . import batch_rules, bodies, control_flow, custom
 
-__all__ = ["batch_rules", "bodies", "custom", "loops"]  # importing them registers their rules
+__all__ = ["batch_rules", "bodies", "control_flow", "custom"]  # importing them registers their rules

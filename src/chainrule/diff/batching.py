@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import InputError, ShapeError, TraceError
+from ..ir import layout
 from ..ir.entering import entering
 from ..ir.node import Node
-from ..ir.op import ByKind, Op
-from ..ir.recording import Handle, setting, state
-from ..ops.broadcasting import broadcast_to
+from ..ir.op import Op
+from ..ir.recording import Handle, bottom, setting, state
+from ..ops.broadcasting import spread
 from ..trace import functions as fn
 from ..trace.array import Array, array_at
 from ..trace.bodies import body
@@ -104,28 +105,13 @@ class Batched(Array):
             each.append(mine and a.node.params is EACH)
         if not any(each):
             return cls.of(op(*values, **params), False)  # type: ignore[operator]
-        rule: Any = RULES.get(op.name) or BY_KIND[type(op)] or BY_KIND[Op]
-        return cls.of(rule(op, values, each, dict(params), cls.length), True)
+        way: Any = WAYS.get(op.batch) or op.batch  # pyright: ignore[reportArgumentType]
+        result = way(op, values, each, params, cls.length)
+        return cls.of(WAYS["one by one"](op, values, each, params, cls.length) if result is None else result, True)
 
 
-def bottom(x: Any) -> Any:
-    """The plain value behind handles of every level."""
-    while isinstance(x, Handle):
-        x = x.node.value
-    return x
-
-
-# ---- rules: in `chainrule.diff.batch_rules` --------------------------------------------------------------------
-
-Rule = Callable[[Any, list[Any], list[bool], dict[str, Any], int], Any]
-
-RULES: dict[str, Rule] = {}  # by the name of the operation
-BY_KIND: ByKind[Any] = ByKind()
-
-
-def spread(x: Any, each: bool, n: int) -> Any:
-    """A value for each of `n` examples."""
-    return x if each else broadcast_to(x, shape=(n, *np.shape(x)))
+# The ways that a declaration calls by name, where it has no rule of its own: in `chainrule.diff.batch_rules`.
+WAYS: dict[str, Callable[[Any, list[Any], list[bool], Any, int], Any]] = {}
 
 
 # ---- vmap ----------------------------------------------------------------------------------------------------
@@ -172,15 +158,17 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         level = state.level + 1
         kind = _batched_at(level, length)
         fronts = [x if a is None else _to_front(x, a) for x, a in zip(leaves, where, strict=True)]
-        with body(f, level=level, depth=0, array=array_at(level)):
+        with body(f, level=level, depth=0, array=array_at(level)) as around:
             given = [own(x) if a is None else own(kind.of(x, True)) for x, a in zip(fronts, where, strict=True)]
             new_args, new_kwargs = unflatten(treedef, given)
             result = called(f, new_args, new_kwargs)
         results, result_tree = flatten(result)
         targets = _axes_of(result, out_axes)
+        others = [*fronts, *around]
         with setting(level=level):
-            out = [_collected(r, a, kind) for r, a in zip(results, targets, strict=True)]
-        return unflatten(result_tree, out)
+            for r, a in zip(results, targets, strict=True):
+                others.append(_collected(r, a, kind, others))
+        return unflatten(result_tree, others[-len(results) :] if results else [])
 
     return mapped
 
@@ -226,8 +214,9 @@ def _to_front(x: Any, axis: int) -> Any:
     return x if axis % n == 0 else fn.moveaxis(x, axis, 0)
 
 
-def _collected(r: Any, axis: Any, kind: type[Batched]) -> Any:
-    """A result with its examples along an axis."""
+def _collected(r: Any, axis: Any, kind: type[Batched], others: list[Any]) -> Any:
+    """A result with its examples along an axis; it shares memory with no other array."""
+    computed = isinstance(r, Handle)
     while isinstance(r, Handle) and r.rank > kind.rank:
         r = r.node.value
     each = False
@@ -240,4 +229,6 @@ def _collected(r: Any, axis: Any, kind: type[Batched]) -> Any:
     r = spread(r, each, kind.length)
     if axis not in (0, -len(np.shape(r))):
         r = fn.moveaxis(r, 0, axis) if isinstance(r, Handle) else np.moveaxis(r, 0, axis)
+    if computed and type(r) is np.ndarray and r.flags.c_contiguous and layout.alone(r, others):
+        return r
     return own(r) if isinstance(r, (Handle, np.ndarray)) else np.array(r)

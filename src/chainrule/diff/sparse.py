@@ -11,14 +11,13 @@ import numpy as np
 from ..errors import InputError, ShapeError
 from ..ir.node import Node, reachable
 from ..ir.recording import Handle
-from ..ops import Composite, Elementwise
+from ..ops import Composite
 from ..trace.calls import Trace, name_of, select, traced_call
 from ..trace.tree import flatten
 from .bodies import opened
 from .rules import leaf
 from .transforms import pushed
 
-MOVES = ("reshape", "transpose", "broadcast_to", "getitem", "flip", "roll", "pad", "concatenate", "stack", "tril", "triu", "scatter", "index_set", "cast", "alias")  # fmt: skip
 LARGEST = 50_000_000  # entries of a pattern; above it the Jacobian is dense in all but name
 
 
@@ -91,35 +90,23 @@ def _local(node: Node, k: int) -> Any:
 
     i: Any = node.inputs[k]
     size, inner = math.prod(node.shape), math.prod(i.shape)
-    name = node.op.name
+    op = node.op
     entries = np.arange(1, inner + 1).reshape(i.shape)
-    if isinstance(node.op, Elementwise) or (isinstance(node.op, Composite) and not node.op.examples):
+    if op.entrywise:
         where = np.broadcast_to(entries, node.shape).reshape(-1)
         return None if i.shape == node.shape else _selecting(where, size, inner)
     values = node.values
-    if name in MOVES:
-        moved = [
-            entries if j == k else np.zeros(np.shape(v), int) if node.op.flows(j) else v for j, v in enumerate(values)
-        ]
-        params = {**node.params, "dtype": np.dtype(int)} if name == "cast" else node.params
-        return _selecting(np.asarray(node.op.value(*moved, **params)).reshape(-1), size, inner)
-    if name in ("sum", "mean"):
-        kept = np.arange(size).reshape(np.sum(np.zeros(i.shape), axis=node.params["axis"], keepdims=True).shape)
-        rows = np.broadcast_to(kept, i.shape).reshape(-1)
-        return sp.csr_array((np.ones(inner, np.int8), (rows, np.arange(inner))), shape=(size, inner))
-    if (
-        name == "matmul"
-        and k == 1
-        and len(i.shape) == 1
-        and np.ndim(values[0]) == 2
-        and type(node.inputs[0]) is not Node
-    ):
-        return sp.csr_array((values[0] != 0).astype(np.int8))
-    if isinstance(node.op, Composite):
+    if op.moves:
+        moved = [entries if j == k else np.zeros(np.shape(v), int) if op.flows(j) else v for j, v in enumerate(values)]
+        return _selecting(np.asarray(op.value(*moved, **node.params)).reshape(-1), size, inner)
+    found = op.pattern and op.pattern(node, k)
+    if found:
+        return sp.csr_array((np.ones(len(found[0]), np.int8), found), shape=(size, inner))
+    if isinstance(op, Composite):
         return _opened(node, k)
     if size * inner > LARGEST:
         raise ShapeError(
-            f"every entry of {name} can depend on every entry of its input ({size:,} x {inner:,})",
+            f"every entry of {op.name} can depend on every entry of its input ({size:,} x {inner:,})",
             "use hvp, jvp or vjp products instead",
         )
     return sp.csr_array(np.ones((size, inner), np.int8))

@@ -13,9 +13,6 @@ from .node import Spec
 from .op import Op
 
 LARGE = 50_000  # entries from which on a value is not computed while tracing
-SHAPES: dict[
-    str, Callable[..., Any]
-] = {}  # by the name of an operation: a function of (op, specs, params) giving a Spec or Bundle
 
 
 class Deferred(NDArrayOperatorsMixin):
@@ -71,12 +68,9 @@ def settled(x: Any) -> Any:
 
 def deferred(op: Op, values: Sequence[Any], params: Mapping[str, Any]) -> Any:
     """The value of an operation, not computed where it is large and its shape is known."""
-    lazy = op.name in ("scan", "while_loop") or any(
-        type(v) is Deferred or (isinstance(v, np.ndarray) and v.size > LARGE) for v in values
-    )
-    rule = SHAPES.get(op.name) or (SHAPES["elementwise"] if hasattr(op, "partials") else None)
-    if lazy and rule is not None:
-        found = rule(op, values, params)
+    lazy = op.postponed or any(type(v) is Deferred or (isinstance(v, np.ndarray) and v.size > LARGE) for v in values)
+    if lazy and op.shape is not None:
+        found = op.shape(op, values, params)
         if found is not None:
             given = tuple(values)
 

@@ -19,10 +19,13 @@ class Graph:
     Args:
         inputs: the nodes that stand for what is given from outside.
         outputs: nodes, or plain values for outputs that depend on nothing.
+        written: how it is written, where whoever made it knows a better way than operation by operation.
     """
 
-    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Any]) -> None:
-        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+    def __init__(
+        self, inputs: Sequence[Node], outputs: Sequence[Any], written: Callable[[Graph], str] | None = None
+    ) -> None:
+        self.inputs, self.outputs, self.written = tuple(inputs), tuple(outputs), written
         since = min((n.order for n in inputs), default=0)
         found = reachable([o for o in outputs if type(o) is Node], since)
         given = set(inputs)
@@ -82,6 +85,11 @@ class Graph:
         whole.inputs = (*self.inputs[:own], *padded[:start], *extra, *padded[start:])
         return whole
 
+    @property
+    def operations(self) -> int:
+        """The arithmetic operations of all its nodes."""
+        return sum(n.operations for n in self.nodes)
+
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The outputs on plain values; nothing is recorded."""
         return self.walk(values, lambda n, args: n.op.value(*args, **n.params))
@@ -122,6 +130,8 @@ class Graph:
         return [env[o] if type(o) is Node else o for o in self.outputs]
 
     def __str__(self) -> str:
+        if self.written is not None:
+            return self.written(self)
         names: dict[Node, str] = {}
 
         def of(x: Any) -> str:

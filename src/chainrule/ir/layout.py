@@ -5,6 +5,7 @@ Whether NumPy's `reshape` is a view or a copy depends on it, so the values in a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,11 @@ def overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
         return np.shares_memory(a, b, max_work=10_000)  # pyright: ignore[reportArgumentType]
     except (np.exceptions.TooHardError, OverflowError):
         return True
+
+
+def alone(x: np.ndarray[Any, Any], others: Iterable[Any]) -> bool:
+    """Whether an array that was computed has its memory to itself: it is no view, can be written, and is none of the others."""
+    return x.base is None and x.flags.writeable and not any(x is other for other in others)
 
 
 def root(x: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from operator import attrgetter
 from types import CodeType
@@ -97,6 +98,14 @@ class Node:
     def values(self) -> list[Any]:
         """The concrete values of all inputs."""
         return [i.value if type(i) is Node else i for i in self.inputs]
+
+    @property
+    def operations(self) -> int:
+        """The arithmetic operations that it takes."""
+        cost = self.op.cost
+        if callable(cost):
+            return cost(self)
+        return cost * max(math.prod(s) for s in (self.shape, *map(np.shape, self.values))) if cost else 0
 
     @property
     def line(self) -> int | None:

@@ -27,7 +27,8 @@ class Op:
         range: an interval that holds every value.
         limits: end of the range that is never reached -> the infinity of the input towards which the value goes there.
         zero: where the value is zero, as a relation of the one input to 0: "= 0" or "<= 0".
-        neutral: input position -> the constant which, standing there, makes the operation the identity of the other input.
+        neutral: input position -> the constant which, standing there, makes the operation the identity of the other
+            input; "identity" for the identity matrix.
         body: the operation in terms of simpler ones; what opening it shows.
         prelude: lines that a printed program needs at its top (NumPy writer).
         scalar_prelude: the same for the scalar writer.
@@ -36,7 +37,25 @@ class Op:
         view: whether the value can share memory with its first input.
         variant: which operation it is on given inputs, where NumPy's function of that name is another one for some
             dtypes: `&` on booleans is `logical_and`.
+        shape: the shape and dtype of the value, from those of the inputs: a function of (op, values, params) giving a
+            `Spec`, a `Bundle` of them, or None where it takes the value to tell. Without one the value is computed.
+        batch: how it is carried out on a batch: the name of a way in `chainrule.diff.batch_rules`, or a function of
+            (op, values, which of them have the batch axis in front, params, how many examples).
+        moves: whether every entry of the value is an entry of an input as it is, or zero.
+        pattern: which entries of the value an entry of input k can change, as a function of (node, k) giving rows and
+            columns, or None where that is not known; needed only where it does not follow from the kind.
+        cost: operations for each entry of the largest array among value and inputs, or a function of the node.
+        stops: why nothing flows through it, in a word.
+        kink: what is said of the subgradient used at a node, a function of the node; "" where it is at no kink.
+        rule: the name of the rule that differentiates it, as calculus has it.
+        keeps: whether the value is the first input itself, where that has the shape and dtype of the value already.
+        simpler: how it is written more simply: a function of (simplifier, *inputs, **params) giving a node, or None.
+        factors: how many of its first inputs are factors of a product, whose partials are the other factors.
+        word: the word by which a value of it is called where the user gave no name.
     """
+
+    entrywise = False  # whether an entry of the value depends on those entries only that broadcasting puts beside it
+    postponed = False  # whether the value is not computed while tracing, however small
 
     def __init__(
         self,
@@ -53,13 +72,25 @@ class Op:
         range: tuple[float, float] = (-float("inf"), float("inf")),
         limits: Mapping[float, float] | None = None,
         zero: str = "",
-        neutral: Mapping[int, float] | None = None,
+        neutral: Mapping[int, float | str] | None = None,
         body: Callable[..., Any] | None = None,
         prelude: str = "",
         scalar_prelude: str = "",
         examples: Sequence[tuple[tuple[Any, ...], dict[str, Any]]] = (),
         view: bool = False,
         variant: Callable[[Sequence[Any]], Op] | None = None,
+        shape: Callable[[Op, Sequence[Any], Mapping[str, Any]], Any] | None = None,
+        batch: str | Callable[..., Any] = "one by one",
+        moves: bool = False,
+        pattern: Callable[[Any, int], tuple[Any, Any] | None] | None = None,
+        cost: int | Callable[[Any], int] = 1,
+        stops: str = "",
+        kink: Callable[[Any], str] | None = None,
+        rule: str = "",
+        keeps: bool = False,
+        simpler: Callable[..., Any] | None = None,
+        factors: int = 0,
+        word: str = "",
         doc: str = "",
         public: bool = True,
     ) -> None:
@@ -71,6 +102,9 @@ class Op:
         self.neutral = dict(neutral or {})
         self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
         self.examples, self.view, self.variant, self.public = tuple(examples), view, variant, public
+        self.shape, self.batch, self.moves, self.pattern = shape, batch, moves, pattern
+        self.cost, self.stops, self.kink, self.rule = 0 if moves else cost, stops, kink, rule
+        self.keeps, self.simpler, self.factors, self.word = keeps, simpler, factors, word or name
         self.__name__ = name
         self.__doc__ = doc or f"The operation `{name}`."
         REGISTRY[name] = self
@@ -103,6 +137,6 @@ class ByKind(dict[type[Op], Rule | None]):
         return found
 
 
-variable = Op("variable", lambda: None, public=False, doc="An input of a graph.")
-constant = Op("constant", lambda: None, public=False, doc="A value without history.")
+variable = Op("variable", lambda: None, public=False, cost=0, doc="An input of a graph.")
+constant = Op("constant", lambda: None, public=False, cost=0, doc="A value without history.")
 drawn = Op("drawn", lambda: None, public=False, doc="Random numbers, drawn anew at every run of a compiled program.")

@@ -73,6 +73,14 @@ def uniform(x: Any) -> Any:
     return x if isinstance(x, (int, float, np.generic)) else None
 
 
+def _is(x: Any, neutral: float | str) -> bool:
+    """Whether it is a constant that is neutral."""
+    if neutral == "identity":  # the directions of a Jacobian are the columns of one
+        return _is_identity(x)
+    number = None if type(x) is Node else uniform(x)
+    return number is not None and bool(number == neutral)
+
+
 def _is_identity(x: Any) -> bool:
     """Whether it is a constant identity matrix."""
     if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[0] != x.shape[1]:
@@ -82,17 +90,11 @@ def _is_identity(x: Any) -> bool:
 
 def _unchanged(n: Node, args: tuple[Any, ...]) -> Any:
     """The input that the operation returns as it is, or None."""
-    name = n.op.name
     candidates: list[Any] = []
-    if name in ("alias", "stop_gradient", "positive", "reshape", "broadcast_to", "cast"):
+    if n.op.keeps:
         candidates = [args[0]]
-    elif name == "matmul":  # the directions of a Jacobian are the columns of one
-        candidates = [args[1 - k] for k in (0, 1) if _is_identity(args[k])]
     elif len(args) == 2:
-        for position, neutral in n.op.neutral.items():
-            number = None if type(args[position]) is Node else uniform(args[position])
-            if number is not None and number == neutral:
-                candidates.append(args[1 - position])
+        candidates = [args[1 - k] for k, neutral in n.op.neutral.items() if _is(args[k], neutral)]
     for a in candidates:
         if type(a) is Node and not isinstance(a.value, Bundle):
             have, want = Spec.of(a.value), Spec.of(n.value)

@@ -1,17 +1,17 @@
 """Simplification: constants folded, neutral elements dropped, signs and quotients put where a person writes them.
 
-Nodes are rebuilt one by one, each against its inputs, which are simplified already.
+Nodes are rebuilt one by one, each against its inputs, which are simplified already; how, the operations declare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .node import NO_PARAMS, Node
-from .op import REGISTRY, Op
+from .op import Op
 
 
 def value_of(x: Any) -> Any:
@@ -42,21 +42,20 @@ class Simplifier:
         same = _unchanged(op, inputs, params)
         if same is not None:
             return same
-        rule = _RULES.get(op.name)
-        found = rule(self, *inputs, **params) if rule is not None else None
+        found = None if op.simpler is None else op.simpler(self, *inputs, **params)
         if found is not None:
             return found
         node = Node(op, inputs, params, op.value(*(value_of(i) for i in inputs), **params))
         self.built.add(node)
         return node
 
-    def build(self, name: str, *inputs: Any) -> Any:
-        """`make` by the name of the operation."""
-        return self.make(REGISTRY[name], inputs)
+    def build(self, op: Op, *inputs: Any) -> Any:
+        """`make` of inputs alone."""
+        return self.make(op, inputs)
 
-    def made_by(self, x: Any, name: str) -> bool:
+    def made_by(self, x: Any, op: Op) -> bool:
         """Whether `x` is an inner node made by that operation."""
-        return type(x) is Node and x in self.built and x.op.name == name
+        return type(x) is Node and x in self.built and x.op is op
 
 
 def simplified(nodes: Sequence[Node], output: Node) -> Any:
@@ -90,73 +89,10 @@ def _unchanged(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
                 *(np.shape(value_of(i)) for i in inputs)
             ):
                 return other
-    if op.name == "alias":
-        return inputs[0]
-    if op.name in ("reshape", "broadcast_to") and np.shape(value_of(inputs[0])) == params["shape"]:
-        return inputs[0]
-    if op.name == "cast" and np.asarray(value_of(inputs[0])).dtype == params["dtype"]:
-        return inputs[0]
+    if op.keeps and not op.stops:
+        first = value_of(inputs[0])
+        if np.shape(first) == params.get("shape", np.shape(first)) and np.asarray(first).dtype == params.get(
+            "dtype", np.asarray(first).dtype
+        ):
+            return inputs[0]
     return None
-
-
-def _negative(s: Simplifier, x: Any) -> Any:
-    return x.inputs[0] if s.made_by(x, "negative") else None
-
-
-def _add(s: Simplifier, a: Any, b: Any) -> Any:
-    if s.made_by(b, "negative"):
-        return s.build("subtract", a, b.inputs[0])
-    return s.build("subtract", b, a.inputs[0]) if s.made_by(a, "negative") else None
-
-
-def _subtract(s: Simplifier, a: Any, b: Any) -> Any:
-    return s.build("add", a, b.inputs[0]) if s.made_by(b, "negative") else None
-
-
-def _multiply(s: Simplifier, a: Any, b: Any) -> Any:
-    pairs: tuple[tuple[Any, Any], ...] = ((a, b), (b, a))
-    for x, other in pairs:
-        if is_number(x) and x == -1.0 and not is_truth(other):
-            return s.build("negative", other)
-        if s.made_by(x, "negative"):
-            return s.build("negative", s.build("multiply", *((x.inputs[0], other) if x is a else (other, x.inputs[0]))))
-    if s.made_by(b, "reciprocal"):
-        return s.build("divide", a, b.inputs[0])
-    if s.made_by(a, "reciprocal"):
-        return s.build("divide", b, a.inputs[0])
-    if s.made_by(b, "divide"):
-        return s.build("divide", s.build("multiply", a, b.inputs[0]), b.inputs[1])
-    if is_number(b) and type(a) is Node:
-        return s.build("multiply", b, a)
-    if _scaled(s, b) and not is_number(a) and not _scaled(s, a):  # a (2 x) is written 2 x a
-        return s.build("multiply", b, a)
-    return None
-
-
-def _scaled(s: Simplifier, x: Any) -> bool:
-    return s.made_by(x, "multiply") and is_number(x.inputs[0])
-
-
-def _divide(s: Simplifier, a: Any, b: Any) -> Any:
-    if s.made_by(a, "negative"):
-        return s.build("negative", s.build("divide", a.inputs[0], b))
-    return s.build("reciprocal", b) if is_number(a) and a == 1 and type(b) is Node else None
-
-
-def _transpose(s: Simplifier, x: Any, axes: tuple[int, ...]) -> Any:
-    """The transpose of a matrix that is a transpose or a product itself."""
-    if axes != (-1, -2):
-        return None
-    if s.made_by(x, "transpose") and x.params["axes"] == axes:
-        return x.inputs[0]
-    return s.build("outer", x.inputs[1], x.inputs[0]) if s.made_by(x, "outer") else None
-
-
-_RULES: dict[str, Callable[..., Any]] = {
-    "transpose": _transpose,
-    "negative": _negative,
-    "add": _add,
-    "subtract": _subtract,
-    "multiply": _multiply,
-    "divide": _divide,
-}

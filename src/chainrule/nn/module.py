@@ -9,8 +9,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ..errors import InputError, ShapeError, TraceError
-from ..tensors.names import asked
-from ..tensors.tensor import Tensor, tensor
+from ..tensors import changing
+from ..tensors.creation import tensor
+from ..tensors.namespace import asked
+from ..tensors.tensor import Tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .traced import as_traced
@@ -242,7 +244,7 @@ class Module:
             for m in self.modules():
                 for value in (*m._parameters.values(), *m._buffers.values()):
                     if value is not None and value.dtype.kind == "f":
-                        value._cast(dtype)
+                        changing.cast(value, dtype)
         return self
 
     def cpu(self) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.cost import operations
 from ..diff.transforms import value_and_grad
 from ..errors import InputError
 from ..ir.node import NO_PARAMS, Node, reachable
@@ -19,7 +18,7 @@ from ..ir.recording import Handle, setting, state
 from ..trace.array import Array
 from .layers import Linear, Sequential
 from .module import Module, arrays_of, functional_call
-from .watching import Call, watched
+from .observing import Call, watched
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -159,7 +158,7 @@ def _work(call: Call) -> int:
     """The operations of one call, those of modules inside included."""
     outputs = call.made if isinstance(call.made, tuple) else (call.made,)
     nodes = reachable([o.node for o in outputs if isinstance(o, Handle)], call.first)
-    return sum(operations(n) for n in nodes if n.order < call.last)
+    return sum(n.operations for n in nodes if n.order < call.last)
 
 
 def _linear_pairs(model: Module) -> list[tuple[Sequential, int]]:

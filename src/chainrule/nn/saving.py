@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..tensors.tensor import Tensor, tensor
+from ..tensors.creation import tensor
+from ..tensors.tensor import Tensor
 from ..trace.handles import plain
 from .module import Module
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from ..errors import TraceError
 from ..ir.node import Node
 from ..ir.op import constant, variable
+from ..ops.arithmetic import alias, stop_gradient
 from ..tensors.tensor import Tensor
 from ..trace.array import Array
 
@@ -33,7 +34,7 @@ def _needs_gradient(node: Node) -> bool:
         n = stack.pop()
         if n.op is variable and n not in known:
             return True
-        if n.op.name == "stop_gradient":
+        if n.op is stop_gradient:
             continue
         for i in n.inputs:
             if type(i) is Node and i not in seen:
@@ -78,7 +79,7 @@ class Traced(Tensor):
     @property
     def is_leaf(self) -> bool:
         """Whether this tensor was given, not computed."""
-        return not self.requires_grad or self.node.op is variable or self.node.op.name == "alias"
+        return not self.requires_grad or self.node.op is variable or self.node.op is alias
 
     item, tolist, numpy, backward = _leaves("item()"), _leaves("tolist()"), _leaves("numpy()"), _leaves("backward()")
     __float__, __complex__, __array__ = (

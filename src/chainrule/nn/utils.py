@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import DerivativeError, ShapeError
+from ..tensors import changing
+from ..tensors.creation import tensor
 from ..tensors.modes import no_grad
 from ..tensors.shapes import cat
-from ..tensors.tensor import Tensor, tensor
+from ..tensors.tensor import Tensor
 from ..trace.handles import plain
 
 
@@ -62,7 +64,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
         )
     start = 0
     for p in given:
-        p._collect_here(values[start : start + p.numel()].reshape(p.shape).astype(p.dtype))
+        changing.collect_here(p, values[start : start + p.numel()].reshape(p.shape).astype(p.dtype))
         start += p.numel()
 
 

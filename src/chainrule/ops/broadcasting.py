@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import shapes
 from .kinds import Linear
 
 Axes = tuple[int, ...]
@@ -108,6 +109,20 @@ def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
     return reshape(y, shape=shape) if lead else y
 
 
+def lifted(x: Any, each: bool, ndim: int) -> Any:
+    """A batched value with axes of length one behind its batch axis, so that its examples have `ndim` axes."""
+    missing = ndim - (np.ndim(x) - each)
+    if not each or missing <= 0:
+        return x
+    shape = np.shape(x)
+    return reshape(x, shape=(shape[0], *(1,) * missing, *shape[1:]))
+
+
+def spread(x: Any, each: bool, n: int) -> Any:
+    """A value for each of `n` examples."""
+    return x if each else broadcast_to(x, shape=(n, *np.shape(x)))
+
+
 reshape = Linear(
     "reshape",
     lambda x, shape: np.reshape(x, shape),
@@ -115,6 +130,10 @@ reshape = Linear(
     text=lambda args, node: f"np.reshape({args[0]}, {shape_text(node.params['shape'])})",
     latex="{0}",
     view=True,
+    moves=True,
+    keeps=True,
+    shape=shapes.given,
+    batch=lambda op, values, each, params, n: reshape(values[0], shape=(n, *params["shape"])),
     examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),
 )
 broadcast_to = Linear(
@@ -124,8 +143,23 @@ broadcast_to = Linear(
     text=_broadcast_text,
     latex="{0}",
     view=True,
+    moves=True,
+    keeps=True,
+    shape=shapes.given,
+    batch=lambda op, values, each, params, n: broadcast_to(
+        lifted(values[0], True, len(params["shape"])), shape=(n, *params["shape"])
+    ),
+    rule="sum over what was broadcast",
     examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)}), (((1,),), {"shape": (0,)})),
 )
+
+
+def _summands(node: Any, k: int) -> tuple[Any, Any]:
+    """Each entry goes into one sum."""
+    x = node.values[0]
+    sums = np.sum(np.empty(np.shape(x), bool), axis=node.params["axis"], keepdims=True)
+    rows = np.broadcast_to(np.arange(sums.size).reshape(sums.shape), np.shape(x)).reshape(-1)
+    return rows, np.arange(rows.size)
 
 
 sum = Linear(
@@ -133,6 +167,10 @@ sum = Linear(
     lambda x, axis, keepdims=False: np.sum(x, axis=axis, keepdims=keepdims),
     (lambda ct, x, axis, keepdims=False: expand(ct, x, axis, keepdims),),
     text=reduction_text("sum"),
+    shape=shapes.reduced,
+    batch="along",
+    pattern=_summands,
+    rule="a sum gives its gradient to every term",
     examples=AXES,
     latex=r"\sum {0}",
 )

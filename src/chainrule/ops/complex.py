@@ -21,6 +21,7 @@ real = Linear(
     numpy=(np.real,),
     text="np.real({0})",
     latex=r"\operatorname{{Re}}({0})",
+    entrywise=True,
     examples=((((2, 3),), {}),),
     doc="The real part.",
 )
@@ -31,6 +32,7 @@ imag = Linear(
     numpy=(np.imag,),
     text="np.imag({0})",
     latex=r"\operatorname{{Im}}({0})",
+    entrywise=True,
     examples=((((2, 3),), {}),),
     doc="The imaginary part.",
 )
@@ -42,6 +44,7 @@ conj = Linear(
     aliases=("conjugate",),
     text="np.conj({0})",
     latex=r"\overline{{{0}}}",
+    entrywise=True,
     examples=((((2, 3),), {}),),
     doc="The complex conjugate.",
 )

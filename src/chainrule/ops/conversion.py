@@ -21,6 +21,9 @@ cast = Linear(
     (lambda ct, x, dtype: ct,),  # the rule for linear operations brings it back to the dtype of x
     text=_cast_text,
     latex="{0}",
+    moves=True,
+    keeps=True,
+    entrywise=True,
     public=False,
     doc="The value in another dtype; nothing flows through an integer.",
     examples=((((2, 3),), {"dtype": np.dtype(float)}),),

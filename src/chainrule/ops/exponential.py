@@ -66,6 +66,8 @@ power = Elementwise(
     latex="{0.atom}^{{{1}}}",
     domain=((0.3, 2.0), (-2.0, 3.0)),
     neutral={1: 1},
+    rule="power rule",
+    word="pow",
 )
 boolean_power = Elementwise(
     "boolean_power",
@@ -98,9 +100,17 @@ square = Elementwise(
     latex="{0.atom}^2",
     range=(0, INF),
     zero="= 0",
+    rule="power rule",
 )
 sqrt = Elementwise(
-    "sqrt", np.sqrt, (lambda x, y: 0.5 / y,), numpy=(np.sqrt,), latex=r"\sqrt{{{0}}}", domain=POSITIVE, range=(0, INF)
+    "sqrt",
+    np.sqrt,
+    (lambda x, y: 0.5 / y,),
+    numpy=(np.sqrt,),
+    latex=r"\sqrt{{{0}}}",
+    domain=POSITIVE,
+    range=(0, INF),
+    rule="power rule",
 )
 cbrt = Elementwise(
     "cbrt",
@@ -240,6 +250,7 @@ silu = Composite(
     prelude=_SIGMOID_NUMPY,
     scalar_prelude=_SIGMOID_MATH,
     aliases=("SiLU", "swish"),
+    entrywise=True,
     latex=r"\operatorname{{SiLU}}({0})",
     doc="x * sigmoid(x).",
 )

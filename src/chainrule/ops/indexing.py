@@ -10,7 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .broadcasting import dtype_of, reshape, shape_text, sum_to
+from ..errors import TraceError
+from ..ir.deferred import settled
+from ..ir.node import Spec
+from ..ir.recording import bottom
+from . import shapes
+from .broadcasting import dtype_of, lifted, reshape, shape_text, spread, sum_to
 from .kinds import Linear
 from .piecewise import equal
 
@@ -105,6 +110,105 @@ def _add_back(i: int, ct: Any, x: Any, v: Any, *arrays: Any, index: Index) -> An
     return _to_written(getitem(ct, *arrays, index=index), np.shape(v))
 
 
+# ---- batches ----------------------------------------------------------------------------------------------------
+
+
+def _index(template: tuple[Any, ...], arrays: list[Any], each: list[bool], n: int) -> tuple[tuple[Any, ...], list[Any]]:
+    """The index of the whole batch, its batch axis in front, for arrays that stand together or are the same for all."""
+    if not any(each) and _adjacent(template):
+        return (slice(None), *template), arrays
+    if any(np.asarray(bottom(a)).dtype == bool and e for a, e in zip(arrays, each, strict=True)):
+        raise TraceError(
+            "indexing with a mask that differs between examples has no fixed shape under vmap",
+            "use np.where(mask, x, 0)",
+        )
+    expanded: list[Any] = []
+    flags: list[bool] = []
+    slots: list[Any] = []
+    rest = iter(zip(arrays, each, strict=True))
+    for part in template:
+        if part is not HERE:
+            slots.append(part)
+            continue
+        a, e = next(rest)
+        found = np.nonzero(a) if np.asarray(bottom(a)).dtype == bool else (a,)
+        slots += [HERE] * len(found)
+        expanded += found
+        flags += [e] * len(found)
+    ndim = max(np.ndim(x) - e for x, e in zip(expanded, flags, strict=True))
+    lead = np.arange(n).reshape(n, *(1,) * ndim)
+    return (HERE, *slots), [lead, *(lifted(a, e, ndim) for a, e in zip(expanded, flags, strict=True))]
+
+
+def _adjacent(template: tuple[Any, ...]) -> bool:
+    """Whether the arrays of an index stand next to each other, so that their axes stay in their place."""
+    kinds = [part is HERE or isinstance(part, (int, np.integer)) for part in template]
+    if not any(part is HERE for part in template):
+        return True
+    first, last = kinds.index(True), len(kinds) - kinds[::-1].index(True)
+    return all(kinds[first:last])
+
+
+def _front(template: tuple[Any, ...]) -> bool:
+    """Whether the axes of the arrays come first in what is taken."""
+    return not _adjacent(template) or template[0] is HERE
+
+
+def _getitem_batch(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    x, *arrays = values
+    template = params["index"]
+    if each[0] and not any(each[1:]) and _adjacent(template):
+        return op(x, *arrays, index=(slice(None), *template))
+    if not _front(template):
+        return None
+    index, arrays = _index(template, arrays, each[1:] or [False], n)
+    return op(spread(x, each[0], n), *arrays, index=index)
+
+
+def _scatter_batch(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    v, *arrays = values
+    template = params["index"]
+    if (any(each[1:]) and not _front(template)) or not _adjacent(template):
+        return None
+    index, arrays = _index(template, arrays, each[1:], n)
+    return op(spread(v, each[0], n), *arrays, index=index, shape=(n, *params["shape"]))
+
+
+def _write_batch(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    x, v, *arrays = values
+    template = params["index"]
+    if (any(each[2:]) and not _front(template)) or not _adjacent(template):
+        return None
+    index, arrays = _index(template, arrays, each[2:], n)
+    x = spread(x, each[0], n)
+    probe = np.empty(np.shape(x), bool)[filled(index, tuple(bottom(a) for a in arrays))]
+    more = np.ndim(v) - each[1] - (probe.ndim - 1)
+    if more > 0:  # NumPy drops axes of length one in front of what is written
+        shape = np.shape(v)
+        v = reshape(v, shape=shape[:1] + shape[1 + more :] if each[1] else shape[more:])
+    return op(x, lifted(v, each[1], probe.ndim - 1), *arrays, index=index)
+
+
+def _taken(op: Any, values: Any, params: Any) -> Spec | None:
+    x = Spec.of(values[0])
+    arrays = tuple(settled(v) for v in values[1:])
+    if any(np.asarray(a).dtype.kind == "b" for a in arrays):
+        return None
+    empty = np.broadcast_to(np.zeros((), np.int8), x.shape)
+    return Spec(empty[filled(params["index"], arrays)].shape, x.dtype)
+
+
+def _placed(node: Any, k: int) -> tuple[Any, Any]:
+    """Where each entry of what is added at an index goes; an entry may be added in several places, and several in one."""
+    whole = np.arange(math.prod(node.shape))
+    if node.op is index_add and k == 0:
+        return whole, whole
+    places = whole.reshape(node.shape)[filled(node.params["index"], tuple(node.values[k + 1 :]))]
+    given = np.shape(node.values[k])
+    entries = np.arange(math.prod(given)).reshape(given[max(0, len(given) - places.ndim) :])
+    return places.reshape(-1), np.broadcast_to(entries, places.shape).reshape(-1)
+
+
 getitem = Linear(
     "getitem",
     lambda x, *arrays, index: x[filled(index, arrays)],
@@ -112,6 +216,10 @@ getitem = Linear(
     inputs=1,
     text=lambda args, node: f"{args[0].atom}[{index_text(node.params['index'], args[1:])}]",
     latex=lambda args, node: f"{args[0].atom}_{{{index_text(node.params['index'], args[1:])}}}",
+    moves=True,
+    shape=_taken,
+    batch=_getitem_batch,
+    word="part",
     examples=tuple((((3, 4), *arrays), {"index": index}) for index, arrays, _ in INDICES),
     view=True,
     public=False,
@@ -130,6 +238,10 @@ def scatter(v, index, shape):
     np.add.at(out, index, v)
     return out
 """,
+    cost=0,
+    pattern=_placed,
+    shape=shapes.given,
+    batch=_scatter_batch,
     examples=tuple(((taken, *arrays), {"index": index, "shape": (3, 4)}) for index, arrays, taken in INDICES),
     public=False,
     doc="Zeros of a shape, with values added at an index.",
@@ -147,6 +259,9 @@ def index_set(x, index, v):
     x[index] = v
     return x
 """,
+    moves=True,
+    shape=shapes.like_first,
+    batch=_write_batch,
     examples=tuple((((3, 4), taken, *arrays), {"index": index}) for index, arrays, taken in INDICES),
     public=False,
     doc="A copy of an array with the entries at an index replaced.",
@@ -164,6 +279,9 @@ def index_add(x, index, v):
     np.add.at(x, index, v)
     return x
 """,
+    pattern=_placed,
+    shape=shapes.like_first,
+    batch=_write_batch,
     examples=tuple((((3, 4), taken, *arrays), {"index": index}) for index, arrays, taken in INDICES),
     public=False,
     doc="A copy of an array with values added at an index, repeated entries counted each time.",

@@ -7,13 +7,23 @@ from typing import Any
 
 from ..ir.op import Op
 from ..ir.recording import Handle, record
+from . import shapes
 
 Partial = Callable[..., Any] | float | None
 Transpose = Callable[..., Any] | None
+ENTRYWISE: dict[str, Any] = {"shape": shapes.elementwise, "batch": "elementwise"}
 
 
 class Operation(Op):
-    """An operation that can be called, on plain values or on traced ones."""
+    """An operation that can be called, on plain values or on traced ones.
+
+    Args:
+        entrywise: whether it acts on each entry by itself, with NumPy's broadcasting.
+    """
+
+    def __init__(self, name: str, value: Callable[..., Any], *, entrywise: bool = False, **facts: Any) -> None:
+        super().__init__(name, value, **(ENTRYWISE if entrywise else {}) | facts)
+        self.entrywise = entrywise
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         """The value on plain inputs; a recorded value when any input is traced."""
@@ -36,7 +46,7 @@ class Elementwise(Operation):
     """
 
     def __init__(self, name: str, value: Callable[..., Any], partials: Sequence[Partial], **facts: Any) -> None:
-        super().__init__(name, value, **facts)
+        super().__init__(name, value, entrywise=True, **facts)
         self.partials = tuple(partials)
 
     def flows(self, i: int) -> bool:
@@ -88,6 +98,7 @@ class Composite(Operation):
         value: a faster or more stable way to the same value; the body when left out.
         pullback: a function of (i, cotangent, output, *inputs, **params) better than differentiating the body.
         inputs: how many inputs a derivative can flow from (the first ones).
+        whole: whether compilers do better with it than with its body.
     """
 
     body: Callable[..., Any]
@@ -100,10 +111,13 @@ class Composite(Operation):
         value: Callable[..., Any] | None = None,
         pullback: Callable[..., Any] | None = None,
         inputs: int = 1,
+        entrywise: bool = False,
+        whole: bool = False,
         **facts: Any,
     ) -> None:
-        super().__init__(name, value or body, body=body, **facts)
-        self.pullback, self.inputs = pullback, inputs
+        ways: dict[str, Any] = {} if entrywise else {"batch": "body"}
+        super().__init__(name, value or body, body=body, entrywise=entrywise, **ways | facts)
+        self.pullback, self.inputs, self.whole = pullback, inputs, whole
 
     def flows(self, i: int) -> bool:
         return i < self.inputs

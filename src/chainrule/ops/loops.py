@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DerivativeError, TraceError
+from ..ir.deferred import settled
 from ..ir.graph import Bundle, Graph
-from ..ir.node import Node
+from ..ir.node import Node, Spec
 from ..ir.recording import Handle
 from .indexing import getitem
 from .kinds import Operation
@@ -19,6 +20,8 @@ from .shape import stack
 
 class Loop(Operation):
     """An operation that runs graphs; a derivative can flow from every floating-point input."""
+
+    postponed = True
 
     def flows(self, i: int) -> bool:
         return True
@@ -141,9 +144,24 @@ def _text(args: list[Any], node: Any) -> str:
     return f"{node.op.name}({', '.join(args)})"
 
 
+def _scanned(op: Any, values: Any, params: Any) -> Bundle:
+    carry, xs, same = split([settled(v) for v in values], params)
+    out = params["body"].run([*carry, *rows(xs, 0), *same])
+    carried, length = params["carried"], params["length"]
+    stacked = [Spec((length, *np.shape(y)), np.asarray(y).dtype) for y in out[carried:]]
+    return Bundle([*map(Spec.of, out[:carried]), *stacked])
+
+
+def _repeated(op: Any, values: Any, params: Any) -> Bundle:
+    carry, _, inside = split_while([settled(v) for v in values], params)
+    return Bundle(map(Spec.of, params["body"].run([*carry, *inside])[: len(carry)]))
+
+
 scan = Loop(
     "scan",
     _scan,
+    shape=_scanned,
+    batch="loop",
     text=_text,
     public=False,
     doc="A loop over the first axis of arrays, carrying values from step to step.",
@@ -151,6 +169,7 @@ scan = Loop(
 while_loop = Loop(
     "while_loop",
     _while,
+    shape=_repeated,
     text=_text,
     public=False,
     doc="A loop that runs while a condition on the carried values holds.",

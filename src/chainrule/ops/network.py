@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from ..ir.node import Spec
 from ..ir.recording import Handle
+from . import shapes
 from .broadcasting import dtype_of, reshape, sum, sum_to
 from .indexing import HERE, getitem
 from .kinds import Composite
@@ -44,12 +47,20 @@ def _affine(x: Any, w: Any, *b: Any) -> Any:
     return y + b[0] if b else y
 
 
+def _affine_shape(op: Any, values: Any, params: Any) -> Spec | None:
+    x, w = (Spec.of(v).shape for v in values[:2])
+    return Spec((*x[:-1], w[0]), shapes.common(values)) if x and x[-1] == w[1] else None
+
+
 affine = Composite(
     "affine",
     _affine,
     value=lambda x, w, *b: x @ w.T + b[0] if b else x @ w.T,
     pullback=_affine_back,
     inputs=3,
+    factors=2,
+    shape=_affine_shape,
+    cost=lambda n: math.prod(n.shape) * (2 * np.shape(n.values[0])[-1] - (len(n.inputs) < 3)),
     text=lambda args, node: f"{args[0].tight} @ {args[1].atom}.T" + (f" + {args[2]}" if len(args) > 2 else ""),
     latex=lambda args, node: rf"{args[0].atom} {args[1].atom}^\top" + (f" + {args[2]}" if len(args) > 2 else ""),
     examples=(

@@ -12,6 +12,7 @@ import numpy as np
 
 from .broadcasting import dtype_of
 from .kinds import Composite, Elementwise
+from .kinks import at_zero, tie
 
 INF = float("inf")
 
@@ -59,6 +60,7 @@ indicator = Elementwise(
     scalar="float({0})",
     latex=r"\mathbb{{1}}[{0}]",
     range=(0, 1),
+    stops="comparison",
     doc="1 where the condition holds and 0 elsewhere; nothing flows through it.",
 )
 
@@ -87,6 +89,8 @@ maximum = Elementwise(
     scalar="maximum({0}, {1})",
     scalar_prelude=_MAXIMUM,
     latex=r"\max({0}, {1})",
+    kink=tie,
+    word="max",
 )
 minimum = Elementwise(
     "minimum",
@@ -96,24 +100,31 @@ minimum = Elementwise(
     scalar="minimum({0}, {1})",
     scalar_prelude=_MINIMUM,
     latex=r"\min({0}, {1})",
+    kink=tie,
+    word="min",
 )
 fmax = Elementwise(
     "fmax",
     np.fmax,
     (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)),
     numpy=(np.fmax,),
+    kink=tie,
+    word="max",
 )
 fmin = Elementwise(
     "fmin",
     np.fmin,
     (lambda a, b, y: equal(y, a) - 0.5 * equal(a, b), lambda a, b, y: equal(y, b) - 0.5 * equal(a, b)),
     numpy=(np.fmin,),
+    kink=tie,
+    word="min",
 )
 clip = Composite(
     "clip",
     lambda x, low, high: minimum(maximum(x, low), high),
     value=np.clip,
     inputs=3,
+    entrywise=True,
     text="np.clip({0}, {1}, {2})",
     scalar="minimum(maximum({0}, {1}), {2})",
     scalar_prelude=_MAXIMUM + "\n\n" + _MINIMUM,
@@ -138,6 +149,7 @@ absolute = Elementwise(
     latex=r"\left|{0}\right|",
     range=(0, INF),
     zero="= 0",
+    kink=at_zero("the absolute value", "0", "from -1 to 1"),
 )
 fabs = Elementwise(
     "fabs",
@@ -163,6 +175,8 @@ phase = Composite(
     "phase",
     lambda z: z / where(equal(z, 0), 1.0, absolute(z)),
     value=np.sign,
+    entrywise=True,
+    whole=True,
     text="np.sign({0})",
     public=False,
     doc="The direction of a complex number, z / |z|; 0 at 0.",
@@ -221,6 +235,7 @@ relu = Elementwise(
     latex=r"\operatorname{{ReLU}}({0})",
     range=(0, INF),
     zero="<= 0",
+    kink=at_zero("ReLU", "0", "from 0 to 1"),
     doc="max(x, 0); the derivative at zero is zero.",
 )
 leaky_relu = Elementwise(
@@ -230,5 +245,6 @@ leaky_relu = Elementwise(
     aliases=("LeakyReLU", "leakyrelu"),
     text=lambda args, node: f"np.where({args[0]} > 0, {args[0]}, {node.params.get('slope', 0.01)!r} * {args[0].atom})",
     scalar=lambda args, node: f"({args[0]} if {args[0]} > 0 else {node.params.get('slope', 0.01)!r} * {args[0].atom})",
+    kink=at_zero("leaky ReLU", "that below 0", "between its two slopes"),
     doc="x where x > 0, otherwise slope * x; the derivative at zero is the slope.",
 )

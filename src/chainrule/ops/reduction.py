@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from . import shapes
 from .arithmetic import stop_gradient
 from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, reduction_text, reshape, sum
 from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
 from .kinds import Composite, Linear
+from .kinks import ties
 from .piecewise import equal, isfinite, where
 from .shape import cast, concatenate
 
@@ -29,6 +31,9 @@ mean = Composite(
     value=lambda x, axis, keepdims=False: np.mean(x, axis=axis, keepdims=keepdims),
     pullback=lambda i, ct, y, x, axis, keepdims=False: expand(ct / count(x, axis), x, axis, keepdims),
     text=reduction_text("mean"),
+    shape=shapes.reduced,
+    batch="along",
+    rule="a mean gives each term its share",
     examples=AXES,
     latex=r"\operatorname{{mean}}({0})",
 )
@@ -65,6 +70,11 @@ def _extreme(name: str, function: Any) -> Composite:
         value=value,
         pullback=pullback,
         text=_extreme_text(name.removeprefix("reduce_")),
+        shape=shapes.reduced,
+        batch="along",
+        whole=True,
+        kink=ties,
+        word=name.removeprefix("reduce_"),
         examples=AXES,
         latex=rf"\{name.removeprefix('reduce_')} {{0}}",
         doc=f"The {name.removeprefix('reduce_')}imum along axes; at a tie the derivative is shared equally.",
@@ -109,6 +119,9 @@ prod = Composite(
     _prod,
     value=lambda x, axis, keepdims=False: np.prod(x, axis=axis, keepdims=keepdims),
     text=reduction_text("prod"),
+    shape=shapes.reduced,
+    batch="along",
+    whole=True,
     examples=AXES,
     latex=r"\prod {0}",
 )
@@ -141,6 +154,9 @@ var = Composite(
     _var,
     value=lambda x, axis, keepdims=False, ddof=0: np.var(x, axis=axis, keepdims=keepdims, ddof=ddof),
     text=_moment_text("var"),
+    shape=shapes.reduced,
+    batch="along",
+    cost=4,
     examples=AXES[:3],
 )
 std = Composite(
@@ -148,6 +164,9 @@ std = Composite(
     _std,
     value=lambda x, axis, keepdims=False, ddof=0: np.std(x, axis=axis, keepdims=keepdims, ddof=ddof),
     text=_moment_text("std"),
+    shape=shapes.reduced,
+    batch="along",
+    cost=4,
     examples=AXES[:3],
 )
 
@@ -221,6 +240,9 @@ logsumexp = Composite(
     _logsumexp,
     value=_quiet(_logsumexp),
     pullback=_logsumexp_pullback,
+    shape=shapes.reduced,
+    batch="along",
+    cost=4,
     examples=AXES[:3],
     text=lambda args, node: reduction_text("logsumexp")(args, node).replace("np.", "special.", 1),
     latex=r"\log \sum e^{{{0}}}",
@@ -231,6 +253,9 @@ softmax = Composite(
     "softmax",
     _softmax,
     value=_softmax_value,
+    shape=shapes.like_floats,
+    batch="along",
+    cost=4,
     examples=ALONG,
     pullback=lambda i, ct, y, x, axis: y * (ct - sum(ct * y, axis=axis, keepdims=True)),
     text=_softmax_text("special.softmax"),
@@ -243,6 +268,9 @@ log_softmax = Composite(
     "log_softmax",
     lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
     value=_log_softmax_value,
+    shape=shapes.like_floats,
+    batch="along",
+    cost=4,
     examples=ALONG,
     pullback=lambda i, ct, y, x, axis: ct - exp(y) * sum(ct, axis=axis, keepdims=True),
     text=_softmax_text("special.log_softmax"),
@@ -250,6 +278,13 @@ log_softmax = Composite(
     prelude="from scipy import special\n",
     doc="log(softmax(x)) along axes, accurate for any x.",
 )
+
+
+def _search_batch(op: Any, values: list[Any], each: list[bool], params: dict[str, Any], n: int) -> Any:
+    axis = params.get("axis")
+    if axis is None:
+        return op(reshape(values[0], shape=(n, int(np.prod(np.shape(values[0])[1:])))), axis=-1)
+    return op(values[0], axis=axis if axis < 0 else axis + 1)
 
 
 def _search_text(name: str) -> Any:
@@ -266,6 +301,7 @@ argmax = Linear(
     (None,),
     numpy=(),
     text=_search_text("argmax"),
+    batch=_search_batch,
     examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the largest entry: an integer, so nothing flows.",
 )
@@ -275,6 +311,7 @@ argmin = Linear(
     (None,),
     numpy=(),
     text=_search_text("argmin"),
+    batch=_search_batch,
     examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the smallest entry: an integer, so nothing flows.",
 )
@@ -283,6 +320,7 @@ argsort = Linear(
     lambda x, axis=-1, kind=None: np.argsort(x, axis=axis, kind=kind),
     (None,),
     text=_search_text("argsort"),
+    batch=_search_batch,
     examples=((((3,),), {}), (((2, 3),), {"axis": -2, "kind": "stable"})),
     doc="The order that sorts: integers, so nothing flows.",
 )

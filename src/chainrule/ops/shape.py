@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.node import Spec
+from ..ir.simplify import Simplifier
+from . import shapes
 from .conversion import cast as cast
 from .indexing import getitem
 from .kinds import Linear
@@ -27,6 +30,22 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(back)
 
 
+def _transposed(op: Any, values: Any, params: Any) -> Spec:
+    x = Spec.of(values[0])
+    return Spec(tuple(x.shape[a] for a in params["axes"]), x.dtype)
+
+
+def _turned_back(s: Simplifier, x: Any, axes: tuple[int, ...]) -> Any:
+    """The transpose of a matrix that is a transpose or a product itself."""
+    from .linalg import outer
+
+    if axes != (-1, -2):
+        return None
+    if s.made_by(x, transpose) and x.params["axes"] == axes:
+        return x.inputs[0]
+    return s.build(outer, x.inputs[1], x.inputs[0]) if s.made_by(x, outer) else None
+
+
 transpose = Linear(
     "transpose",
     lambda x, axes: np.transpose(x, axes),
@@ -34,6 +53,12 @@ transpose = Linear(
     text=_transpose_text,
     latex=r"{0.atom}^\top",
     view=True,
+    moves=True,
+    shape=_transposed,
+    batch=lambda op, values, each, params, n: transpose(values[0], axes=(-len(params["axes"]) - 1, *params["axes"])),
+    rule="transpose",
+    simpler=_turned_back,
+    word="T",
     doc="Axes permuted; `axes` are negative ints.",
     examples=((((2, 3, 4),), {"axes": (-1, -3, -2)}), (((2, 3),), {"axes": (-1, -2)})),
 )
@@ -47,6 +72,18 @@ def _concatenate_back(i: int, ct: Any, *xs: Any, axis: int) -> Any:
 
 def _stack_back(i: int, ct: Any, *xs: Any, axis: int) -> Any:
     return getitem(ct, index=(Ellipsis, i) + (slice(None),) * (-axis - 1))
+
+
+def _concatenated(op: Any, values: Any, params: Any) -> Spec:
+    first = list(Spec.of(values[0]).shape)
+    first[params["axis"]] = sum(Spec.of(v).shape[params["axis"]] for v in values)
+    return Spec(tuple(first), shapes.common(values))
+
+
+def _stacked(op: Any, values: Any, params: Any) -> Spec:
+    first = Spec.of(values[0]).shape
+    at = params["axis"] % (len(first) + 1)
+    return Spec((*first[:at], len(values), *first[at:]), shapes.common(values))
 
 
 def _joined_text(name: str) -> Any:
@@ -63,6 +100,9 @@ concatenate = Linear(
     _concatenate_back,
     joint=True,
     text=_joined_text("concatenate"),
+    moves=True,
+    shape=_concatenated,
+    batch="along",
     examples=((((2, 3), (1, 3)), {"axis": -2}), (((2,), (0,), (3,)), {"axis": -1})),
 )
 stack = Linear(
@@ -71,6 +111,9 @@ stack = Linear(
     _stack_back,
     joint=True,
     text=_joined_text("stack"),
+    moves=True,
+    shape=_stacked,
+    batch="along",
     examples=((((2, 3), (2, 3)), {"axis": -2}), (((), ()), {"axis": -1})),
 )
 flip = Linear(
@@ -79,6 +122,9 @@ flip = Linear(
     (lambda ct, x, axis: flip(ct, axis=axis),),
     text=lambda args, node: f"np.flip({args[0]}, {node.params['axis']})",
     view=True,
+    moves=True,
+    shape=shapes.like_first,
+    batch="along",
     examples=((((2, 3),), {"axis": (-1,)}),),
 )
 roll = Linear(
@@ -86,6 +132,9 @@ roll = Linear(
     lambda x, shift, axis: np.roll(x, shift, axis),
     (lambda ct, x, shift, axis: roll(ct, shift=tuple(-s for s in shift), axis=axis),),
     text=lambda args, node: f"np.roll({args[0]}, {node.params['shift']}, {node.params['axis']})",
+    moves=True,
+    shape=shapes.like_first,
+    batch="along",
     examples=((((2, 3),), {"shift": (1, -1), "axis": (-2, -1)}),),
 )
 
@@ -99,6 +148,8 @@ pad = Linear(
     lambda x, width: np.pad(x, width),
     (_unpad,),
     text=lambda args, node: f"np.pad({args[0]}, {node.params['width']})",
+    moves=True,
+    batch=lambda op, values, each, params, n: pad(values[0], width=((0, 0), *params["width"])),
     doc="Zeros added around an array; `width` is (before, after) for each axis.",
     examples=((((2, 3),), {"width": ((1, 0), (2, 1))}),),
 )
@@ -110,6 +161,9 @@ def _triangle(name: str, function: Any) -> Linear:
         lambda x, k=0: function(x, k),
         (lambda ct, x, k=0: op(ct, k=k),),
         text=lambda args, node: f"np.{name}({args[0]}, {node.params.get('k', 0)})",
+        moves=True,
+        shape=shapes.like_first,
+        batch="along",
         examples=((((3, 3),), {}), (((2, 3, 4),), {"k": 1})),
     )
     return op
@@ -122,5 +176,7 @@ cumsum = Linear(
     lambda x, axis: np.cumsum(x, axis=axis),
     (lambda ct, x, axis: flip(cumsum(flip(ct, axis=axis), axis=axis), axis=axis),),
     text=lambda args, node: f"np.cumsum({args[0]}, axis={node.params['axis']})",
+    shape=shapes.like_floats,
+    batch="along",
     examples=((((2, 3),), {"axis": -2}),),
 )

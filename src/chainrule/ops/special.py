@@ -81,6 +81,7 @@ gelu = Composite(
     "gelu",
     lambda x: 0.5 * x * (1 + erf(x * math.sqrt(0.5))),
     aliases=("GELU",),
+    entrywise=True,
     text="0.5 * {0.atom} * (1 + special.erf(np.sqrt(0.5) * {0.atom}))",
     scalar="0.5 * {0.atom} * (1 + math.erf(math.sqrt(0.5) * {0.atom}))",
     prelude=FROM_SCIPY,

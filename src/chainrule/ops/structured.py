@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ir.graph import Bundle, Graph
+from ..ir.node import Spec
 from ..ir.recording import record
 from .kinds import Linear, Operation
 
@@ -25,13 +26,21 @@ def _pick_back(i: int, ct: Any, bundle: Any, index: int, count: int) -> Bundle:
 
 
 call = Structured(
-    "call", _call, public=False, doc="A graph applied to inputs; its values are not kept but computed again in reverse."
+    "call",
+    _call,
+    batch="call",
+    cost=lambda n: n.params["graph"].operations,
+    public=False,
+    doc="A graph applied to inputs; its values are not kept but computed again in reverse.",
 )
 pick = Linear(
     "pick",
     lambda bundle, index, count: bundle[index],
     _pick_back,
     inputs=1,
+    cost=0,
+    shape=lambda op, values, params: Spec.of(values[0][params["index"]]),
+    batch=lambda op, values, each, params, n: values[0][params["index"]],
     public=False,
     text=lambda args, node: f"{args[0].atom}[{node.params['index']}]",
 )

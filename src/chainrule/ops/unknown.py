@@ -77,6 +77,7 @@ def _operation(function: str, orders: tuple[int, ...]) -> Elementwise:
             [_partial(function, orders, k) for k in range(len(orders))],
             text=call,
             scalar=call,
+            rule="chain rule",
             latex=rf"{head}\left({arguments}\right)",
             public=False,
             doc=f"The unknown function {function}, or a derivative of it.",

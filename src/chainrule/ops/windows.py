@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,22 @@ def windows(x, size, stride, dilation):
     n = view.ndim
     return np.transpose(view, (*range(n - 2 * d), *range(n - d, n), *range(n - 2 * d, n - d)))
 """,
+    moves=True,
+    batch="along",
     examples=EXAMPLES,
     public=False,
     doc="Every window of a size over the last d axes: (..., *space) to (..., *size, *positions).",
 )
+
+
+def _overlaid(node: Any, k: int) -> tuple[Any, Any]:
+    """Each entry of a window goes to its place in the whole."""
+    p = node.params
+    whole = np.arange(math.prod(node.shape)).reshape(node.shape)
+    places = _windows(whole, p["size"], p["stride"], p["dilation"]).reshape(-1)
+    return places, np.arange(places.size)
+
+
 windows_sum = Linear(
     "windows_sum",
     _windows_sum,
@@ -81,6 +94,8 @@ def windows_sum(w, shape, size, stride, dilation):
         out[(..., *where)] += w[(..., *at, *(slice(None),) * d)]
     return out
 """,
+    pattern=_overlaid,
+    batch="along",
     examples=tuple(
         ((np.shape(_windows(np.zeros(shapes[0]), **p)),), {"shape": shapes[0][-len(p["size"]) :], **p})
         for shapes, p in EXAMPLES

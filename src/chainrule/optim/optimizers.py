@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..tensors import changing
 from ..tensors.modes import enable_grad, no_grad
 from ..tensors.tensor import Tensor
 from ..trace.handles import plain
@@ -97,7 +98,7 @@ class Optimizer:
                     g = p._grad
                     if g is not None:
                         new, self.state[p] = updated(rule, p.node.value, g.node.value, self.state[p], group)
-                        p._collect_here(new)
+                        changing.collect_here(p, new)
         return loss
 
     def _parameters(self) -> list[Tensor]:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..compile.lines import Lines
+from ..documents import page
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.simplify import value_of
-from ..ir.staged import Line, Staged
-from ..symbolic.document import page
+from ..programs.lines import Lines
+from ..programs.staged import Line, Staged
 from .drawing import Drawing
 from .show import shown
 

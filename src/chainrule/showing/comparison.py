@@ -7,7 +7,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from ..symbolic.document import Document, Line
+from ..documents import Document, Line
 
 WORDS = re.compile(r"\w+|\s+|.")
 

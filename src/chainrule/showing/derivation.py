@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..compile.latex import symbol
+from ..documents import Document, Line, formula, heading, words
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.staged import Staged
 from ..ops.loops import Loop
-from ..symbolic.algebra import sp
-from ..symbolic.document import Document, Line, formula, heading, words
-from ..symbolic.printing import latex, text
-from ..symbolic.scalars import Scalars, tidy
+from ..programs.latex import symbol
+from ..programs.staged import Staged
+from ..symbolic.algebra.printing import latex, text
+from ..symbolic.algebra.scalars import Scalars, tidy
+from ..symbolic.algebra.untyped import sp
 from .matrices import matrix_lines
 from .show import shown
 

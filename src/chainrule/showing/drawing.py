@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..compile.expression import NUMPY, expression, write
-from ..diff.staged import local_partial
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.staged import Line, Staged
 from ..ops.loops import Loop
 from ..ops.structured import pick
+from ..programs.deriving import local_partial
+from ..programs.expression_text import NUMPY, expression, write
+from ..programs.staged import Line, Staged
 from .show import shown
 
 FONT = "DejaVu Sans, Verdana, sans-serif"

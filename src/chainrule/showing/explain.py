@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..compile.latex import latex
-from ..compile.python import Program
-from ..diff.staged import stage
+from ..documents import page
 from ..errors import InputError
-from ..symbolic.document import page
+from ..programs.deriving import stage
+from ..programs.latex import latex
+from ..programs.python import Program
 from ..trace.formula import parse
 from ..trace.handles import dtype_of
+from .code import written
 from .drawing import Drawing
 from .paths import Paths
-from .programs import written
 from .sizes import Sizes
 from .table import Table
 from .words import Sensitivity

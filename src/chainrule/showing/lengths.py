@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.staged import Staged
+from ..programs.staged import Staged
 from ..trace.handles import dtype_of, plain
 from ..trace.tree import flatten, unflatten
 

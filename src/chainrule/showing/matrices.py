@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ..compile.expression import NUMPY, PRODUCT, Language, Text, expression, python_number, write
-from ..compile.latex import LATEX, array_latex, symbol
+from ..documents import Line, formula, heading, words
 from ..errors import InputError
 from ..ir.node import Node
 from ..ir.op import constant
 from ..ir.simplify import Simplifier
-from ..ir.staged import Line as BackwardLine
-from ..ir.staged import Staged
-from ..symbolic.document import Line, formula, heading, words
-from ..symbolic.scalars import inner_stages, rule_of
+from ..ops.arithmetic import add, multiply
+from ..programs.expression_text import NUMPY, PRODUCT, Language, Text, expression, python_number, write
+from ..programs.latex import LATEX, array_latex, symbol
+from ..programs.staged import Line as BackwardLine
+from ..programs.staged import Staged
+from ..symbolic.algebra.scalars import inner_stages, rule_of
 
 LAYOUTS = {
     "denominator": "Every gradient has the shape of its variable (denominator layout): entry (i, j) of ∂L/∂W is the derivative by W[i, j].",
@@ -67,9 +68,9 @@ class Composer:
         return done[root]
 
     def _made(self, n: Node, inputs: list[Any]) -> Any:
-        if n.op.name in ("broadcast_to", "reshape", "cast") and not np.ndim(inputs[0]) and type(inputs[0]) is not Node:
+        if n.op.keeps and not np.ndim(inputs[0]) and type(inputs[0]) is not Node:
             return inputs[0]
-        if n.op.name == "multiply":  # a constant array of one number times an array of the same shape
+        if n.op is multiply:  # a constant array of one number times an array of the same shape
             shapes = [np.shape(i.value if type(i) is Node else i) for i in n.inputs]
             inputs = [_scalar(i) if shapes[1 - k] == n.shape else i for k, i in enumerate(inputs)]
         return self.simplifier.make(n.op, tuple(inputs), n.params)
@@ -163,7 +164,7 @@ def _close(staged: Staged, n: Node, parts: dict[Node, list[tuple[Any, Node]]], c
         return
     total = parts[n][0][0]
     for e, _ in parts[n][1:]:
-        total = compose.simplifier.build("add", total, e)
+        total = compose.simplifier.build(add, total, e)
     compose.put[variable] = total
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..compile.lines import Lines
-from ..diff.staged import local_expression
 from ..diff.walk import step_back
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.staged import Staged
 from ..ops.loops import Loop
+from ..programs.deriving import local_expression
+from ..programs.lines import Lines
+from ..programs.staged import Staged
 from .show import shown
 
 LISTED = 1_000  # more paths than these are counted, not listed

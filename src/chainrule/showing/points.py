@@ -11,9 +11,9 @@ import numpy as np
 
 from ..diff.rules import pulled_back
 from ..ir.node import Node
-from ..ir.staged import Staged
-from ..symbolic.facts import Fact
-from ..symbolic.meaning import in_floats
+from ..programs.staged import Staged
+from ..symbolic.algebra.facts import Fact
+from ..symbolic.algebra.meaning import in_floats
 
 POINTS = 5
 TRIES = 400

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..compile.latex import symbol
 from ..diff.jacobians import hessian
+from ..documents import Document, Line, formula, heading, words
 from ..errors import InputError
 from ..ir.graph import Graph
 from ..ir.node import Node
-from ..ir.staged import Staged
-from ..symbolic.algebra import sp
-from ..symbolic.declared import OPERATIONS, declared_partial
-from ..symbolic.derivative import derivative
-from ..symbolic.document import Document, Line, formula, heading, words
-from ..symbolic.printing import latex, text
-from ..symbolic.scalars import Scalars, tidy
+from ..programs.latex import symbol
+from ..programs.staged import Staged
+from ..symbolic.algebra.declared import OPERATIONS, declared_partial
+from ..symbolic.algebra.derivative import derivative
+from ..symbolic.algebra.printing import latex, text
+from ..symbolic.algebra.scalars import Scalars, tidy
+from ..symbolic.algebra.untyped import sp
 from .show import shown
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.staged import Staged
+from ..programs.staged import Staged
 
 
 @dataclass(frozen=True)

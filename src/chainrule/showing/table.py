@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..compile.expression import NUMPY, expression
-from ..ir.staged import Staged
+from ..programs.expression_text import NUMPY, expression
+from ..programs.staged import Staged
 from .show import shown
 
 

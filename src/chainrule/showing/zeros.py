@@ -8,22 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from ..documents import Document, Line, formula, heading, quoted, words
 from ..errors import ChainruleError, InputError
 from ..ir.node import Node
-from ..ir.staged import Staged
 from ..ops.kinds import Elementwise
 from ..ops.loops import Loop
-from ..symbolic.algebra import sp
-from ..symbolic.declared import partial_template
-from ..symbolic.document import Document, Line, formula, heading, quoted, words
-from ..symbolic.facts import Fact, facts_of
-from ..symbolic.monotone import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified, written
-from ..symbolic.printing import text
-from ..symbolic.scalars import Scalars, tidy
+from ..programs.staged import Staged
+from ..symbolic.algebra.and_or import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified, written
+from ..symbolic.algebra.declared import partial_template
+from ..symbolic.algebra.facts import Fact, facts_of
+from ..symbolic.algebra.printing import text
+from ..symbolic.algebra.scalars import Scalars, tidy
+from ..symbolic.algebra.untyped import sp
 from .points import Numbers
 
 LARGEST = 4_000  # characters of a gradient that is searched for cancelling branches
-PRODUCTS = ("matmul", "outer", "affine", "multiply", "einsum")
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def _array_edges(s: Staged) -> _Edges:
 
 def _array_facts(n: Node, k: int, symbols: Mapping[Node, Any], made_by: Mapping[Any, Any]) -> list[Fact] | None:
     """What makes an operation on arrays pass nothing back to its input k; None where it never passes anything."""
-    if n.op.name in PRODUCTS and n.op.name != "multiply":
+    if n.op.factors:
         others = [i for j, i in enumerate(n.inputs[:2]) if j != k and k < 2]
         return [Fact(symbols[i], "= 0") for i in others if type(i) is Node]
     if not isinstance(n.op, Elementwise):

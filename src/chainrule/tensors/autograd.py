@@ -114,7 +114,7 @@ def grad(
         is_grads_batched: not supported.
         materialize_grads: give zeros instead of None.
 
-    >>> from chainrule.tensors.tensor import tensor
+    >>> from chainrule.tensors.creation import tensor
     >>> x = tensor(2.0, requires_grad=True)
     >>> (g,) = grad(x**3, x, create_graph=True)
     >>> g.item(), grad(g, x)

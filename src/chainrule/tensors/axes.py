@@ -6,7 +6,29 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError, ShapeError
+
+
+class Size(tuple[int, ...]):
+    """The lengths of a tensor's axes."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self))
+
+    def __getitem__(self, k: Any) -> Any:
+        found = super().__getitem__(k)
+        return Size(found) if isinstance(found, tuple) else found
+
+    def __add__(self, other: Any) -> Any:
+        return Size(super().__add__(tuple(other)))
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
 
 
 def axis_of(input: Any, dim: Any) -> int:

@@ -18,7 +18,7 @@ from .devices import on_cpu
 from .elementwise import to_dtype
 from .promotion import SUPPORTED, Default, complex_of, dtype_named
 from .storage import Shared, Storage
-from .tensor import Tensor, tensor
+from .tensor import Tensor
 
 
 class Generator:
@@ -255,6 +255,76 @@ tril_indices, triu_indices = (
 
 
 # ---- from and to NumPy -------------------------------------------------------------------------------------------
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
+    """A tensor with a copy of `data`.
+
+    Args:
+        data: a number, nested lists, an array or a tensor (whose history is left behind).
+        dtype: as for NumPy. When left out, arrays keep theirs; Python floats become float32, as in torch.
+        device: only the CPU.
+        requires_grad: whether `backward()` is to collect a gradient here.
+        pin_memory: has no meaning on the CPU; must be False.
+
+    >>> u = tensor(3.0, requires_grad=True)
+    >>> loss = (u * u).sin(); loss.backward(); u.grad
+    tensor(-5.4668)
+    """
+    on_cpu(device)
+    if pin_memory:
+        raise InputError("tensor: there is no memory to pin without an accelerator", "leave pin_memory out")
+    values = _values(data)
+    if dtype is None:
+        if (
+            values.dtype.kind in "fc"
+            and not isinstance(data, (Handle, np.ndarray, np.generic))
+            and not _holds_arrays(data)
+        ):
+            values = values.astype(Default.dtype if values.dtype.kind == "f" else np.result_type(Default.dtype, 1j))
+        elif not values.size and not isinstance(data, (Handle, np.ndarray)):
+            values = values.astype(Default.dtype)
+        dtype_named(values.dtype)
+    else:
+        wanted = dtype_named(dtype)
+        with np.errstate(all="ignore"):
+            values = values.astype(wanted)
+    made = Tensor(Node(constant, (), NO_PARAMS, values[()]))
+    if requires_grad:
+        made.requires_grad = True
+    return made
+
+
+def _holds_arrays(data: Any) -> bool:
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return isinstance(data, (np.ndarray, np.generic, Handle))
+
+
+def _values(data: Any) -> np.ndarray[Any, Any]:
+    """A fresh array of the numbers in nested lists, in which tensors may stand."""
+
+    def bare(x: Any) -> Any:
+        return (
+            [bare(i) for i in x]
+            if isinstance(x, (list, tuple))
+            else np.asarray(x.value)
+            if isinstance(x, Handle)
+            else x
+        )
+
+    try:
+        values = np.array(bare(data))
+    except ValueError as error:
+        raise ShapeError(f"expected sequences of equal length: {error}", "make all rows equally long") from None
+    if values.dtype.kind not in "fciub":
+        raise InputError(
+            f"could not infer dtype of {type(data).__name__}: it holds something that is no number",
+            "give numbers, nested lists of numbers, or arrays",
+        )
+    return values
 
 
 def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:

@@ -23,7 +23,8 @@ from .storage import decided
 from .views import part
 
 
-def _real(name: str, input: Any) -> None:
+def require_real(name: str, input: Any) -> None:
+    """Refuse complex numbers."""
     if input.dtype.kind == "c":
         raise InputError(f"{name} is not defined for complex tensors")
 
@@ -59,7 +60,7 @@ def _of_reals(op: Op) -> Callable[..., Any]:
     whole = _function(op, floating)
 
     def function(input: Any) -> Any:
-        _real(op.name, input)
+        require_real(op.name, input)
         return whole(input)
 
     function.__name__, function.__doc__ = op.name, whole.__doc__
@@ -93,7 +94,8 @@ logical_not = _question(pw.logical_not)
 _floor, _ceil, _rint, _trunc = (_function(op, together) for op in (pw.floor, pw.ceil, pw.rint, pw.trunc))
 
 
-def _numeric(name: str, *inputs: Any) -> None:
+def require_numeric(name: str, *inputs: Any) -> None:
+    """Refuse truth values."""
     for x in inputs:
         if (number_dtype(x) or x.dtype).kind == "b":
             raise InputError(f"{name} is not defined for bool tensors", "convert them: x.int()")
@@ -101,19 +103,19 @@ def _numeric(name: str, *inputs: Any) -> None:
 
 def neg(input: Any) -> Any:
     """-x."""
-    _numeric("neg", input)
+    require_numeric("neg", input)
     return record(ar.negative, (input,))
 
 
 def positive(input: Any) -> Any:
     """The tensor itself."""
-    _numeric("positive", input)
+    require_numeric("positive", input)
     return input
 
 
 def abs(input: Any) -> Any:
     """The absolute value; its derivative at 0 is 0."""
-    _numeric("abs", input)
+    require_numeric("abs", input)
     return record(pw.absolute, (input,))
 
 
@@ -124,14 +126,14 @@ def square(input: Any) -> Any:
 
 def sign(input: Any) -> Any:
     """-1, 0 or 1."""
-    _real("sign", input)
+    require_real("sign", input)
     return input.clone() if input.dtype.kind == "b" else record(pw.sign, (input,))
 
 
 def relu(input: Any) -> Any:
     """max(x, 0); its derivative at 0 is 0."""
-    _real("relu", input)
-    _numeric("relu", input)
+    require_real("relu", input)
+    require_numeric("relu", input)
     return record(pw.relu, (input,))
 
 
@@ -151,8 +153,8 @@ def trunc(input: Any) -> Any:
 
 
 def _rounded(name: str, function: Callable[..., Any], input: Any) -> Any:
-    _real(name, input)
-    _numeric(name, input)
+    require_real(name, input)
+    require_numeric(name, input)
     return function(input) if input.dtype.kind == "f" else input.clone()
 
 
@@ -203,14 +205,14 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """x - alpha y."""
-    _numeric("sub", input, other)
+    require_numeric("sub", input, other)
     a, b = together(input, _scaled("sub", other, alpha, input))
     return record(ar.subtract, (a, b))
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """y - alpha x."""
-    _numeric("rsub", input, other)
+    require_numeric("rsub", input, other)
     a, b = together(other, _scaled("rsub", input, alpha, other))
     return record(ar.subtract, (a, b))
 
@@ -247,7 +249,7 @@ def _dividing(name: str, op: Op) -> Callable[..., Any]:
     def function(input: Any, other: Any) -> Any:
         a, b = together(input, other)
         dtype = result_type(a, b)
-        _numeric(name, *(x for x in (a, b) if not isinstance(x, (int, float))))
+        require_numeric(name, *(x for x in (a, b) if not isinstance(x, (int, float))))
         if dtype.kind == "c":
             raise InputError(f"{name} is not defined for complex tensors")
         if dtype.kind in "iu":
@@ -266,7 +268,7 @@ floor_divide, remainder = _dividing("floor_divide", ar.floor_divide), _dividing(
 def fmod(input: Any, other: Any) -> Any:
     """The remainder of a division, with the sign of x."""
     a, b = together(input, other)
-    _numeric("fmod", *(x for x in (a, b) if not isinstance(x, (int, float))))
+    require_numeric("fmod", *(x for x in (a, b) if not isinstance(x, (int, float))))
     if result_type(a, b).kind in "iu":
         _no_zero("fmod", b)
         return constant_like(input, np.fmod(plain(a), plain(b)))
@@ -383,109 +385,6 @@ def logaddexp(input: Any, other: Any) -> Any:
     if result_type(a, b).kind != "f":
         raise InputError(f"logaddexp is not defined for tensors of dtype {result_type(a, b)}")
     return record(ex.logaddexp, (a, b))
-
-
-# ---- choices -----------------------------------------------------------------------------------------------------
-
-
-def where(condition: Any, input: Any = None, other: Any = None) -> Any:
-    """x where the condition holds, y elsewhere; with the condition alone, where it holds."""
-    if input is None and other is None:
-        from .selection import nonzero
-
-        return nonzero(condition, as_tuple=True)
-    if condition.dtype.kind != "b":
-        raise InputError(f"where expected condition to be a boolean tensor, but got {condition.dtype}", "compare first")
-    a, b = together(input, other)
-    if not isinstance(a, Handle) and not isinstance(b, Handle):  # two numbers
-        dtype = result_type(a, b)
-        a, b = dtype.type(a), dtype.type(b)
-    return record(pw.where, (condition, a, b))
-
-
-def _bounded(x: Any, low: Any, high: Any) -> Any:
-    if low is not None:
-        x = record(pw.where, (decided(pw.less, (x, low)), low, x))
-    if high is not None:
-        x = record(pw.where, (decided(pw.greater, (x, high)), high, x))
-    return x
-
-
-def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
-    """Kept between two bounds; at a bound the derivative is 1, as inside."""
-    bounds = [b for b in (min, max) if b is not None]
-    if not bounds:
-        raise InputError("clamp: at least one of min or max must not be None")
-    _real("clamp", input)
-    _numeric("clamp", input)
-    dtype = result_type(input, *bounds)
-    low, high = (None if b is None else _typed(b, dtype) for b in (min, max))
-    if any(b is not None and np.any(np.isnan(plain(b))) for b in (min, max)):
-        return constant_like(input, np.full(input.shape, np.nan, dtype)[()]) + 0 * converted(input, dtype)
-    return _bounded(converted(input, dtype), low, high)
-
-
-def _typed(x: Any, dtype: Any) -> Any:
-    return converted(x, dtype) if isinstance(x, (Handle, np.ndarray)) else dtype.type(x)
-
-
-def clamp_min(input: Any, min: Any) -> Any:
-    """At least `min`."""
-    return clamp(input, min)
-
-
-def clamp_max(input: Any, max: Any) -> Any:
-    """At most `max`."""
-    return clamp(input, None, max)
-
-
-def nan_to_num(input: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Any:
-    """Numbers in the place of NaN and infinities: 0, and the largest of the dtype, unless said."""
-    if input.dtype.kind != "f":
-        if input.dtype.kind == "c":
-            raise InputError("nan_to_num of complex tensors is not supported")
-        return input.clone()
-    info = np.finfo(input.dtype)
-    kind = input.dtype.type
-    x = record(pw.where, (decided(pw.isnan, (input,)), kind(nan or 0), input))
-    x = record(pw.where, (decided(pw.equal, (x, np.inf)), kind(info.max if posinf is None else posinf), x))
-    return record(pw.where, (decided(pw.equal, (x, -np.inf)), kind(info.min if neginf is None else neginf), x))
-
-
-def masked_fill(input: Any, mask: Any, value: Any) -> Any:
-    """`value` where the mask holds."""
-    if mask.dtype.kind != "b":
-        raise InputError(
-            f"masked_fill only supports boolean masks, but got mask with dtype {mask.dtype}", "compare first"
-        )
-    if number_dtype(value) is None and len(value.shape):
-        raise InputError("masked_fill only supports a 0-dimensional value tensor", "use torch.where")
-    kind = number_dtype(value) or value.dtype
-    if CATEGORY[kind.kind] > CATEGORY[input.dtype.kind]:
-        raise InputError(f"value of dtype {kind} cannot be put into a tensor of dtype {input.dtype}")
-    return record(pw.where, (mask, _typed(value, input.dtype), input))
-
-
-def lerp(input: Any, end: Any, weight: Any) -> Any:
-    """input + weight (end - input)."""
-    for x in (end, weight):
-        if isinstance(x, Handle) and x.dtype != input.dtype:
-            raise InputError(f"lerp: expected dtype {input.dtype} but got {x.dtype}", "convert one: x.to(y.dtype)")
-    if input.dtype.kind not in "fc":
-        raise InputError(f"lerp is not defined for tensors of dtype {input.dtype}")
-    return input + weight * (end - input)
-
-
-def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
-    """input + value tensor1 tensor2."""
-    return add(input, mul(tensor1, tensor2), alpha=value)
-
-
-def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
-    """input + value tensor1 / tensor2."""
-    if CATEGORY[result_type(tensor1, tensor2).kind] < 2:
-        raise InputError("Integer division with addcdiv is no longer supported", "convert: x.float()")
-    return add(input, div(tensor1, tensor2), alpha=value)
 
 
 # ---- complex numbers ---------------------------------------------------------------------------------------------

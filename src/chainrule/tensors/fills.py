@@ -1,5 +1,5 @@
 """What replaces the values of a tensor in place: numbers, other tensors, random numbers. Each is a function of the tensor
-that gives the new values; `chainrule.tensors.names` makes the in-place methods of them."""
+that gives the new values; `chainrule.tensors.namespace` makes the in-place methods of them."""
 
 from __future__ import annotations
 

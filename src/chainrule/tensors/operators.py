@@ -1,23 +1,18 @@
-"""The operators of tensors, what an in-place operation is, and how torch reads an index."""
+"""The operators of tensors, and what an in-place operation is."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import Op, constant, variable
 from ..ir.recording import Handle, record, record_with_number
 from ..ops import arithmetic as ar
-from ..ops import indexing as ix
-from ..trace.handles import plain, split_index
-from . import names
+from . import namespace
 from .promotion import number_dtype, together
-from .storage import tracing
 
 
 def _meeting(op: Op, a: Any, b: Any, bring: Callable[..., list[Any]]) -> Any:
@@ -65,7 +60,7 @@ def unary(op: Op) -> Callable[..., Any]:
 
 def in_place_operator(name: str) -> Callable[..., Any]:
     """An operator such as `+=`, by the in-place function of that name."""
-    function = names.IN_PLACE[name]
+    function = namespace.IN_PLACE[name]
 
     def method(self: Any, other: Any) -> Any:
         return NotImplemented if not known(other) else in_place(function, self, (other,), {})
@@ -73,12 +68,14 @@ def in_place_operator(name: str) -> Callable[..., Any]:
     return method
 
 
-def twin(name: str) -> Callable[..., Any]:
+def twin(name: str, reflected: bool = False) -> Callable[..., Any]:
     """An operator that is the function of that name, for which speed does not matter."""
-    function = names.FUNCTIONS[name]
+    function = namespace.FUNCTIONS[name]
 
     def method(self: Any, other: Any) -> Any:
-        return function(self, other) if known(other) else NotImplemented
+        if not known(other):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
 
     return method
 
@@ -105,28 +102,3 @@ def in_place(function: Callable[..., Any], x: Any, args: tuple[Any, ...], kwargs
             x._node = old
         raise
     return x
-
-
-def index_parts(index: Any) -> tuple[tuple[Any, ...], list[Any]]:
-    """An index as torch reads it: a tensor that holds one integer is that integer, steps are positive."""
-    parts = index if isinstance(index, tuple) else (index,)
-    found: list[Any] = []
-    for part in parts:
-        if isinstance(part, slice) and part.step is not None and operator.index(part.step) < 1:
-            raise InputError("slice step must be positive", "use .flip(dim)")
-        if isinstance(part, Handle) and not part.shape and part.dtype.kind in "iu" and not tracing():
-            part = operator.index(part)  # type: ignore[arg-type]
-        elif isinstance(part, Handle) and part.dtype.kind == "u":
-            raise InputError("indexing with a uint8 tensor is ambiguous", "convert it: .bool() for a mask, .long()")
-        elif isinstance(part, (float, np.floating)) or (isinstance(part, Handle) and part.dtype.kind not in "iub"):
-            raise InputError(
-                "tensors used as indices must be long, int, byte or bool tensors", "convert it: x[i.long()]"
-            )
-        found.append(part)
-    return split_index(tuple(found))
-
-
-def part_shape(x: Any, template: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[int, ...]:
-    """The shape of the part of `x` at an index."""
-    filled = ix.filled(template, tuple(plain(a) for a in arrays))
-    return np.broadcast_to(np.zeros((), bool), x.shape)[filled].shape

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as _np
 
-from ..tensors import names as _names
+from ..tensors import namespace as _namespace
+from ..tensors.axes import Size
 from ..tensors.creation import (
     Generator,
     arange,
@@ -40,6 +41,7 @@ from ..tensors.creation import (
     ones_like,
     set_printoptions,
     set_rng_state,
+    tensor,
     tril_indices,
     triu_indices,
     zeros,
@@ -60,7 +62,7 @@ from ..tensors.randomness import (
     randn_like,
     randperm,
 )
-from ..tensors.tensor import Size, Tensor, tensor
+from ..tensors.tensor import Tensor
 
 if TYPE_CHECKING:
     from . import autograd as autograd
@@ -91,7 +93,7 @@ _MEANT = {
     "bfloat16": "NumPy has no bfloat16: use torch.float32",
 }
 
-globals().update(_names.FUNCTIONS)
+globals().update(_namespace.FUNCTIONS)
 __all__ = [
     "Generator",
     "Size",
@@ -165,13 +167,13 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]  # fmt: skip
-__all__ += [*_names.FUNCTIONS, *_SUBMODULES]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ += [*_namespace.FUNCTIONS, *_SUBMODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f".{name}", __name__)
-    raise _names.missing(f"torch.{name} is not here", __all__, name, _MEANT.get(name, ""))
+    raise _namespace.missing(f"torch.{name} is not here", __all__, name, _MEANT.get(name, ""))
 
 
 def __dir__() -> list[str]:

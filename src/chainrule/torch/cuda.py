@@ -2,7 +2,7 @@
 
 from ..tensors.devices import device_count as device_count
 from ..tensors.devices import is_available as is_available
-from ..tensors.names import missing_from as _missing_from
+from ..tensors.namespace import missing_from as _missing_from
 
 __all__ = ["device_count", "is_available"]
 

@@ -1,6 +1,6 @@
 """torch.linalg."""
 
-from ..tensors.names import missing_from as _missing_from
+from ..tensors.namespace import missing_from as _missing_from
 from ..tensors.products import cross as cross
 from ..tensors.products import matmul as matmul
 from ..tensors.reductions import vector_norm as vector_norm

@@ -27,8 +27,8 @@ def owned(tree: Any) -> Any:
 
 
 @contextmanager
-def body(f: Callable[..., Any], **values: Any) -> Generator[None]:
-    """A block that runs a body: with `state` set to these values, and arrays from outside read-only.
+def body(f: Callable[..., Any], **values: Any) -> Generator[list[np.ndarray[Any, Any]]]:
+    """A block that runs a body: with `state` set to these values, and arrays from outside (given) read-only.
 
     Raises:
         TraceError: the body writes into an array that it closes over.
@@ -38,7 +38,7 @@ def body(f: Callable[..., Any], **values: Any) -> Generator[None]:
         a.flags.writeable = False
     try:
         with setting(body=now(), **values):
-            yield
+            yield locked
     except ValueError as error:
         if locked and "read-only" in str(error) and not isinstance(error, TraceError):
             raise outside() from error

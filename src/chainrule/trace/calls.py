@@ -91,23 +91,9 @@ class Selection:
 
 def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums) -> Selection:
     """Find the arguments that `argnums` means in a call."""
-    argnums = argnums if isinstance(argnums, (str, tuple, list, range)) else _position(argnums)
-    single = isinstance(argnums, (int, str))
     names = list(parameters(f))
     where: list[int | str] = []
-    chosen: Any = (
-        (argnums,)
-        if single
-        else [_position(a) for a in argnums]
-        if isinstance(argnums, (tuple, list, range))
-        else argnums
-    )
-    if not isinstance(chosen, (tuple, list)) or any(
-        isinstance(a, bool) or not isinstance(a, (int, str)) for a in chosen
-    ):
-        raise InputError(
-            f"argnums={argnums!r} says nothing about arguments", "give a position, a name, or a tuple of them"
-        )
+    chosen, single = _chosen(argnums)
     for a in chosen:
         if isinstance(a, str):
             if a in kwargs:
@@ -133,9 +119,17 @@ def select(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any],
     return Selection(args, kwargs, where, single)
 
 
-def _position(x: Any) -> Any:
-    """An integer of any kind as Python's; anything else as it is."""
-    return int(x) if isinstance(x, np.integer) else x
+def _chosen(argnums: Any) -> tuple[tuple[int | str, ...], bool]:
+    """The positions and names that `argnums` holds, and whether it is one rather than a sequence of them."""
+    single = not isinstance(argnums, (tuple, list, range))
+    chosen = (argnums,) if single else tuple(argnums)
+    if not all(a.__class__ is int or a.__class__ is str for a in chosen):
+        chosen = tuple(int(a) if isinstance(a, np.integer) else a for a in chosen)
+        if any(isinstance(a, bool) or not isinstance(a, (int, str)) for a in chosen):
+            raise InputError(
+                f"argnums={argnums!r} says nothing about arguments", "give a position, a name, or a tuple of them"
+            )
+    return chosen, single
 
 
 def check_differentiable(tree: Any, name: str) -> None:

@@ -120,14 +120,14 @@ def _meet(a: Any, b: Any) -> bool:
 
 # ---- results of NumPy's functions --------------------------------------------------------------------------------
 
-COMPOSED = (  # functions made here of other operations than NumPy makes them of, so that the result lies otherwise
-    np.take, np.repeat, np.sort, np.tensordot, np.inner, np.dot, np.cross, np.median, np.array, np.take_along_axis,
-)  # fmt: skip
+# Functions made here of other operations than NumPy makes them of, so that their results could lie otherwise.
+IN_C_ORDER = (np.take, np.repeat, np.tensordot, np.inner, np.dot, np.cross, np.array, np.take_along_axis)
+AS_ASKED = (np.sort, np.median)  # NumPy itself is asked
 
 
 def lying(version: Callable[..., Any], functions: Sequence[Any]) -> Callable[..., Any]:
     """A traced version of NumPy's functions whose results lie in memory as NumPy's."""
-    if not functions or functions[0] not in COMPOSED:
+    if not functions or functions[0] not in (*IN_C_ORDER, *AS_ASKED):
         return version
 
     @functools.wraps(version)
@@ -142,23 +142,34 @@ def lying(version: Callable[..., Any], functions: Sequence[Any]) -> Callable[...
 
 def _lay(result: Handle, function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
     """Put a result that nobody else holds yet where NumPy would put it; of arrays in C order, that is C order."""
+    asked = function in AS_ASKED
+    if _in_order(result) and (not asked or all(map(_in_order, args))):
+        return
 
     def seen(tree: Any) -> Any:
         return map_nested(lambda x: as_seen(x) if isinstance(x, Handle) else x, tree)
 
     def strides() -> tuple[int, ...]:
-        plain = map_nested(settled, given)
+        plain = map_nested(settled, given) if asked else ()
         if all(a.flags.c_contiguous for a in plain if isinstance(a, np.ndarray) and a.ndim > 1):
             return layout.ordered(settled(made), "C").strides
         with np.errstate(all="ignore"):
             return function(*plain, **{k: map_nested(settled, seen(v)) for k, v in options.items()}).strides
 
-    given, made, node = seen(args), as_seen(result), result.node
+    given, made, node = seen(args) if asked else (), as_seen(result), result.node
     value = node.value
     if type(value) is Deferred:
         node.value = Deferred(Spec.of(value), lambda: relaid(value.settle(), strides()))
     else:
         node.value = relaid(value, strides())
+
+
+def _in_order(x: Any) -> bool:
+    """Whether an argument is known, at a glance, to lie in C order, or has no order."""
+    if isinstance(x, (list, tuple)):
+        return all(map(_in_order, x))
+    value = x.node.value if isinstance(x, Handle) else x
+    return not isinstance(value, (Handle, Deferred)) and (type(value) is not np.ndarray or value.flags.c_contiguous)
 
 
 def map_nested(f: Callable[[Any], Any], tree: Any) -> Any:

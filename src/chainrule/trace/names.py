@@ -12,6 +12,12 @@ from collections.abc import Iterable
 from types import CodeType
 
 from ..ir.node import Node
+from ..ir.op import Op
+from ..ops.arithmetic import add, multiply, subtract
+from ..ops.exponential import power
+from ..ops.indexing import getitem, index_add, index_set
+from ..ops.linalg import matmul
+from ..ops.structured import pick
 
 _SKIPPED = ("CACHE", "NOP", "COPY", "DUP_TOP", "EXTENDED_ARG", "PRECALL")
 _RETURNS = ("RETURN_VALUE",)
@@ -40,7 +46,7 @@ def _following(code: CodeType) -> dict[int, tuple[str, str]]:
 
 def user_name(node: Node) -> str | None:
     """The name that the user's code gives to a value: `g` for `g = x + y`; None when it gives none."""
-    if node.given_name is None and node.op.name in ("index_set", "index_add") and type(node.inputs[0]) is Node:
+    if node.given_name is None and node.op in (index_set, index_add) and type(node.inputs[0]) is Node:
         inner = node.inputs[0]
         while inner.given_name is None and inner.op is node.op and type(inner.inputs[0]) is Node:
             inner = inner.inputs[0]
@@ -51,7 +57,7 @@ def user_name(node: Node) -> str | None:
         opname, name = _following(code).get(lasti, ("", ""))
         if opname == "UNPACK":
             names = name.split(",")
-            index = node.params.get("index") if node.op.name == "pick" else None
+            index = node.params.get("index") if node.op is pick else None
             return names[index] if isinstance(index, int) and index < len(names) else None
         if opname.startswith("STORE_") and opname != "STORE_SUBSCR":
             return name
@@ -104,24 +110,19 @@ def names_for(
     return names
 
 
-_WORDS = {
-    "add": "add", "subtract": "sub", "multiply": "mul", "divide": "div", "negative": "neg", "power": "pow", "reciprocal": "inv",
-    "reduce_max": "max", "reduce_min": "min", "transpose": "T", "getitem": "part", "maximum": "max", "minimum": "min",
-}  # fmt: skip
-_JOINED = {"add": "p", "subtract": "m", "multiply": "", "matmul": ""}
+_JOINED: dict[Op, str] = {add: "p", subtract: "m", multiply: "", matmul: ""}
 
 
 def _described(node: Node, names: dict[Node, str]) -> str:
     """`exp_x` for exp(x), `x_sq` for x**2, `Wx` for W @ x, `xpy` for x + y; the operation and a number for the rest."""
     parts = [names.get(p, "") for p in node.parents]
-    word = _WORDS.get(node.op.name, node.op.name)
     if len(parts) == 1 and len(parts[0]) <= 8:
-        if node.op.name == "power" and node.inputs[1] in (2, 3):
+        if node.op is power and node.inputs[1] in (2, 3):
             return f"{parts[0]}_{'sq' if node.inputs[1] == 2 else 'cu'}"
-        if node.op.name == "getitem" and len(node.params["index"]) == 1 and isinstance(node.params["index"][0], int):
+        if node.op is getitem and len(node.params["index"]) == 1 and isinstance(node.params["index"][0], int):
             return f"{parts[0]}_{node.params['index'][0]}".replace("-", "m")
         if len(node.inputs) == 1:
-            return f"{word}_{parts[0]}"
-    if len(parts) == 2 and node.op.name in _JOINED and max(map(len, parts)) <= 2:
-        return parts[0] + _JOINED[node.op.name] + parts[1]
-    return f"{word}1"
+            return f"{node.op.word}_{parts[0]}"
+    if len(parts) == 2 and node.op in _JOINED and max(map(len, parts)) <= 2:
+        return parts[0] + _JOINED[node.op] + parts[1]
+    return f"{node.op.word}1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from typing import Any
@@ -80,6 +79,8 @@ def function_named(name: str) -> Any:
 def closest(name: str) -> str:
     """The known function whose name is nearest, as a question."""
     known = [*FUNCTIONS, *(n for op in REGISTRY.values() if op.public for n in (op.name, *op.aliases))]
+    import difflib  # only for messages
+
     near = difflib.get_close_matches(name, known, 1)
     return f"did you mean {near[0]!r}?" if near else "use a declared operation, such as exp, tanh, sigma, max"
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..compile.interpreted import interpreted
 from ..compile.native.entry import Entry, supported
 from ..compile.native.program import native
+from ..compile.native.steps import Unsupported
 from ..compile.tracing import Traced as Trace
 from ..compile.tracing import traced
 from ..errors import ChainruleError
@@ -170,8 +171,9 @@ class Compiled:
         entry = None
         if supported() and not t.draws and "value" not in t.guards:
             entry = Entry(tree, leaves, t.tree, t.kinds, [(t.outputs + k, bool(e)) for k, e in enumerate(t.expected)])
-        made = native(t.graph, entry, free)
-        if made is None:
+        try:
+            made = native(t.graph, entry, free)
+        except Unsupported:
             return interpreted(t.graph)
         if made.entry is not None:
             here.entries.insert(0, made.entry)

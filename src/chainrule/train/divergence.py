@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..diff.diagnose import debug_nans
+from ..checks.diagnose import debug_nans
 from ..errors import ChainruleError, DerivativeError, DivergenceError
-from ..nn.watching import innermost, watched
-from ..tensors.tensor import tensor
+from ..nn.observing import innermost, watched
+from ..tensors.creation import tensor
 
 if TYPE_CHECKING:
     from .step import Step

@@ -13,8 +13,8 @@ from ..errors import TraceError
 from ..ir.recording import Handle
 from ..nn.module import Module, replaced
 from ..nn.traced import fixed
+from ..tensors.creation import tensor
 from ..tensors.modes import enable_grad, no_grad
-from ..tensors.tensor import tensor
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .compiled import Compiled, Uncompilable

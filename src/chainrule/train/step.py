@@ -27,9 +27,11 @@ from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
 from ..optim.rules import started
+from ..tensors import changing
+from ..tensors.creation import tensor
 from ..tensors.modes import enable_grad
 from ..tensors.storage import Shared, overwrite
-from ..tensors.tensor import Tensor, tensor
+from ..tensors.tensor import Tensor
 from ..trace.calls import select, traced_call
 from ..trace.handles import dtype_of, plain
 from ..trace.tree import map_leaves
@@ -280,7 +282,7 @@ class Step:
         """Give the new values to tensors whose memory is shared."""
         for name, t in self.guests.items():
             if name in values:
-                t._move(Node(t.node.op, (), t.node.params, values[name]), t.node)
+                changing.move(t, Node(t.node.op, (), t.node.params, values[name]), t.node)
         self.guests = {}
         self.nodes = list(map(node_of, self.tensors))
 

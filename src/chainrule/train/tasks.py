@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+import chainrule.nn as nn  # the package itself shows neither
+import chainrule.optim as optim
+
 from ..errors import InputError
 from ..optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from ..optim.optimizers import Optimizer
 from ..tensors.creation import manual_seed
-from ..torch import nn, optim
 from ..utils.data import TensorDataset
 from .fit import fit
 from .history import History

@@ -13,10 +13,12 @@ from ...ir.graph import Graph
 from ...ir.node import Spec
 from .c99_names import Namer
 from .c99_operations import HELPERS, TYPES, accumulated, number, operation
-from .expressions import Expr, Nest
+from .elementwise import Expr
 from .index import Affine, count
+from .lowerable import Lowerable
+from .nests import Nest
 from .plan import Planner
-from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
+from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
 
 
 class Names(dict[int, str]):
@@ -72,6 +74,8 @@ class Writer:
             LoopStep: self.nest, FillStep: self.fill, CopyStep: self.copy, ProductStep: self.product, ScanStep: self.scan,
         }  # fmt: skip
         for s in steps:
+            if isinstance(s, CallStep):
+                raise Unsupported("; ".join(dict.fromkeys(s.reasons.values())))
             table[type(s)](planner, s)
 
     def fill(self, planner: Planner, s: FillStep) -> None:
@@ -209,13 +213,16 @@ def c_source(
     call = Namer([name])
     inputs, outputs = [call(n) for n in inputs], [call(n) for n in outputs]
     try:
-        planner = Planner(graph, given, pool)
+        planner = Planner(graph, given, pool, Lowerable(lambda e: operation(e, ["x"] * len(e.args))))
         plan = planner.plan()
         names = Names(call, ((b.number, n) for b, n in zip(given, inputs, strict=True)))
         copies = _results(plan.outputs, outputs, names)
         tests = [names[b.number] for b in plan.outputs[len(outputs) :]]
         writer = Writer(names, call)
         writer.steps(planner, plan.steps)
+        for b in pool:
+            if b.dtype.name not in TYPES:
+                raise Unsupported(f"it holds values of {b.dtype.name}")
         statics = [_constant(b, names[b.number]) for b in pool if b.role == "constant" and b.number in names]
     except Unsupported as error:
         raise InputError(

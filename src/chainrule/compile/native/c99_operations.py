@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from .expressions import Expr
+from .elementwise import Expr
 from .steps import Unsupported
 
 TYPES = {

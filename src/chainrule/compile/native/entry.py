@@ -27,6 +27,7 @@ CONTENTS = 16  # offset in cells
 WRITEABLE = 0x400
 USABLE = 0x101  # C-contiguous and aligned
 IMMUTABLE = (type(None), bool, str, bytes, types.FunctionType, type)  # what is given out as it is
+MISPLACED, RAISED = 1, 2  # what `run` returns when an index is out of range, and when a call has raised
 LARGE = 100_000  # operations from which on the interpreter's lock is released
 
 
@@ -95,8 +96,49 @@ declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare i64 @PyDict_Size(ptr)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
+declare i32 @memcmp(ptr, ptr, i64)
 declare ptr @malloc(i64)
 declare void @free(ptr)
+"""
+
+# Whether the first `m` of `n` ranges of memory overlap no other. A loop: written out, m * n comparisons are a long program.
+APART = """\
+define internal i1 @apart(ptr %starts, ptr %ends, i64 %m, i64 %n) {
+entry:
+  br label %outer
+outer:
+  %i = phi i64 [ 0, %entry ], [ %i1, %next ]
+  %i1 = add i64 %i, 1
+  %sp = getelementptr i64, ptr %starts, i64 %i
+  %ep = getelementptr i64, ptr %ends, i64 %i
+  %s = load i64, ptr %sp
+  %e = load i64, ptr %ep
+  %some = icmp ult i64 %i1, %n
+  br i1 %some, label %inner, label %next
+inner:
+  %k = phi i64 [ %i1, %outer ], [ %k1, %inner ]
+  %hit = phi i1 [ false, %outer ], [ %found, %inner ]
+  %tp = getelementptr i64, ptr %starts, i64 %k
+  %up = getelementptr i64, ptr %ends, i64 %k
+  %t = load i64, ptr %tp
+  %u = load i64, ptr %up
+  %below = icmp ult i64 %t, %e
+  %above = icmp ult i64 %s, %u
+  %both = and i1 %below, %above
+  %found = or i1 %hit, %both
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, %n
+  br i1 %more, label %inner, label %judge
+judge:
+  br i1 %found, label %no, label %next
+next:
+  %left = icmp ult i64 %i1, %m
+  br i1 %left, label %outer, label %yes
+no:
+  ret i1 false
+yes:
+  ret i1 true
+}
 """
 
 
@@ -107,7 +149,8 @@ class Entry:
         inputs: the tree of the positional arguments (a list), and what each leaf is: an ndarray, or the type of a number.
         output: the tree of the result; `kinds` says which leaves are Python numbers.
         order: which input of the program each leaf is; in order when left out.
-        checks: what must hold besides, as (owner, key, object): the item of a dict, or, without a key, the contents of a cell.
+        checks: what must hold besides, as (owner, key, object): the item of a dict or, without a key, the contents of a cell,
+            the items of a list, the bytes of an array.
     """
 
     def __init__(
@@ -165,11 +208,23 @@ class Entry:
         """Require that what is read besides the arguments is the same as when it was traced."""
         for owner, key, x in self.checks:
             holder = self.object(owner)
-            if key is None:
-                now = self.field(holder, CONTENTS, "ptr")
+            if isinstance(owner, np.ndarray):
+                self.like(holder, owner)
+                kept = self.field(self.object(np.frombuffer(x, np.uint8)), DATA, "ptr")
+                differ = self.emit(f"call i32 @memcmp(ptr {self.field(holder, DATA, 'ptr')}, ptr {kept}, i64 {len(x)})")
+                self.require(self.emit(f"icmp eq i32 {differ}, 0"))
+            elif isinstance(owner, list):
+                self.require(self.emit(f"icmp eq i64 {self.field(holder, SIZE, 'i64')}, {len(x)}"))
+                items = self.field(holder, ITEMS, "ptr")
+                for k, item in enumerate(x):
+                    now = self.emit(f"load ptr, ptr {self.emit(f'getelementptr ptr, ptr {items}, i64 {k}')}")
+                    self.require(self.emit(f"icmp eq ptr {now}, {self.object(item)}"))
             else:
-                now = self.emit(f"call ptr @PyDict_GetItemWithError(ptr {holder}, ptr {self.object(key)})")
-            self.require(self.emit(f"icmp eq ptr {now}, {self.object(x)}"))
+                if key is None:
+                    now = self.field(holder, CONTENTS, "ptr")
+                else:
+                    now = self.emit(f"call ptr @PyDict_GetItemWithError(ptr {holder}, ptr {self.object(key)})")
+                self.require(self.emit(f"icmp eq ptr {now}, {self.object(x)}"))
 
     # ---- arguments ---------------------------------------------------------------------------------------------
 
@@ -216,16 +271,7 @@ class Entry:
             self.require(self.emit(f"icmp eq ptr {p}, {self.object(x)}"))
         elif type(x) is np.ndarray:
             self.same(p, np.ndarray)
-            self.require(self.emit(f"icmp eq i32 {self.field(p, NDIM, 'i32')}, {x.ndim}"))
-            self.require(
-                self.emit(f"icmp eq ptr {self.field(p, DESCRIPTOR, 'ptr')}, {self.object(np.dtype(x.dtype.name))}")
-            )
-            flags = self.emit(f"and i32 {self.field(p, FLAGS, 'i32')}, {USABLE}")
-            self.require(self.emit(f"icmp eq i32 {flags}, {USABLE}"))
-            shape = self.field(p, DIMENSIONS, "ptr") if x.ndim else ""
-            for k, n in enumerate(x.shape):
-                have = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {shape}, i64 {k}')}")
-                self.require(self.emit(f"icmp eq i64 {have}, {n}"))
+            self.like(p, x)
             self.pointers.append(self.field(p, DATA, "ptr"))
             self.places[len(self.pointers) - 1] = p
         elif type(x) is int:
@@ -246,16 +292,31 @@ class Entry:
         else:
             raise NotImplementedError
 
-    def apart(self, program: Any, given: int) -> None:
-        """Require that an input which is written over shares memory with no other."""
-        start = self.emit(f"ptrtoint ptr {self.pointers[given]} to i64")
-        end = self.emit(f"add i64 {start}, {program.plan.inputs[given].bytes}")
-        for k in self.places:
-            if k != given:
-                other = self.emit(f"ptrtoint ptr {self.pointers[k]} to i64")
-                beyond = self.emit(f"add i64 {other}, {program.plan.inputs[k].bytes}")
-                before, after = self.emit(f"icmp ule i64 {beyond}, {start}"), self.emit(f"icmp uge i64 {other}, {end}")
-                self.require(self.emit(f"or i1 {before}, {after}"))
+    def like(self, p: str, x: np.ndarray[Any, Any]) -> None:
+        """Require that an array has the shape and dtype of `x`, in C order."""
+        self.require(self.emit(f"icmp eq i32 {self.field(p, NDIM, 'i32')}, {x.ndim}"))
+        self.require(
+            self.emit(f"icmp eq ptr {self.field(p, DESCRIPTOR, 'ptr')}, {self.object(np.dtype(x.dtype.name))}")
+        )
+        flags = self.emit(f"and i32 {self.field(p, FLAGS, 'i32')}, {USABLE}")
+        self.require(self.emit(f"icmp eq i32 {flags}, {USABLE}"))
+        shape = self.field(p, DIMENSIONS, "ptr") if x.ndim else ""
+        for k, n in enumerate(x.shape):
+            have = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {shape}, i64 {k}')}")
+            self.require(self.emit(f"icmp eq i64 {have}, {n}"))
+
+    def apart(self, program: Any) -> None:
+        """Require that no input which is written over shares memory with another."""
+        written = list(program.reused.values())
+        order = [*written, *(k for k in self.places if k not in program.reused.values())]
+        starts, ends = (self.emit(f"alloca [{len(order)} x i64]") for _ in range(2))
+        for j, k in enumerate(order):
+            start = self.emit(f"ptrtoint ptr {self.pointers[k]} to i64")
+            end = self.emit(f"add i64 {start}, {program.plan.inputs[k].bytes}")
+            for table, x in ((starts, start), (ends, end)):
+                self.lines.append(f"store i64 {x}, ptr {self.emit(f'getelementptr i64, ptr {table}, i64 {j}')}")
+        self.globals.append(APART)
+        self.require(self.emit(f"call i1 @apart(ptr {starts}, ptr {ends}, i64 {len(written)}, i64 {len(order)})"))
 
     # ---- results -----------------------------------------------------------------------------------------------
 
@@ -334,7 +395,8 @@ class Entry:
                 given = self.places[program.reused[k]]
                 writeable = self.emit(f"and i32 {self.field(given, FLAGS, 'i32')}, {WRITEABLE}")
                 self.require(self.emit(f"icmp ne i32 {writeable}, 0"))
-                self.apart(program, program.reused[k])
+        if program.reused:
+            self.apart(program)
         for k, b in enumerate(results):
             if k in program.reused:
                 made[k] = self.places[program.reused[k]]
@@ -359,8 +421,8 @@ class Entry:
             whole = self.emit(f"ptrtoint ptr {kept} to i64")
             up = self.emit(f"and i64 {self.emit(f'add i64 {whole}, 63')}, -64")
             space = self.emit(f"inttoptr i64 {up} to ptr")
-        table = self.emit(f"alloca [{len(data) + 1} x ptr]")
-        for k, p in enumerate([*data, space]):
+        table = self.emit(f"alloca [{len(data) + 1 + len(program.objects)} x ptr]")
+        for k, p in enumerate([*data, space, *map(self.object, program.objects)]):
             self.lines.append(f"store ptr {p}, ptr {self.emit(f'getelementptr ptr, ptr {table}, i64 {k}')}")
         large = program.work() > LARGE
         thread = self.emit("call ptr @PyEval_SaveThread()") if large else ""
@@ -370,6 +432,10 @@ class Entry:
         if size > 1 << 14:
             old = self.emit(f"atomicrmw xchg ptr @space, ptr {kept} acq_rel")  # pyright: ignore[reportPossiblyUnboundVariable]
             self.lines.append(f"call void @free(ptr {old})")
+        released = [f"call void @Py_DecRef(ptr {p})" for p in made.values()]
+        if program.objects:
+            self.lines.append(f"%threw = icmp eq i32 {bad}, {RAISED}")
+            self.lines += ["br i1 %threw, label %raise, label %ran", "raise:", *released, "ret ptr null", "ran:"]
         good = self.emit(f"icmp eq i32 {bad}, 0")
         for k, expected in self.truths:
             b = results[program.given[k][1]]
@@ -377,7 +443,7 @@ class Entry:
             right = seen if expected else self.emit(f"xor i1 {seen}, true")
             good = self.emit(f"and i1 {good}, {right}")
         self.lines += [f"br i1 {good}, label %finish, label %undo", "undo:"]
-        self.lines += [f"call void @Py_DecRef(ptr {p})" for p in made.values()]
+        self.lines += released
         self.lines += ["br label %other", "finish:"]
 
         def leaf(k: int) -> Callable[[], str]:
@@ -404,7 +470,7 @@ class Entry:
             [
                 head,
                 *self.globals,
-                DECLARED,
+                *(line for line in DECLARED.splitlines() if line not in program.text),
                 f"define ptr @entry(ptr %self, ptr %args, i64 %n) {{\nentry:\n{body}\n}}",
                 "define ptr @table() {\n  ret ptr @objects\n}\n",
             ]

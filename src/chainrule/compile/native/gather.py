@@ -27,6 +27,11 @@ def example(template: tuple[Any, ...], arrays: Sequence[Any]) -> tuple[Any, ...]
     )
 
 
+def taking(template: tuple[Any, ...], arrays: Sequence[Any], given: Sequence[int]) -> tuple[int, ...]:
+    """The shape of what an index takes from an array of shape `given`."""
+    return np.broadcast_to(np.int8(0), tuple(given))[example(template, arrays)].shape
+
+
 def gathered(
     template: tuple[Any, ...], arrays: Sequence[Any], index: Index, given: Sequence[int]
 ) -> tuple[Affine, tuple[Any, ...]]:
@@ -38,11 +43,11 @@ def gathered(
     """
     for a in arrays:
         if Spec.of(a.value if type(a) is Node else a).dtype.kind not in "iu":
-            raise Unsupported("a boolean index")
+            raise Unsupported("native code has no boolean index")
     parts = complete(template, len(given))
     fancy = [k for k, p in enumerate(parts) if p is HERE or isinstance(p, (int, np.integer))]
     if fancy != list(range(fancy[0], fancy[-1] + 1)) or any(p is None for p in parts):
-        raise Unsupported("index arrays apart from each other")
+        raise Unsupported("native code has no index arrays apart from each other")
     shapes = [a.shape if type(a) is Node else np.shape(a) for a in arrays]
     common = np.broadcast_shapes(*shapes)
     lead = fancy[0]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .expressions import Expr
+from .elementwise import Expr
 from .mathlib import VECTORISED, Code, Value
 from .steps import Unsupported
 
@@ -196,6 +196,16 @@ def instruction(c: Code, e: Expr, args: list[Value]) -> Value:
     if e.kind not in table or e.dtype == "uint8":
         raise Unsupported(f"{e.kind} of {e.dtype}")
     return table[e.kind](c, e, args)
+
+
+def spelled(e: Expr) -> Value:
+    """One expression on arguments that are there already.
+
+    Raises:
+        Unsupported: LLVM's tables do not have it.
+    """
+    c = Code()
+    return instruction(c, e, [Value(c, "%x", TYPES[a.dtype]) for a in e.args])
 
 
 def _test(c: Code, e: Expr, x: Value) -> Value:

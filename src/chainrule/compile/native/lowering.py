@@ -9,10 +9,11 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
-from .gather import example, gathered, moved
+from .gather import gathered, moved, taking
 from .index import Affine, Index, count, flat_index, moves, offset, over, source_index, strides_of, taken
+from .numpy_calls import several
 from .products import contraction, product
-from .steps import Buffer, CopyStep, FillStep, LoopStep, Plan, ScanStep, Unsupported, View, Write
+from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, Plan, ScanStep, Unsupported, View, Write
 
 
 class Lowering:
@@ -24,6 +25,7 @@ class Lowering:
     pool: list[Buffer]
     constants: dict[int, Buffer]
     keep: list[Any]
+    calls: dict[Node, str]
     lowered: Callable[[Graph, Sequence[Buffer]], Plan]
 
     def buffer(self, n: Any) -> Buffer:
@@ -81,12 +83,30 @@ class Lowering:
         terms, out = n.params["subscripts"].split("->")
         parts = terms.split(",")
         if len(parts) != 2 or any(len(set(t)) != len(t) for t in (*parts, out)):
-            raise Unsupported(f"einsum {n.params['subscripts']}")
+            raise Unsupported(f"native code has no einsum {n.params['subscripts']}")
         views = [self.view(i) for i in n.inputs]
         step = contraction(parts, out, views, self.buffer(n))
         if step is None:
-            raise Unsupported(f"einsum {n.params['subscripts']}")
+            raise Unsupported(f"native code has no einsum {n.params['subscripts']}")
         plan.steps.append(step)
+
+    def lower(self, n: Node, plan: Plan) -> None:
+        """The steps of a node that is computed whole."""
+        why, before = self.calls.get(n), len(plan.steps)
+        if why is None:
+            try:
+                return getattr(self, "_" + n.op.name)(n, plan)
+            except Unsupported as reason:
+                why = str(reason)
+                del plan.steps[before:]
+        self._called(n, plan, why)
+        return None
+
+    def _called(self, n: Node, plan: Plan, why: str) -> None:
+        """A step that leaves the node to NumPy."""
+        homes = self.pick_buffers(n) if several(n) else [self.buffer(n)]
+        filled = [View(b, 0, b.shape, strides_of(b.shape)) for b in homes]
+        plan.steps.append(CallStep({n: why}, {n: filled}, {i: self.view(i) for i in n.parents}))
 
     # ---- writes into parts -------------------------------------------------------------------------------------
 
@@ -154,7 +174,7 @@ class Lowering:
     def _indexed(self, n: Node, v: Any, arrays: Sequence[Any], b: Buffer, plan: Plan, mode: str) -> None:
         """A loop over what an index takes from an array of the node's shape, writing `v` there."""
         index = n.params["index"]
-        step = LoopStep(np.broadcast_to(np.int8(0), n.shape)[example(index, arrays)].shape, [])
+        step = LoopStep(taking(index, arrays, n.shape), [])
         if arrays:
             start, at = gathered(index, arrays, step.index, n.shape)
             step.writes.append(Write(v, b, start, mode, at))
@@ -197,12 +217,12 @@ class Lowering:
         rows = [self._new("temporary", i.shape, i.dtype) for i in body.inputs[carried : carried + scanned]]
         for k in range(carried):
             if given[k].dtype != results[k].dtype or given[k].shape != results[k].shape:
-                raise Unsupported("a carry that changes its dtype")
+                raise Unsupported("what the loop carries changes its dtype")
             plan.steps.append(CopyStep(given[k], results[k]))
         inputs = [*results[:carried], *rows, *given[carried + scanned :]]
         for i, b in zip(body.inputs, inputs, strict=True):
             if Spec.of(i.value).dtype != b.dtype or i.shape != b.shape:
-                raise Unsupported("a body of other dtypes than its inputs")
+                raise Unsupported("the body of the loop was made for other dtypes")
         inner = self.lowered(body, inputs)
         left = self._apart(inner, results[:carried])
         plan.steps.append(
@@ -231,12 +251,14 @@ class Lowering:
         given = [self._whole(i) for i in n.inputs]
         for k in range(carried):
             if given[k].dtype != results[k].dtype or given[k].shape != results[k].shape:
-                raise Unsupported("a carry that changes its dtype")
+                raise Unsupported("what the loop carries changes its dtype")
             plan.steps.append(CopyStep(given[k], results[k]))
         if p["limit"] is not None:
-            raise Unsupported("a limit on the steps")
+            raise Unsupported("native code has no loop with a limit on its steps")
         outside, inside = given[carried : carried + tested], given[carried + tested :]
         test = self.lowered(p["test"], [*results[:carried], *outside])
+        if test.outputs[0].dtype != bool:
+            raise Unsupported("its condition is no truth value")
         body = self.lowered(p["body"], [*results[:carried], *inside])
         carry = list(zip(results[:carried], self._apart(body, results[:carried]), strict=False))
         plan.steps.append(ScanStep(body, -1, carry, [], [], test, test.outputs[0]))

@@ -14,24 +14,22 @@ from typing import Any
 import numpy as np
 
 from ...ir.graph import Graph
-from ...ir.node import Node, Spec
-from .expressions import COST, known
-from .index import count, flat_index, moves, offset, over, source_index, strides_of
+from ...ir.node import Node
+from .elementwise import COST
+from .index import flat_index, moves, offset, over, source_index, strides_of
+from .lowerable import REDUCTIONS, Lowerable
 from .lowering import Lowering
+from .numpy_calls import joined
 from .steps import Buffer, FillStep, LoopStep, Plan, Unsupported, Write, identity
 
-DTYPES = ("float32", "float64", "int64", "int32", "bool", "uint8", "int8", "int16")
-REDUCTIONS = {"sum": "add", "reduce_max": "max", "reduce_min": "min", "prod": "mul"}
-OPAQUE = ("matmul", "scan", "while_loop", "einsum")
-WRITES = ("concatenate", "stack", "pad", "scatter", "index_set", "index_add", "windows_sum")
 CHEAP = 8  # operations that are sooner done again than stored
 
 
 class Planner(Lowering):
     """Builds the plan of a graph."""
 
-    def __init__(self, graph: Graph, inputs: Sequence[Buffer], pool: list[Buffer]) -> None:
-        self.graph, self.pool = graph, pool
+    def __init__(self, graph: Graph, inputs: Sequence[Buffer], pool: list[Buffer], known: Lowerable) -> None:
+        self.graph, self.pool, self.known = graph, pool, known
         self.home: dict[Any, Buffer] = dict(zip(graph.inputs, inputs, strict=True))
         self.constants: dict[int, Buffer] = {}
         self.level: dict[Node, int] = dict.fromkeys(graph.inputs, 0)
@@ -39,39 +37,25 @@ class Planner(Lowering):
         self.stored: set[Node] = set()
         self.needed: set[Node] = set()  # those that something else than a loop reads
         self.consumers: dict[Node, list[Node]] = {}
-        self.inputs = list(inputs)
+        self.inputs, self.given = list(inputs), set(graph.inputs)
         self.keep: list[Any] = []
-        self.lowered = lambda g, given: Planner(g, given, pool).plan()
+        self.calls: dict[Node, str] = {}  # what is left to NumPy, and why
+        self.lowered = lambda g, given: Planner(g, given, pool, known).plan()
 
     # ---- what is known of a node -----------------------------------------------------------------------------
 
     def kind(self, n: Node) -> str:
-        """fused, reduction, write or opaque."""
-        name = n.op.name
-        if name in REDUCTIONS:
-            return "reduction"
-        if name in WRITES:
-            return "write"
-        if name in OPAQUE:
-            return "opaque"
-        if name == "pick":
-            return "pick"
-        if moves(n) or known(n):
-            return "fused"
-        raise Unsupported(f"{name} of {[str(Spec.of(v).dtype) for v in n.values]}")
+        """fused, reduction, write, opaque, pick; or call, for what is left to NumPy."""
+        try:
+            return self.known.kind(n)
+        except Unsupported as why:
+            self.calls[n] = str(why)
+            return "call"
 
     def plan(self) -> Plan:
         """The whole plan."""
         nodes = self.graph.nodes
-        for b in self.inputs:
-            if b.dtype.name not in DTYPES:
-                raise Unsupported(f"dtype {b.dtype}")
         for n in nodes:
-            specs = n.value if isinstance(n.value, tuple) and not isinstance(n.value, Spec) else (n.value,)
-            for v in (*specs, *n.values):
-                spec = Spec.of(v) if not (isinstance(v, tuple) and not isinstance(v, Spec)) else None
-                if spec is not None and spec.dtype.name not in DTYPES:
-                    raise Unsupported(f"dtype {spec.dtype}")
             for i in dict.fromkeys(n.parents):
                 self.consumers.setdefault(i, []).append(n)
         kinds = {n: self.kind(n) for n in nodes}
@@ -115,7 +99,7 @@ class Planner(Lowering):
             self.level[n] = self.level[n.inputs[0]]
         else:
             self.level[n] = ready + 1
-            for i in n.parents if kind == "opaque" else ():
+            for i in n.parents if kind in ("opaque", "call") else ():
                 if n.op.name in ("scan", "while_loop") and kinds.get(i) == "fused":
                     self.needed.add(i)
                 else:
@@ -140,6 +124,11 @@ class Planner(Lowering):
                 self.needed.add(i)
                 return
             i = i.inputs[0]
+
+    def loaded(self, n: Node) -> bool:
+        """Whether loops read a node from memory. What only moves entries is read where they come from: its own memory may be
+        written by another loop of the same stage."""
+        return n in self.given or ((n in self.home or n in self.stored) and (n in self.computed or not moves(n)))
 
     # ---- what is stored ----------------------------------------------------------------------------------------
 
@@ -209,18 +198,17 @@ class Planner(Lowering):
                 kept = [i for k, i in enumerate(step.index) if k not in axes]
                 lengths = [m for k, m in enumerate(shape) if k not in axes]
                 mode = REDUCTIONS[n.op.name]
-                if mode in ("max", "min") and count(shape) == 0 and count(n.shape):
-                    raise Unsupported("a maximum over nothing")
                 step.writes.append(Write((x, n), b, offset(tuple(kept), strides_of(lengths)), mode))
                 fills.setdefault(level, []).append(FillStep(b, identity(mode, b.dtype)))
-            elif kind in ("write", "opaque"):
+            elif kind in ("write", "opaque", "call"):
                 stage(self.level[n] - 1)[1].append(n)
         for level in sorted(stages):
             groups, opaque = stages[level]
             plan.steps += fills.get(level, [])
             plan.steps += groups.values()
             for n in opaque:
-                getattr(self, "_" + n.op.name)(n, plan)
+                self.lower(n, plan)
+        plan.steps = joined(plan.steps, self.consumers, self.graph.outputs)
         for o in self.graph.outputs:
             plan.outputs.append(self.buffer(o))
         plan.planner = self

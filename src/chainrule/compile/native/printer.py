@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from .expressions import Expr, Nest
+import numpy as np
+
+from .elementwise import Expr
+from .entry import MISPLACED, RAISED, WRITEABLE
 from .function import Function, literal
 from .index import count
 from .instructions import MEMORY, TYPES, combine, instruction
 from .mathlib import Value
+from .nests import Nest
 from .plan import Planner
 from .printed_products import Products
-from .steps import Buffer, CopyStep, FillStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported, identity
+from .steps import (
+    Buffer,
+    CallStep,
+    CopyStep,
+    FillStep,
+    LoopStep,
+    Plan,
+    ProductStep,
+    ScanStep,
+    Unsupported,
+    View,
+    identity,
+)
 
+PYTHON = """\
+declare i32 @PyGILState_Ensure()
+declare void @PyGILState_Release(i32)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare ptr @chainrule_array(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+"""
 BLOCK = 4096  # entries that a sum adds up before it starts anew, for accuracy
 PARALLEL = 4_000_000  # operations from which on a loop is shared among threads
 
@@ -28,9 +53,13 @@ class Module(Products):
         self.declared: dict[str, str] = {}
         self.functions: list[str] = []
         self.known: dict[str, str] = {}
+        self.rows: dict[str, str] = {}
+        self.objects: list[Any] = []  # of Python, behind the workspace in the table
+        self.arena = 0
 
     def text(self, slots: dict[int, int], arena: int) -> str:
         """The module; `slots` are places in the table of pointers, `arena` the place of the workspace."""
+        self.arena = arena
         f = Function(self.declared, "run", "ptr noalias %table", "i32")
         pointers: dict[int, str] = {}
         used: dict[int, Buffer] = {}
@@ -51,14 +80,17 @@ class Module(Products):
         if self.placed:
             f.line("br label %whole")
             f.start("failed")
-            f.line("ret i32 1")
+            f.line(f"ret i32 {MISPLACED}")
             f.start("whole")
         result = f.integer("load i32, ptr %bad")
         main = f.done(f"ret i32 {result}")
         notes = [f"!{k} = distinct !{{!{k}, !0}}" for k in range(1, self.metadata + 1)]
         if notes:
             notes.insert(0, '!0 = !{!"llvm.loop.unroll.disable"}')
-        return "\n\n".join([*sorted(set(self.declared.values())), *self.functions, main, "\n".join(notes)]) + "\n"
+        rows = [f"{name} = {row}" for row, name in self.rows.items()]
+        return (
+            "\n\n".join([*sorted(set(self.declared.values())), *rows, *self.functions, main, "\n".join(notes)]) + "\n"
+        )
 
     def steps(self, f: Function, planner: Planner, steps: list[Any]) -> None:
         """The steps in order, within `run`."""
@@ -74,10 +106,10 @@ class Module(Products):
                 self.copy(f, f"%p{s.target.number}", f"%p{s.source.number}", s.source.bytes)
             elif isinstance(s, ProductStep):
                 self.product(f, s)
-            elif isinstance(s, ScanStep):
-                self.scan(f, s)
+            elif isinstance(s, CallStep):
+                self.call(f, s)
             else:
-                raise Unsupported(type(s).__name__)
+                self.scan(f, s)
 
     def stop_if_bad(self, f: Function) -> None:
         """Return when an index was out of range: what follows may write into memory that was donated."""
@@ -108,6 +140,57 @@ class Module(Products):
         place = f.address(pointer, i, type)
         f.line(f"store {type} {literal(s.value, s.buffer.dtype.name)}, ptr {place}")
         f.end_loop(i, head, leave, str(n))
+
+    # ---- calls of Python ---------------------------------------------------------------------------------------
+
+    def object(self, f: Function, x: Any) -> str:
+        """A pointer to a Python object, read from the end of the table."""
+        place = next((k for k, o in enumerate(self.objects) if o is x), len(self.objects))
+        if place == len(self.objects):
+            self.objects.append(x)
+        return f.integer(f"load ptr, ptr {f.address('%table', str(self.arena + 1 + place), 'ptr')}")
+
+    def call(self, f: Function, s: CallStep) -> None:
+        """An operation run by NumPy, on arrays that are views of our memory; what it raises stays raised."""
+        self.declared["python"] = PYTHON
+        state = f.integer("call i32 @PyGILState_Ensure()")
+        views = s.views
+        row = self.alloca(f, f"[{len(views)} x ptr]")
+        arrays: list[str] = []
+        for k, v in enumerate(views):
+            arrays.append(self.array(f, v))
+            f.line(f"store ptr {arrays[-1]}, ptr {f.address(row, str(k), 'ptr')}")
+        function = self.object(f, s.function)
+        found = f.integer(f"call ptr @PyObject_Vectorcall(ptr {function}, ptr {row}, i64 {len(views)}, ptr null)")
+        for a in arrays:
+            f.line(f"call void @Py_DecRef(ptr {a})")
+        raised, ran = f.label("e"), f.label("d")
+        f.line(f"br i1 {f.integer(f'icmp eq ptr {found}, null')}, label %{raised}, label %{ran}")
+        f.start(raised)
+        f.line(f"call void @PyGILState_Release(i32 {state})")
+        f.line(f"ret i32 {RAISED}")
+        f.start(ran)
+        f.line(f"call void @Py_DecRef(ptr {found})")
+        f.line(f"call void @PyGILState_Release(i32 {state})")
+
+    def array(self, f: Function, v: View) -> str:
+        """A NumPy array over part of a buffer."""
+        dtype = v.buffer.dtype
+        lengths = self.lengths(v.shape)
+        strides = self.lengths([s * dtype.itemsize for s in v.strides])
+        data = f.address(f"%p{v.buffer.number}", str(v.start * dtype.itemsize), "i8")
+        kind, descriptor = self.object(f, np.ndarray), self.object(f, dtype)
+        f.line(f"call void @Py_IncRef(ptr {descriptor})")
+        return f.integer(
+            f"call ptr @chainrule_array(ptr {kind}, ptr {descriptor}, i32 {len(v.shape)}, ptr {lengths}, ptr {strides}, ptr {data}, "
+            f"i32 {WRITEABLE}, ptr null)"
+        )
+
+    def lengths(self, numbers: Sequence[int]) -> str:
+        """A constant row of integers."""
+        text = ", ".join(f"i64 {n}" for n in numbers) or "i64 0"
+        name = f"@row{len(self.rows)}"
+        return self.rows.setdefault(f"internal constant [{max(len(numbers), 1)} x i64] [{text}]", name)
 
     # ---- loops -------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,13 @@ from ...errors import ShapeError
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
 from .engine import blas, compiled, llvm, lock, threads
-from .entry import Entry, callable_at, numpy_functions
+from .entry import Entry, callable_at, numpy_functions, supported
 from .index import count
+from .instructions import spelled
+from .lowerable import Lowerable
 from .plan import Planner
 from .printer import Module
-from .steps import Buffer, CopyStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported
+from .steps import Buffer, CallStep, CopyStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported
 
 ALIGN = 64
 
@@ -28,6 +30,8 @@ def touched(step: Any, planner: Planner) -> list[Buffer]:
         return [step.a.buffer, step.b.buffer, step.c.buffer]
     if isinstance(step, CopyStep):
         return [step.source, step.target]
+    if isinstance(step, CallStep):
+        return [v.buffer for v in step.views]
     if isinstance(step, ScanStep):
         found = [b for pair in (*step.carry, *step.rows, *step.stacked) for b in pair]
         for plan in (step.body, step.test):
@@ -78,7 +82,7 @@ class NativeProgram:
             b.number = len(pool)
             pool.append(b)
             inputs.append(b)
-        planner = Planner(graph, inputs, pool)
+        planner = Planner(graph, inputs, pool, Lowerable(spelled))
         self.planner = planner
         self.plan = planner.plan()
         self._own_outputs()
@@ -94,6 +98,11 @@ class NativeProgram:
         self.text = text
         addresses = {} if found is None else found.addresses
         symbols = {f"chainrule_{k}": v for k, v in addresses.items()}
+        self.objects = module.objects
+        if self.objects:
+            if not supported():
+                raise Unsupported("arrays lie in memory as on no machine that native code knows")
+            symbols |= numpy_functions()
         self.constants = [b.data for b in constants]
         self.entry: Any = None
         if entry is not None:
@@ -105,7 +114,8 @@ class NativeProgram:
         with lock:
             self.engine = compiled(text, symbols)
             address = self.engine.get_function_address("run")
-        self.function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address)
+        kind = ctypes.PYFUNCTYPE if self.objects else ctypes.CFUNCTYPE  # the first passes on what a call raises
+        self.function = kind(ctypes.c_int32, ctypes.c_void_p)(address)
         self.fixed = [c.ctypes.data for c in self.constants]
         self.dtypes = [b.dtype for b in inputs]
         self.shapes = [(b.shape, b.dtype) for b in self.results]
@@ -164,11 +174,7 @@ class NativeProgram:
                     continue
                 if last == at[0] and not _in_place(steps[last], self.planner, given, out):
                     continue
-                for s in steps:
-                    _renamed(s, out, given)
-                for n, home in self.planner.home.items():
-                    if home is out:
-                        self.planner.home[n] = given
+                out.number = given.number  # from here on they are the same memory
                 self.results[k] = given
                 found[k] = i
                 free.remove(i)
@@ -196,6 +202,7 @@ class NativeProgram:
             *(o.ctypes.data for o in outputs),
             *self.fixed,
             start + -start % ALIGN,
+            *map(id, self.objects),
         ]
         bad = self.function((ctypes.c_void_p * len(pointers))(*pointers))
         self.spare.append(space)
@@ -219,26 +226,6 @@ def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
     return len(written) == 1 and not gathered and all(a == written[0] for a in read)
 
 
-def _renamed(step: Any, old: Buffer, new: Buffer) -> None:
-    """Put one buffer in the place of another in what a step writes."""
-    if isinstance(step, LoopStep):
-        step.built = None
-        for w in step.writes:
-            if w.buffer is old:
-                w.buffer = new
-    elif isinstance(step, ProductStep):
-        if step.c.buffer is old:
-            step.c.buffer = new
-    elif isinstance(step, CopyStep):
-        step.target = new if step.target is old else step.target
-        step.source = new if step.source is old else step.source
-    elif isinstance(step, ScanStep):
-        for pairs in (step.carry, step.rows, step.stacked):
-            pairs[:] = [(new if a is old else a, new if b is old else b) for a, b in pairs]
-    elif step.buffer is old:
-        step.buffer = new
-
-
 def _work(step: Any) -> int:
     if isinstance(step, LoopStep):
         return 8 * count(step.shape) * len(step.writes)
@@ -254,17 +241,16 @@ def _contiguous(v: Any, dtype: np.dtype[Any]) -> Any:
     return a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C")
 
 
-def native(
-    graph: Graph, entry: Entry | None = None, donated: Sequence[int] | Mapping[int, int] = ()
-) -> NativeProgram | None:
-    """The graph as native code, with an entry for Python; None where it holds something that only NumPy does."""
-    if llvm() is None or not graph.nodes or os.environ.get("CHAINRULE_NATIVE") == "0":
-        return None
-    try:
-        return NativeProgram(graph, entry, donated)
-    except Unsupported as why:
-        NATIVE_REFUSED.append(str(why))
-        return None
+def native(graph: Graph, entry: Entry | None = None, donated: Sequence[int] | Mapping[int, int] = ()) -> NativeProgram:
+    """The graph as native code, with an entry for Python.
 
-
-NATIVE_REFUSED: list[str] = []
+    Raises:
+        Unsupported: NumPy has to run all of it; why.
+    """
+    if llvm() is None:
+        raise Unsupported("llvmlite is not installed")
+    if os.environ.get("CHAINRULE_NATIVE") == "0":
+        raise Unsupported("CHAINRULE_NATIVE is 0")
+    if not graph.nodes:
+        raise Unsupported("there is nothing to compute")
+    return NativeProgram(graph, entry, donated)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import COST
+from .elementwise import COST
 from .index import count
 from .program import NativeProgram
-from .steps import Buffer, CopyStep, FillStep, LoopStep, ProductStep, ScanStep
+from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, ProductStep, ScanStep
 
 
 @functools.cache
@@ -72,6 +72,10 @@ def lines(program: Any, planner: Any, steps: list[Any], depth: int = 0) -> tuple
             text += [f"{'  ' * depth}{f'{times:,} times' if s.length >= 0 else 'while the condition holds'}:", *inner]
             moved, work = moved + ib * times, work + iw * times
             continue
+        elif isinstance(s, CallStep):
+            b, w = float(sum(v.buffer.bytes for v in s.views)), 0.0
+            made = ", ".join(_name(v.buffer) for views in s.results.values() for v in views)
+            line = f"{s.words()} by NumPy: {'; '.join(dict.fromkeys(s.reasons.values()))} -> {made}"
         elif isinstance(s, (CopyStep, FillStep)):
             b, w = float(s.target.bytes if isinstance(s, CopyStep) else s.buffer.bytes), 0.0
             line = (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...ir.node import Node
 from .index import Affine, Index, count, over
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Unsupported(Exception):
-    """The graph holds something that native code does not know."""
+    """Native code does not have something, in the words of `schedule()`."""
 
 
 class Buffer:
@@ -23,6 +25,8 @@ class Buffer:
     __slots__ = ("bytes", "data", "dtype", "first", "last", "number", "offset", "role", "shape")
 
     def __init__(self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], data: Any = None) -> None:
+        if dtype.kind not in "biufc":
+            raise Unsupported(f"values of dtype {dtype} have no place in native code")
         self.role, self.shape, self.data = role, shape, data
         self.dtype = np.dtype(dtype.name)  # in native byte order
         self.bytes = count(self.shape) * self.dtype.itemsize
@@ -70,7 +74,7 @@ class LoopStep:
     def nest(self, planner: Planner) -> Any:
         """The loops and what they compute, built once."""
         if self.built is None:
-            from .expressions import Nest
+            from .nests import Nest
 
             self.built = Nest(planner, self)
         return self.built
@@ -101,6 +105,25 @@ class ProductStep:
     c: View
     batch: tuple[int, ...]
     sizes: tuple[int, int, int]
+
+
+@dataclass
+class CallStep:
+    """Operations that NumPy runs, and why each; `function` takes arrays over the results, which it fills, and over the arguments."""
+
+    reasons: dict[Node, str]
+    results: dict[Node, list[View]]
+    arguments: dict[Node, View]
+    function: Callable[..., None] | None = None
+
+    @property
+    def views(self) -> list[View]:
+        """Those of the results, then those of the arguments."""
+        return [*(v for views in self.results.values() for v in views), *self.arguments.values()]
+
+    def words(self) -> str:
+        """The operations, each once."""
+        return ", ".join(dict.fromkeys(n.op.name for n in self.reasons))
 
 
 @dataclass

@@ -10,8 +10,9 @@ import numpy as np
 
 from ...errors import InputError, ShapeError
 from ...ir.recording import Handle
+from ...tensors.operators import in_place
 from ...tensors.promotion import dtype_named
-from ...tensors.tensor import Tensor, in_place
+from ...tensors.tensor import Tensor
 
 
 def value_of(x: Any) -> Any:

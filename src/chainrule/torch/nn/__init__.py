@@ -1,14 +1,14 @@
 """torch.nn: modules and losses. chainrule's own (`Residual`, `Heaviside`, `Rect`, reports) are in `chainrule.nn`."""
 
-import importlib as _importlib
 from typing import Any
 
-from ...tensors.names import missing as _missing
+import chainrule.nn as _nn  # the package itself does not show it
+
+from ...tensors.namespace import missing as _missing
 from . import functional as functional
 from . import init as init
 from . import utils as utils
 
-_nn = _importlib.import_module("chainrule.nn")  # which the package itself does not show
 __all__ = [*_nn.TORCHS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 

@@ -1,8 +1,8 @@
 """torch.nn.init."""
 
 from ...nn import init as _init
-from ...tensors.names import missing_from as _missing_from
-from ...tensors.names import told as _told
+from ...tensors.namespace import missing_from as _missing_from
+from ...tensors.namespace import told as _told
 
 __all__ = [*_init.__all__]  # pyright: ignore[reportUnsupportedDunderAll]
 globals().update({name: _told(name, getattr(_init, name)) for name in __all__})

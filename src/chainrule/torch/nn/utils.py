@@ -1,8 +1,8 @@
 """torch.nn.utils."""
 
 from ...nn import utils as _utils
-from ...tensors.names import missing_from as _missing_from
-from ...tensors.names import told as _told
+from ...tensors.namespace import missing_from as _missing_from
+from ...tensors.namespace import told as _told
 
 __all__ = [*_utils.__all__]  # pyright: ignore[reportUnsupportedDunderAll]
 globals().update({name: _told(name, getattr(_utils, name)) for name in __all__})

@@ -1,7 +1,7 @@
 """torch.optim: optimizers and schedules of their learning rates."""
 
 from ...optim import LBFGS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
-from ...tensors.names import missing_from as _missing_from
+from ...tensors.namespace import missing_from as _missing_from
 from . import lr_scheduler
 
 __all__ = ["LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler"]

@@ -1,6 +1,6 @@
 """torch.utils: data sets and loaders."""
 
-from ...tensors.names import missing_from as _missing_from
+from ...tensors.namespace import missing_from as _missing_from
 from . import data as data
 
 __all__ = ["data"]

@@ -1,6 +1,6 @@
 """torch.utils.data."""
 
-from ...tensors.names import missing_from as _missing_from
+from ...tensors.namespace import missing_from as _missing_from
 from ...utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, random_split
 
 __all__ = ["DataLoader", "Dataset", "Subset", "TensorDataset", "default_collate", "random_split"]

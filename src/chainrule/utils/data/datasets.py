@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError, ShapeError
-from ...tensors.creation import Generator, as_tensor, default_generator
+from ...tensors.creation import Generator, as_tensor, default_generator, tensor
 from ...tensors.shapes import stack
-from ...tensors.tensor import Tensor, tensor
+from ...tensors.tensor import Tensor
 from ...trace.handles import plain
 
 

@@ -1,0 +1,1 @@
+"""The mathematics: meanings, derivatives, normal forms, intervals, decisions."""

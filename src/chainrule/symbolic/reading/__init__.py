@@ -1,0 +1,1 @@
+"""Text becomes statements: expressions with sizes, assumptions, and what somebody wrote."""
