@@ -215,11 +215,13 @@ def test_every_operation_can_be_printed():
     from test_operations import OPS, as_function, differentiable, points
 
     for op in OPS:
+        if op.name == "eig":  # of complex numbers there are no programs
+            continue
         cases = op.examples or [([(2,)] * (len(getattr(op, "partials", ())) or op.inputs), {})]
         for shapes, params in cases:
             xs = points(op, shapes, seed=1)
             free = differentiable(op, xs)
-            if not free or 0 in np.shape(op(*xs, **params)):
+            if not free or (not isinstance(op, cr.ops.Primitive) and 0 in np.shape(op(*xs, **params))):
                 continue
             f = as_function(op, xs, params, free)
             args = [xs[k] for k in free]

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule.cli import app
+from chainrule.documents import Formula
 from chainrule.errors import InputError
 from chainrule.symbolic.algebra.declared import OPERATIONS, declared_partial
 from chainrule.symbolic.algebra.derivative import derivative
@@ -49,7 +50,7 @@ def test_every_line_of_a_derivation_holds_in_numbers(formula, at):
     rows = {r.name: r for r in e.table()}
     seen = 0
     for line in e.derivation().lines:
-        if line.kind == "formula" and line.text.startswith("∂"):
+        if isinstance(line, Formula) and line.text.startswith("∂"):
             head, *parts = line.text.split(" = ")
             name = head.split("/∂")[1]
             result = cr.parse(parts[-1], **{n: () for n in rows if re.search(rf"\b{n}\b", parts[-1])})

@@ -14,8 +14,10 @@ from chainrule.diff.bodies import opened
 from chainrule.diff.rules import leaf
 from chainrule.diff.transforms import jvp, vjp
 from chainrule.ir.recording import Handle
-from chainrule.ops import REGISTRY, Composite, Elementwise, Linear
+from chainrule.ops import REGISTRY, Composite, Elementwise, Linear, Primitive
+from chainrule.ops.factorizations import halved
 from chainrule.ops.kinds import Operation
+from chainrule.showing.coverage import joined
 
 OPS = [
     op
@@ -84,9 +86,19 @@ def with_free(function, xs, params, free):
     return f
 
 
+def one_real_array(op):
+    """A primitive on symmetric matrices, where it takes no others; several outputs side by side, also of every example."""
+
+    def f(*args, **params):
+        args = [halved(args[0])] if op.name in ("cholesky", "eigh") else args
+        return joined(op.results(*args, **params))
+
+    return f
+
+
 def as_function(op, xs, params, free):
-    """The operation as a function of its differentiable inputs."""
-    f = with_free(op, xs, params, free)
+    """The operation as a function of its differentiable inputs, with one real array for its value."""
+    f = with_free(one_real_array(op) if isinstance(op, Primitive) else op, xs, params, free)
     f.__name__ = op.name
     return f
 

@@ -19,7 +19,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.special
-from fuzz.jitted import _different, _seen
+from fuzz.jitted import Case, _different, _seen, judge
 
 import chainrule as cr
 import chainrule.torch as ct
@@ -1370,3 +1370,44 @@ def test_what_a_library_holds_is_not_looked_at_however_its_module_is_reached(mod
     assert not any(
         vars(module) is h.owner or h.owner is module for seen, _, _ in by_attribute.warm for h in seen.holders
     )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(
+            body=("v = x", "m.w+=1.0", "return v"),
+            how="vag",
+            events=("r = f(X, Y, 0.5, 1, True, d, l, pt)", "r = f(m.w, Y, 0.5, 1, True, d, l, pt)"),
+        ),
+        Case(
+            body=("v = x", "D['a']=v", "return v"),
+            how="grad",
+            events=("r = f(Y, Y, 0.5, 1, True, d, l, pt)", "r = f(X, Y, 0.5, 1, True, d, l, pt)"),
+        ),
+        Case(
+            body=("v = x", "return B"),
+            how="jit",
+            events=(
+                "r = f(X, Y, 0.5, 1, True, d, l, pt)",
+                "r = f(X, Y, 0.5, 1, True, d, l, pt)",
+                "r = f(X, Y, 0.5, 1, True, d, l, pt)",
+                "B[1]=True",
+                "r = f(X, Y, 0.5, 1, True, d, l, pt)",
+            ),
+        ),
+        Case(
+            body=("v = x", "return v"),
+            how="grad",
+            events=("r = f(X, Y, 0.5, 1, True, d, l, pt)", "X=X.astype('>f8')", "r = f(X, Y, 0.5, 1, True, d, l, pt)"),
+        ),
+        Case(
+            body=("v = x", "D['a']=v", "return np.sum(v)"),
+            how="grad",
+            events=("r = f(X, X, 0.5, 1, True, d, l, pt)", "r = f(X, Y, 0.5, 1, True, d, l, pt)"),
+        ),
+    ],
+)
+def test_histories_that_were_once_told_otherwise(case):
+    """A closed-over array given out and written into; one array in two places; foreign byte order; a write by another name."""
+    judge(case)

@@ -10,93 +10,118 @@ from pathlib import Path
 from .errors import InputError
 
 
-@dataclass(frozen=True)
 class Line:
-    """One line: a heading, words, or a formula with the reason beside it.
+    """One line of a calculation; each kind writes itself in four ways."""
 
-    Attributes:
-        kind: "heading", "words" or "formula".
-        text: as plain text.
-        latex: the formula as LaTeX.
-        why: the reason for a formula.
-    """
-
-    kind: str
     text: str
-    latex: str = ""
+
+    def plain(self, width: int) -> str:
+        """As plain text; `width` is that of the formulas that have a reason beside them."""
+        return self.text
+
+    def latex_row(self) -> str:
+        """As LaTeX."""
+        raise NotImplementedError
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        return self.text
+
+    def html(self) -> str:
+        """As HTML."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Heading(Line):
+    """A heading."""
+
+    text: str
+
+    def latex_row(self) -> str:
+        return rf"\paragraph{{{_escaped(self.text)}}}"
+
+    def markdown(self) -> str:
+        return f"**{self.text}**"
+
+    def html(self) -> str:
+        return f"<h4>{html.escape(self.text)}</h4>"
+
+
+@dataclass(frozen=True)
+class Words(Line):
+    """A sentence."""
+
+    text: str
+
+    def latex_row(self) -> str:
+        return _escaped(self.text) + r"\par"
+
+    def html(self) -> str:
+        return f"<p>{html.escape(self.text)}</p>".replace("\n", "<br>")
+
+
+@dataclass(frozen=True)
+class Formula(Line):
+    """A formula as text and as LaTeX, and the reason for it."""
+
+    text: str
+    latex: str
     why: str = ""
+
+    def plain(self, width: int) -> str:
+        return f"  {self.text:<{width}}   {self.why}".rstrip() if self.why else f"  {self.text}"
+
+    def latex_row(self) -> str:
+        return r"\[ " + self.latex + (rf" \qquad \text{{{_escaped(self.why)}}}" if self.why else "") + r" \]"
+
+    def markdown(self) -> str:
+        return f"$${self.latex}$$" + (f"\n({self.why})" if self.why else "")
+
+    def html(self) -> str:
+        why = f' <span class="why">{html.escape(self.why)}</span>' if self.why else ""
+        return f"<p>{_mathml(self.latex)}{why}</p>"
 
 
 def heading(text: str) -> Line:
     """A heading."""
-    return Line("heading", text)
+    return Heading(text)
 
 
 def words(text: str) -> Line:
     """A sentence."""
-    return Line("words", text)
+    return Words(text)
 
 
 def formula(text: str, latex: str, why: str = "") -> Line:
-    """A formula and the reason for it."""
-    return Line("formula", text, latex, why)
+    """A formula, and the reason for it."""
+    return Formula(text, latex, why)
 
 
 class Document:
-    """Lines with four ways to write them."""
+    """Lines, written as text, LaTeX, Markdown or HTML."""
 
     lines: list[Line]
 
     def __str__(self) -> str:
-        width = min(max((len(s.text) for s in self.lines if s.kind == "formula" and s.why), default=0), 70)
-        rows: list[str] = []
-        for s in self.lines:
-            if s.kind == "heading":
-                rows += ["", s.text] if rows else [s.text]
-            elif s.kind == "formula":
-                rows.append(f"  {s.text:<{width}}   {s.why}".rstrip() if s.why else f"  {s.text}")
-            else:
-                rows.append(s.text)
-        return "\n".join(rows)
+        explained = [len(s.text) for s in self.lines if isinstance(s, Formula) and s.why]
+        width = min(max(explained, default=0), 70)
+        gaps = ("\n" if k and isinstance(s, Heading) else "" for k, s in enumerate(self.lines))
+        return "\n".join(gap + s.plain(width) for gap, s in zip(gaps, self.lines, strict=True))
 
     __repr__ = __str__
 
     def latex(self) -> str:
         """The calculation as LaTeX: headings and words as text, formulas displayed."""
-        rows: list[str] = []
-        for s in self.lines:
-            if s.kind == "heading":
-                rows.append(rf"\paragraph{{{_escaped(s.text)}}}")
-            elif s.kind == "words":
-                rows.append(_escaped(s.text) + r"\par")
-            else:
-                rows.append(r"\[ " + s.latex + (rf" \qquad \text{{{_escaped(s.why)}}}" if s.why else "") + r" \]")
-        return "\n".join(rows) + "\n"
+        return "\n".join(s.latex_row() for s in self.lines) + "\n"
 
     def markdown(self) -> str:
         """The calculation as Markdown with formulas between dollar signs."""
-        rows: list[str] = []
-        for s in self.lines:
-            if s.kind == "heading":
-                rows.append(f"**{s.text}**")
-            elif s.kind == "words":
-                rows.append(s.text)
-            else:
-                rows.append(f"$${s.latex}$$" + (f"\n({s.why})" if s.why else ""))
-        return "\n\n".join(rows) + "\n"
+        return "\n\n".join(s.markdown() for s in self.lines) + "\n"
 
     def html(self) -> str:
         """The calculation as HTML with MathML: no JavaScript, no fonts to fetch."""
-        rows: list[str] = []
-        for s in self.lines:
-            if s.kind == "heading":
-                rows.append(f"<h4>{html.escape(s.text)}</h4>")
-            elif s.kind == "words":
-                rows.append(f"<p>{html.escape(s.text)}</p>".replace("\n", "<br>"))
-            else:
-                why = f' <span class="why">{html.escape(s.why)}</span>' if s.why else ""
-                rows.append(f"<p>{_mathml(s.latex)}{why}</p>")
-        return '<div class="chainrule-math">\n' + "\n".join(rows) + "\n</div>\n"
+        return '<div class="chainrule-math">\n' + "\n".join(s.html() for s in self.lines) + "\n</div>\n"
 
     mathml = html
 
@@ -115,7 +140,7 @@ class Document:
         return path
 
     def _page(self) -> str:
-        title = next((s.text for s in self.lines if s.kind == "heading"), "chainrule")
+        title = next((s.text for s in self.lines if isinstance(s, Heading)), "chainrule")
         return page(title, self.html(), "body{max-width:60rem}.why{color:#666;margin-left:2rem}")
 
 

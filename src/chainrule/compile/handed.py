@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import InputError
 from ..ir.graph import Graph
 from ..ir.node import Node, Spec
-from ..ops.loops import Loop, split, split_while
+from ..ops.loops import Loop, split, split_while, while_loop
+from ..ops.loops import scan as scan_loop
 from ..programs.expression_text import Language, expression
 from ..programs.languages import JAX_HELPERS, JAX_LANGUAGE, TORCH_HANDED, TORCH_HELPERS
 
@@ -84,7 +85,7 @@ def _jax(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
 
     def loop(n: Node) -> Any:
         p = n.params
-        if n.op.name == "scan":
+        if n.op is scan_loop:
             body, carried = write(p["body"]), p["carried"]
 
             def scan(*args: Any) -> list[Any]:
@@ -100,7 +101,7 @@ def _jax(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
                 return [*last, *ys]
 
             return scan
-        if n.op.name == "while_loop":
+        if n.op is while_loop:
             body, test, carried = write(p["body"]), write(p["test"]), p["carried"]
             types = [Spec.of(i.value).dtype for i in p["body"].inputs[:carried]]
 
@@ -141,7 +142,7 @@ def _torch(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
 
     def loop(n: Node) -> Any:
         p = n.params
-        if n.op.name == "scan":
+        if n.op is scan_loop:
             body, carried = write(p["body"]), p["carried"]
 
             def scan(*args: Any) -> list[Any]:
@@ -154,7 +155,7 @@ def _torch(graph: Graph) -> Callable[[Sequence[Any]], list[Any]]:
                 return [*carry, *(torch.stack(list(c)) for c in zip(*columns, strict=True))]
 
             return scan
-        if n.op.name == "while_loop":
+        if n.op is while_loop:
             body, test, carried = write(p["body"]), write(p["test"]), p["carried"]
 
             def run_while(*args: Any) -> Any:

@@ -25,9 +25,9 @@ from .holders import Holder
 from .interpreted import interpreted
 from .known_names import Vocabulary
 from .native.entry import Entry, supported
+from .native.memory import Unsupported
 from .native.program import NativeProgram, native
 from .native.report import report
-from .native.steps import Unsupported
 from .reach import Label, TracedValue, Walk
 from .standing import Effect, Untraceable, carried_out, placed, resolved, standing
 from .tracing import Traced, traced

@@ -17,6 +17,7 @@ from ..ir.deferred import settled
 from ..ir.op import Op
 from ..ir.recording import Handle
 from ..trace.handles import seen_plain
+from ..trace.memory import owner
 from ..trace.references import contents
 from ..trace.tree import children, container
 from .holders import FIELDS, ITEMS, LIST, MISSING, SET, Holder
@@ -145,9 +146,7 @@ class Standing:
         """See to it that an array which is kept outside shares its memory with nothing else there: a program gives copies."""
         if not x.shape:
             return
-        root = x
-        while root.tied:
-            root = root._view.base
+        root = owner(x)
         if any(root is h for h in self.handles):
             raise Untraceable(f"{label} is given a view of an array from outside: keep a copy of it")
         if id(root) in self.kept:

@@ -16,7 +16,7 @@ from ..ir.graph import Graph
 from ..ir.node import NO_PARAMS, Node, reachable
 from ..ir.op import drawn, variable
 from ..ir.optimize import optimized
-from ..ir.recording import Handle, setting, state
+from ..ir.recording import Handle, frozen, setting, state
 from ..ops.arithmetic import add, floor_divide, negative, remainder, subtract
 from ..ops.piecewise import absolute
 from ..trace.array import recording_kind
@@ -100,7 +100,7 @@ def traced(f: Callable[..., Any], call: Callable[[list[Any]], Any], leaves: Sequ
         if state.refused is not None:  # the function has caught it, and gone another way than with plain values
             raise state.refused
     outputs, tree = flatten(result)
-    values = [o.node if isinstance(o, Handle) else o for o in outputs]
+    values = [o.node if isinstance(o, Handle) else frozen(o) if type(o) is np.ndarray else o for o in outputs]
     changed = [k for k, n in enumerate(nodes) if own[n].node is not n]
     values += [handles[k].node for k in changed]
     first = min((n.order for n in nodes), default=0)

@@ -1,5 +1,5 @@
 """Derivatives: graphs to graphs."""
 
-from . import batch_rules, bodies, control_flow, custom
+from . import batch_rules, kinds
 
-__all__ = ["batch_rules", "bodies", "control_flow", "custom"]  # importing them registers their rules
+__all__ = ["batch_rules", "kinds"]  # the tables of the ways to batch, and of the rules of each kind

@@ -106,6 +106,11 @@ class Batched(Array):
         if not any(each):
             return cls.of(op(*values, **params), False)  # type: ignore[operator]
         way: Any = WAYS.get(op.batch) or op.batch  # pyright: ignore[reportArgumentType]
+        if not callable(way):
+            raise InputError(
+                f"{op.name} is declared to be batched {way!r}, which is no way to batch",
+                f"name one of {', '.join(map(repr, WAYS))}, or give a function",
+            )
         result = way(op, values, each, params, cls.length)
         return cls.of(WAYS["one by one"](op, values, each, params, cls.length) if result is None else result, True)
 

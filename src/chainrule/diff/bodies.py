@@ -10,7 +10,7 @@ from ..ir.recording import Handle
 from ..ops.kinds import Composite
 from ..ops.structured import Structured
 from ..trace.handles import dtype_of, kind_of
-from .rules import JVP, WHOLE_VJP, fit, leaf
+from .rules import fit, leaf
 from .walk import forward, reverse
 
 
@@ -23,9 +23,10 @@ def opened(
     return nodes, body(handles) if listed else body(*handles, **params)
 
 
-def _composite_vjp(
+def composite_vjp(
     op: Composite, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
+    """The declared pullback, or backward through the body."""
     if op.pullback is not None:
         return [fit(op.pullback(k, ct, out, *args, **params), args[k]) if op.flows(k) else None for k in positions]
     leaves, result = opened(op.body, args, params)
@@ -36,9 +37,10 @@ def _composite_vjp(
     return [dict(zip(wanted, found, strict=True)).get(k) for k in positions]
 
 
-def _structured_vjp(
+def structured_vjp(
     op: Structured, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
+    """Backward through the graph, whose values are computed again."""
     leaves, results = opened(params["graph"].replay, args, {}, listed=True)
     outputs = [(r.node, c) for r, c in zip(results, ct, strict=True) if isinstance(r, Handle) and c is not None]
     live = kind_of((*args, *ct))
@@ -47,7 +49,8 @@ def _structured_vjp(
     )
 
 
-def _composite_jvp(op: Composite, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+def composite_jvp(op: Composite, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Forward through the body."""
     leaves, result = opened(op.body, args, params)
     pairs = [(v, t) for v, t in zip(leaves, ts, strict=True) if v is not None and t is not None]
     if not isinstance(result, Handle) or not pairs:
@@ -56,14 +59,11 @@ def _composite_jvp(op: Composite, ts: Sequence[Any], out: Any, args: Sequence[An
     return forward([v for v, _ in pairs], [t for _, t in pairs], [result.node], live=live)[0]
 
 
-def _structured_jvp(op: Structured, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+def structured_jvp(op: Structured, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Forward through the graph."""
     leaves, results = opened(params["graph"].replay, args, {}, listed=True)
     pairs = [(v, t) for v, t in zip(leaves, ts, strict=True) if v is not None and t is not None]
     live = kind_of((*args, *ts))
     nodes = [r.node for r in results if isinstance(r, Handle)]
     found = iter(forward([v for v, _ in pairs], [t for _, t in pairs], nodes, live=live))
     return Bundle(next(found) if isinstance(r, Handle) else None for r in results)
-
-
-WHOLE_VJP[Composite], JVP[Composite] = _composite_vjp, _composite_jvp
-WHOLE_VJP[Structured], JVP[Structured] = _structured_vjp, _structured_jvp

@@ -99,6 +99,13 @@ def recomputations(length: int, memory: int) -> int:
 
     With r the least number for which comb(memory + r, memory) >= length, it is r * length - comb(memory + r, memory + 1)
     evaluations of functions beside the recorded ones (Griewank and Walther, 2000, proposition 1).
+
+    Args:
+        length: how many functions the chain has.
+        memory: how many values may be kept at once.
+
+    >>> recomputations(10, 3)
+    15
     """
     if length <= 0:
         return 0

@@ -24,7 +24,7 @@ from ..trace.memory import own
 from ..trace.names import leaf_name
 from ..trace.tree import TreeDef, flatten, paths, unflatten
 from .bodies import opened
-from .rules import JVP, WHOLE_VJP, zeros_of
+from .rules import zeros_of
 from .walk import forward, reverse
 
 # ---- the functions users call --------------------------------------------------------------------------------
@@ -93,6 +93,16 @@ def _plain_scan(f: Any, carry: Any, xs: list[Any], xs_tree: TreeDef, n: int) -> 
 def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
     """`for i in range(lower, upper): carry = body(i, carry)`, as one operation.
 
+    Args:
+        lower: the first `i`.
+        upper: the end, not included.
+        body: a function of (i, carry) returning the next carry, of the same structure, shapes and dtypes. Under a transform
+            it is traced once, so it may not branch on traced values: use `cond` inside.
+        init: the first carry, a tree.
+
+    Returns:
+        The last carry.
+
     >>> fori_loop(0, 3, lambda i, c: c * 2 + i, 1.0)
     12.0
     """
@@ -155,6 +165,12 @@ def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
 def cond(predicate: Any, true: Callable[..., Any], false: Callable[..., Any], *operands: Any) -> Any:
     """`true(*operands)` or `false(*operands)`, as one operation: also where Python's `if` cannot be used, inside loops and `vmap`.
 
+    Args:
+        predicate: a truth value, or a number that counts as one where it is not zero.
+        true: a function of the operands.
+        false: another, whose result has the same structure and shapes.
+        operands: trees of numbers and arrays.
+
     >>> cond(True, lambda x: x + 1, lambda x: x - 1, 3.0)
     4.0
     """
@@ -168,7 +184,10 @@ def cond(predicate: Any, true: Callable[..., Any], false: Callable[..., Any], *o
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """`branches[index](*operands)`, as one operation; an index out of range means the nearest branch.
 
-    The branches return trees of the same structure and shapes.
+    Args:
+        index: a whole number.
+        branches: functions of the operands; they return trees of the same structure and shapes.
+        operands: trees of numbers and arrays.
 
     >>> switch(1, [lambda x: x, lambda x: x**2, lambda x: x**3], 3.0)
     9.0
@@ -374,18 +393,17 @@ def _switch_jvp(ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[s
     return Bundle(op.select(args[0], params["branches"], lambda g: _step_forward(g, args[1:], ts[1:])[1]))
 
 
-_BACK = {"scan": _scan_vjp, "while_loop": _while_vjp, "switch": _switch_vjp}
-_FORWARD = {"scan": _scan_jvp, "while_loop": _while_jvp, "switch": _switch_jvp}
+_BACK: dict[Loop, Any] = {op.scan: _scan_vjp, op.while_loop: _while_vjp, op.switch: _switch_vjp}
+_FORWARD: dict[Loop, Any] = {op.scan: _scan_jvp, op.while_loop: _while_jvp, op.switch: _switch_jvp}
 
 
-def _loop_vjp(
+def loop_vjp(
     loop: Loop, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    return _BACK[loop.name](positions, ct, args, params)
+    """A loop, run backward."""
+    return _BACK[loop](positions, ct, args, params)
 
 
-def _loop_jvp(loop: Loop, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:
-    return _FORWARD[loop.name](ts, out, args, params)
-
-
-WHOLE_VJP[Loop], JVP[Loop] = _loop_vjp, _loop_jvp
+def loop_jvp(loop: Loop, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Bundle:
+    """A loop that carries tangents beside its values."""
+    return _FORWARD[loop](ts, out, args, params)

@@ -20,7 +20,7 @@ from ..ops.structured import picked
 from ..trace.handles import dtype_of, kind_of, lowered
 from ..trace.memory import own
 from ..trace.tree import TreeDef, flatten, matched, unflatten
-from .rules import JVP, WHOLE_VJP, fit, spread, zeros_of
+from .rules import fit, spread, zeros_of
 from .transforms import vjp
 
 _mine: set[str] = set()
@@ -68,6 +68,7 @@ def linear(
         value: computes it from NumPy arrays.
         transposes: for each input, a function of (cotangent, *inputs) that applies the transpose of the linear map; None
             where it is not linear. A single function stands for an operation of one input.
+        **facts: as for `elementwise`.
 
     >>> double = linear("double_", lambda x: 2 * x, lambda ct, x: 2 * ct)
     >>> vjp(double, 3.0)[1](1.0)
@@ -180,7 +181,12 @@ class custom_vjp(_WithRule):
         return self.forward is not None
 
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
-        """Give the rule."""
+        """Give the rule.
+
+        Args:
+            forward: a function of the same arguments that returns (out, saved); `saved` is any tree.
+            backward: a function of (saved, cotangent of out) that returns a cotangent for each argument, None for zero.
+        """
         self.forward, self.backward = forward, backward
 
     def cotangents(self, call: Call, args: Sequence[Any], ct: Any) -> list[Any]:
@@ -306,9 +312,10 @@ def _levelled(found: list[Any], live: Any) -> list[Any]:
     return found if live else [lowered(x) for x in found]
 
 
-def _custom_vjp(
+def custom_op_vjp(
     op: Custom, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
+    """The cotangents that the user's rule gives."""
     call: Call = params["call"]
     if isinstance(ct, tuple):
         values = getattr(out, "value", out)
@@ -318,7 +325,8 @@ def _custom_vjp(
     return _levelled([found[k] for k in positions], live)
 
 
-def _custom_jvp(op: Custom, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+def custom_op_jvp(op: Custom, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The tangent that the user's rule gives."""
     call: Call = params["call"]
     values = getattr(out, "value", out)
     found = call.owner.tangent(call, args, ts, values)
@@ -326,6 +334,3 @@ def _custom_jvp(op: Custom, ts: Sequence[Any], out: Any, args: Sequence[Any], pa
     if isinstance(found, tuple):
         return Bundle(_levelled(list(found), live))
     return _levelled([found], live)[0]
-
-
-WHOLE_VJP[Custom], JVP[Custom] = _custom_vjp, _custom_jvp

@@ -129,6 +129,14 @@ def _assembled(t: Trace, selection: Selection, blocks: list[list[Any]]) -> Any:
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """The matrix of second derivatives of a scalar-valued function: forward mode over reverse mode.
 
+    Args:
+        f: a function of arrays (or trees) returning a scalar.
+        argnums: which arguments, as for `grad`.
+
+    Returns:
+        A function of the same arguments. For an array argument, an array of shape `x.shape + x.shape`; for trees and for
+        several arguments, that at the leaves, the structure of the first derivative outside.
+
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])
@@ -140,6 +148,7 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     """The product of the Hessian of a scalar-valued function with a direction, without the Hessian.
 
     Args:
+        f: a function returning a scalar.
         primals: the argument, or a tuple of arguments.
         tangents: the direction, of the same structure.
 

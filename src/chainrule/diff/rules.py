@@ -1,11 +1,11 @@
 """The derivatives of elementwise and linear operations, on plain values and on traced ones alike.
 
-The kinds made of others (composite, structured) have theirs in `chainrule.diff.bodies`.
+Which kind has which rule is one table, in `chainrule.diff.kinds`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -64,43 +64,26 @@ def _typed(x: Any, dtype: np.dtype[Any]) -> Any:
     return x if dtype_of(x) == dtype else cast(x, dtype=dtype)
 
 
-# ---- reverse: the cotangent of input k -----------------------------------------------------------------------
+# ---- elementwise: the local partials -------------------------------------------------------------------------
 
 
-def _elementwise_vjp(op: Elementwise, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    partial = op.partials[k]
-    if callable(partial):
-        return fit(ct * (partial(*args, out, **params) if params else partial(*args, out)), args[k])
-    if partial is None:
-        return None
-    return fit(ct if partial == 1 else -ct if partial == -1 else ct * partial, args[k])
+def elementwise_vjp(
+    op: Elementwise, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
+    """The cotangent times the local partial."""
+    found: list[Any] = []
+    for k in positions:
+        partial, c = op.partials[k], None
+        if callable(partial):
+            c = fit(ct * (partial(*args, out, **params) if params else partial(*args, out)), args[k])
+        elif partial is not None:
+            c = fit(ct if partial == 1 else -ct if partial == -1 else ct * partial, args[k])
+        found.append(c)
+    return found
 
 
-def _linear_vjp(op: Linear, k: int, ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    if not op.flows(k) or dtype_of(out).kind not in "fcO":
-        return None
-    back = op.transpose(k, ct, args, params)
-    return back if isinstance(back, tuple) else _typed(back, dtype_of(args[k]))
-
-
-VJP: ByKind[Any] = ByKind({Elementwise: _elementwise_vjp, Linear: _linear_vjp})
-
-# For operations with bodies, all inputs at once: functions of (op, positions, ct, out, args, params) giving a list.
-WHOLE_VJP: ByKind[Any] = ByKind()
-
-
-def pulled_back(op: Op, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: Any) -> list[Any]:
-    """The cotangents of the inputs at `positions` (None where nothing flows)."""
-    rule = VJP[type(op)]
-    if rule is None:
-        return _known(WHOLE_VJP, op)(op, positions, ct, out, args, params)
-    return [rule(op, k, ct, out, args, params) for k in positions]
-
-
-# ---- forward: the tangent of the output ----------------------------------------------------------------------
-
-
-def _elementwise_jvp(op: Elementwise, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+def elementwise_jvp(op: Elementwise, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The sum of the tangents times the local partials."""
     total = None
     for partial, t in zip(op.partials, ts, strict=True):
         if t is None or partial is None:
@@ -110,7 +93,24 @@ def _elementwise_jvp(op: Elementwise, ts: Sequence[Any], out: Any, args: Sequenc
     return None if total is None else spread(total, out)
 
 
-def _linear_jvp(op: Linear, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+# ---- linear: the operation itself, and its transposes --------------------------------------------------------
+
+
+def linear_vjp(
+    op: Linear, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
+    """The transposes of the cotangent."""
+    if dtype_of(out).kind not in "fcO":
+        return [None] * len(positions)
+    found: list[Any] = []
+    for k in positions:
+        back = op.transpose(k, ct, args, params) if op.flows(k) else None
+        found.append(back if back is None or isinstance(back, tuple) else _typed(back, dtype_of(args[k])))
+    return found
+
+
+def linear_jvp(op: Linear, ts: Sequence[Any], out: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The operation on the tangents: on all of them at once, or on each beside the other inputs."""
     moving = [k for k, t in enumerate(ts) if t is not None and op.flows(k)]
     if not moving or dtype_of(out).kind not in "fcO":
         return None
@@ -126,19 +126,35 @@ def _linear_jvp(op: Linear, ts: Sequence[Any], out: Any, args: Sequence[Any], pa
     return total
 
 
-JVP: ByKind[Any] = ByKind({Elementwise: _elementwise_jvp, Linear: _linear_jvp})
+# ---- every kind ----------------------------------------------------------------------------------------------
+
+
+def nothing_back(op: Op, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: Any) -> list[Any]:
+    """Of whole numbers nothing flows."""
+    return [None] * len(positions)
+
+
+def nothing_forward(op: Op, ts: Sequence[Any], out: Any, args: Sequence[Any], params: Any) -> None:
+    """Of whole numbers nothing flows."""
+
+
+def unknown(op: Op, *given: Any) -> Any:
+    """Refuse an operation of no kind."""
+    raise DerivativeError(
+        f"{op.name} is a {type(op).__name__}, a kind of operation that has no derivative rule",
+        "declare it with chainrule.ops.Elementwise, Linear, Primitive or Composite",
+    )
+
+
+VJP: ByKind[Any] = ByKind()  # functions of (op, positions, cotangent, output, inputs, params)
+JVP: ByKind[Any] = ByKind()  # functions of (op, tangents, output, inputs, params); filled in by `chainrule.diff.kinds`
+
+
+def pulled_back(op: Op, positions: Sequence[int], ct: Any, out: Any, args: Sequence[Any], params: Any) -> list[Any]:
+    """The cotangents of the inputs at `positions` (None where nothing flows)."""
+    return VJP[type(op)](op, positions, ct, out, args, params)
 
 
 def pushed_forward(op: Op, ts: Sequence[Any], out: Any, args: Sequence[Any], params: Any) -> Any:
     """The tangent of the output, given those of the inputs (None for zero)."""
-    return _known(JVP, op)(op, ts, out, args, params)
-
-
-def _known(rules: ByKind[Any], op: Op) -> Callable[..., Any]:
-    rule = rules[type(op)]
-    if rule is None:
-        raise DerivativeError(
-            f"{op.name} is a {type(op).__name__}, a kind of operation that has no derivative rule",
-            "declare it with chainrule.ops.Elementwise, Linear or Composite",
-        )
-    return rule
+    return JVP[type(op)](op, ts, out, args, params)

@@ -24,6 +24,11 @@ LARGEST = 50_000_000  # entries of a pattern; above it the Jacobian is dense in 
 def sparsity(f: Callable[..., Any], *args: Any, argnum: int = 0) -> Any:
     """The pattern of the Jacobian of `f` at a point: where an entry can differ from zero, whatever the values.
 
+    Args:
+        f: a function of arrays that returns an array.
+        args: the point; only its shapes, and the branches that are taken there, matter.
+        argnum: by which argument.
+
     Returns:
         A boolean `scipy.sparse` array of shape (size of the output, size of the argument).
 

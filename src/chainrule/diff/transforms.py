@@ -55,7 +55,16 @@ def grad(
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, holomorphic: bool = False
 ) -> Callable[..., Any]:
-    """The value of a scalar-valued function and its gradient, from one evaluation; see `grad`.
+    """The value of a scalar-valued function and its gradient, from one evaluation.
+
+    Args:
+        f, argnums, has_aux, holomorphic: as for `grad`.
+
+    Returns:
+        A function of the same arguments, whose result is (value, gradient), or ((value, aux), gradient) with `has_aux`.
+
+    Raises:
+        InputError, ShapeError: as for `grad`.
 
     >>> value_and_grad(lambda x: x**3)(2.0)
     (8.0, 12.0)
@@ -129,6 +138,11 @@ def _rebuilt(t: Trace, leaves: Sequence[Any]) -> list[Any]:
 def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False) -> Any:
     """The value of `f` and its pullback: cotangents of the output to cotangents of the arguments.
 
+    Args:
+        f: a function of numbers, arrays, or trees of them, returning such.
+        args: where it is evaluated.
+        has_aux: whether `f` returns a pair (out, aux), of which aux is not differentiated.
+
     Returns:
         (out, pullback), or (out, pullback, aux). `pullback(ct)` takes a tree like `out` and returns a tuple,
         one entry for each argument; it may be called many times.
@@ -192,8 +206,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     """The value of `f` and its derivative along a direction (forward mode).
 
     Args:
+        f: a function of numbers, arrays, or trees of them, returning such.
         primals: the arguments, a tuple or list.
         tangents: a direction for each, of the same structure and shapes.
+        has_aux: whether `f` returns a pair (out, aux), of which aux is not differentiated.
 
     Returns:
         (out, tangent), or (out, tangent, aux).
@@ -248,6 +264,16 @@ def pushed(t: Trace, tangents: Sequence[Any]) -> Any:
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
     """The value of `f`, and its derivative as a linear function of tangents that runs without calling `f` again.
+
+    Args:
+        f: a function of numbers, arrays, or trees of them, returning such.
+        primals: where it is evaluated and linearized.
+
+    Returns:
+        (out, derivative). `derivative(*tangents)` takes a tangent like each argument, and returns one like `out`.
+
+    Raises:
+        InputError: as many tangents as arguments are not given.
 
     >>> out, derivative = linearize(lambda x: x**3, 2.0)
     >>> derivative(1.0)

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..ir.node import Node, reachable
 from ..ir.recording import Handle, state
-from ..ops.indexing import filled, getitem
 from .rules import VJP, pulled_back, pushed_forward
+
+FIRST, SECOND, BOTH = (0,), (1,), (0, 1)
 
 
 def active_nodes(nodes: Sequence[Node], leaves: Sequence[Node]) -> set[Node]:
@@ -58,15 +59,25 @@ def reverse(
     buffers: set[Node] = set()
     while nodes:
         n = nodes.pop()
-        if n not in cot or n in stop:
-            if release and n not in stop:
+        if n in stop:
+            continue
+        ct = cot.pop(n, None)
+        if ct is None:
+            if release:
                 n.inputs = ()
                 active.discard(n)
             continue
-        ct = cot.pop(n)
         if kept is not None and n in kept:
             kept[n] = ct
         inputs, op, params = n.inputs, n.op, n.params
+        if len(inputs) == 1:
+            positions: Sequence[int] = FIRST
+        elif len(inputs) == 2:
+            a, b = inputs
+            second = type(b) is Node and b in active
+            positions = (BOTH if type(a) is Node and a in active else SECOND) if second else FIRST
+        else:
+            positions = [k for k, i in enumerate(inputs) if type(i) is Node and i in active]
         if release:
             n.inputs = ()
             active.discard(n)
@@ -74,28 +85,22 @@ def reverse(
             args = [live(i) if type(i) is Node else i for i in inputs]
             out: Any = live(n)
         else:
-            args = [i.value if type(i) is Node else i for i in inputs]
+            if len(inputs) == 2:
+                a, b = inputs
+                args = [a.value if type(a) is Node else a, b.value if type(b) is Node else b]
+            else:
+                args = [i.value if type(i) is Node else i for i in inputs]
             out = n.value
-            if (
-                op is getitem
-                and type(inputs[0]) is Node
-                and inputs[0] in active
-                and type(args[0]) is np.ndarray
-                and not isinstance(ct, Handle)
-            ):
-                _gather(cot, buffers, inputs[0], ct, args, params)
+            if op.adds is not None and positions[0] == 0 and type(args[0]) is np.ndarray and not isinstance(ct, Handle):
+                op.adds(_buffer(cot, buffers, inputs[0]), ct, *args[1:], **params)
                 continue
-        vjp = VJP[type(op)]
-        if vjp is None:
-            positions = [k for k, i in enumerate(inputs) if type(i) is Node and i in active]
-            found = iter(pulled_back(op, positions, ct, out, args, params))
-        for k, i in enumerate(inputs):
-            if type(i) is Node and i in active:
-                c = next(found) if vjp is None else vjp(op, k, ct, out, args, params)  # pyright: ignore[reportPossiblyUnboundVariable]
-                if c is not None:
-                    if check is not None:
-                        check(n, k, c)
-                    cot[i] = cot[i] + c if i in cot else c
+        for k, c in zip(positions, VJP[type(op)](op, positions, ct, out, args, params)):  # noqa: B905
+            if c is not None:
+                if check is not None:
+                    check(n, k, c)
+                i = inputs[k]
+                cot[i] = cot[i] + c if i in cot else c
+                if buffers:
                     buffers.discard(i)
     return [cot.get(v) for v in leaves]
 
@@ -105,20 +110,15 @@ def step_back(n: Node, k: int, ct: Any) -> Any:
     return pulled_back(n.op, [k], ct, n.value, n.values, n.params)[0]
 
 
-def _gather(
-    cot: dict[Node, Any], buffers: set[Node], source: Node, ct: Any, args: list[Any], params: dict[str, Any]
-) -> None:
-    """Add the cotangent of `source[index]` into a buffer of our own: reading n entries costs n, not n squared."""
+def _buffer(cot: dict[Node, Any], buffers: set[Node], source: Node) -> Any:
+    """An array of our own, in which the cotangent of a node adds up: reading n entries costs n, not n squared."""
     if source not in buffers:
         before = cot.get(source)
         cot[source] = (
             np.zeros(np.shape(source.value), np.asarray(source.value).dtype) if before is None else np.array(before)
         )
         buffers.add(source)
-    if len(args) > 1:
-        np.add.at(cot[source], filled(params["index"], tuple(args[1:])), ct)
-    else:
-        cot[source][params["index"]] += ct
+    return cot[source]
 
 
 def forward(

@@ -22,6 +22,8 @@ class Op:
             (argument texts, node) for operations with parameters.
         scalar: the same for programs over Python floats (`math`); None, also of the function, where there is none but the infix.
         latex: the same as LaTeX.
+        torch: the same for torch, or the name of its function, `"torch.exp"`.
+        jax: the same for jax; NumPy's text, with jax's names of the modules, when left out.
         infix: symbol and binding strength, for operators.
         domain: one interval for each input on which the operation is smooth; tests and proofs sample there.
         range: an interval that holds every value.
@@ -55,6 +57,7 @@ class Op:
     """
 
     entrywise = False  # whether an entry of the value depends on those entries only that broadcasting puts beside it
+    adds: Callable[..., None] | None = None  # how its transpose is added into an array; see `Linear`
     postponed = False  # whether the value is not computed while tracing, however small
 
     def __init__(
@@ -67,6 +70,8 @@ class Op:
         text: str | Callable[..., str] | None = None,
         scalar: str | Callable[..., str | None] | None = None,
         latex: str | Callable[..., str] | None = None,
+        torch: str | Callable[..., str] | None = None,
+        jax: str | Callable[..., str] | None = None,
         infix: tuple[str, int] | None = None,
         domain: Sequence[tuple[float, float]] | None = None,
         range: tuple[float, float] = (-float("inf"), float("inf")),
@@ -98,6 +103,7 @@ class Op:
             raise ValueError(f"an operation named {name!r} is already declared")
         self.name, self.value, self.numpy, self.aliases = name, value, tuple(numpy), tuple(aliases)
         self.text, self.scalar, self.latex, self.infix = text, scalar, latex, infix
+        self.torch, self.jax = torch, jax
         self.domain, self.range, self.limits, self.zero = domain, range, dict(limits or {}), zero
         self.neutral = dict(neutral or {})
         self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
@@ -129,11 +135,11 @@ def named(name: str) -> Op:
 Rule = TypeVar("Rule")
 
 
-class ByKind(dict[type[Op], Rule | None]):
+class ByKind(dict[type[Op], Rule]):
     """A rule for each kind of operation; a subclass of a kind has the rule of the kind."""
 
-    def __missing__(self, kind: type[Op]) -> Any:
-        self[kind] = found = next((self[k] for k in kind.__mro__[1:] if k in self), None)
+    def __missing__(self, kind: type[Op]) -> Rule:
+        self[kind] = found = next(self[k] for k in kind.__mro__[1:] if k in self)
         return found
 
 

@@ -155,22 +155,29 @@ class _Nothing:
     node = None
 
 
-class Shared(View):
-    """Instead of a view: memory that belongs to several arguments, which cannot be written into one by one."""
-
-    __slots__ = ("why",)
-
-    def __init__(self, why: str) -> None:
-        self.base, self.seen, self.ask, self.why = _Nothing, None, None, why  # type: ignore[assignment]
-
-
-class Cell(View):
-    """Instead of a view: an array without axes, where its value does not tell it from a scalar (under `vmap`)."""
+class Alone(View):
+    """Instead of a view: what else there is to know of the memory of a handle that is no part of another's."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
         self.base, self.seen, self.ask = _Nothing, None, None  # type: ignore[assignment]
+
+
+class Shared(Alone):
+    """It belongs to several arguments, which cannot be written into one by one."""
+
+    __slots__ = ("why",)
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
+class Cell(Alone):
+    """It is an array without axes, where its value does not tell it from a scalar (under `vmap`)."""
+
+    __slots__ = ()
 
 
 class Handle:

@@ -17,8 +17,9 @@ from ..ir.op import variable
 from ..ir.recording import Handle, setting, state
 from ..trace.array import Array
 from .layers import Linear, Sequential
-from .module import Module, arrays_of, functional_call
+from .module import Module
 from .observing import Call, watched
+from .substitution import arrays_of, functional_call
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -275,6 +276,14 @@ def symmetry(model: Module, loss: Callable[..., Any], x: Any, y: Any, steps: int
 
     A group is reported when its units have the same weights in and out, and are still equal bit by bit after `steps` steps of
     gradient descent on (x, y).
+
+    Args:
+        model: the network; it is left as it is.
+        loss: a function of (output, target) that gives a scalar.
+        x: inputs (batch, ...).
+        y: targets, as the loss takes them.
+        steps: how many steps are tried.
+        lr: their learning rate.
     """
     params, rest = arrays_of(model)
     objective = value_and_grad(lambda p: loss(functional_call(model, {**p, **rest}, (x,)), y))
@@ -394,7 +403,14 @@ class Flow:
 
 
 def flow(model: Module, loss: Callable[..., Any], x: Any, y: Any) -> Flow:
-    """Dead units and gradient norms of every layer on data (x, y), in evaluation mode."""
+    """Dead units and gradient norms of every layer on data (x, y), in evaluation mode.
+
+    Args:
+        model: the network; it is left as it is.
+        loss: a function of (output, target) that gives a scalar.
+        x: inputs (batch, ...).
+        y: targets, as the loss takes them.
+    """
     before = model.training
     model.eval()
     params, rest = arrays_of(model)

@@ -69,6 +69,13 @@ def unpacked(path: str | Path) -> dict[str, np.ndarray[Any, Any]]:
 def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     """Write the parameters and buffers of a module, or a state dict, as safetensors; torch reads them under the same names.
 
+    Args:
+        model: the module, or what its `state_dict()` gives.
+        path: the file. It is replaced in one step: at every moment it is either the old or the new one.
+
+    Raises:
+        InputError: something holds no numbers, or the file cannot be written.
+
     >>> import chainrule as cr, tempfile, pathlib
     >>> net = cr.torch.nn.Linear(2, 1)
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "net.safetensors"
@@ -85,6 +92,10 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
 
 def load(path: str | Path, model: Module | None = None) -> dict[str, Tensor]:
     """Read a state dict, and put it into a module where one is given. Files that torch's users saved are read alike.
+
+    Args:
+        path: a safetensors file.
+        model: the module that takes the values, whose names and shapes must be those of the file.
 
     Raises:
         InputError: the file is damaged, or names other parameters than the module has; the module is then unchanged.

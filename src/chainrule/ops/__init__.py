@@ -11,6 +11,7 @@ from . import (
     conversion,
     custom,
     exponential,
+    factorizations,
     indexing,
     linalg,
     loops,
@@ -24,14 +25,27 @@ from . import (
     trigonometric,
     windows,
 )
-from .kinds import Composite, Elementwise, Linear, Operation
+from .kinds import Composite, Discrete, Elementwise, Linear, Operation
+from .primitive import Primitive
 from .structured import Structured
 
-__all__ = ["REGISTRY", "Composite", "Elementwise", "Linear", "Op", "Operation", "Structured", "by_name", "by_ufunc"]
+__all__ = [
+    "REGISTRY",
+    "Composite",
+    "Discrete",
+    "Elementwise",
+    "Linear",
+    "Op",
+    "Operation",
+    "Primitive",
+    "Structured",
+    "by_name",
+    "by_ufunc",
+]
 
 _FAMILIES = (
-    arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, indexing,
-    structured, loops, custom, windows, network, shapes, bitwise, conversion,
+    arithmetic, broadcasting, piecewise, exponential, trigonometric, special, complex, shape, reduction, linalg, factorizations,
+    indexing, structured, loops, custom, windows, network, shapes, bitwise, conversion,
 )  # fmt: skip
 
 

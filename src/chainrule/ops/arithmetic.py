@@ -132,7 +132,16 @@ negative = Elementwise(
     simpler=_negative_simpler,
     word="neg",
 )
-positive = Elementwise("positive", operator.pos, (1,), numpy=(np.positive,), infix=("+", 30), latex="{0}", keeps=True)
+positive = Elementwise(
+    "positive",
+    operator.pos,
+    (1,),
+    numpy=(np.positive,),
+    infix=("+", 30),
+    latex="{0}",
+    keeps=True,
+    torch="{0}",
+)
 reciprocal = Elementwise(
     "reciprocal",
     lambda x: _divide(1, x),
@@ -144,6 +153,7 @@ reciprocal = Elementwise(
     rule="power rule",
     word="inv",
     doc="1 / x.",
+    torch="1 / {0.tight}",
 )
 integer_reciprocal = Elementwise(
     "integer_reciprocal",
@@ -184,6 +194,8 @@ stop_gradient = Elementwise(
     keeps=True,
     stops="stop_gradient",
     doc="The value as it is; nothing flows back through it.",
+    torch="{0.atom}.detach()",
+    jax="jax.lax.stop_gradient",
 )
 alias = Elementwise(
     "alias",
@@ -196,4 +208,5 @@ alias = Elementwise(
     keeps=True,
     public=False,
     doc="The same value under a new node.",
+    torch="{0}",
 )

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import shapes
 from .kinds import Linear
+from .torch_text import torch_reduced
 
 Axes = tuple[int, ...]
 AXES = (  # examples for a reduction: every axis, one, several, axes kept, nothing to reduce, nothing there
@@ -135,6 +136,7 @@ reshape = Linear(
     shape=shapes.given,
     batch=lambda op, values, each, params, n: reshape(values[0], shape=(n, *params["shape"])),
     examples=((((2, 3),), {"shape": (3, 2)}), (((),), {"shape": (1, 1)}), (((0, 2),), {"shape": (0,)})),
+    torch=lambda args, node: f"torch.reshape({args[0]}, {shape_text(node.params['shape'])})",
 )
 broadcast_to = Linear(
     "broadcast_to",
@@ -151,6 +153,7 @@ broadcast_to = Linear(
     ),
     rule="sum over what was broadcast",
     examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2,)}), (((1,),), {"shape": (0,)})),
+    torch=lambda args, node: f"torch.broadcast_to(torch.as_tensor({args[0]}), {shape_text(node.params['shape'])})",
 )
 
 
@@ -173,4 +176,5 @@ sum = Linear(
     rule="a sum gives its gradient to every term",
     examples=AXES,
     latex=r"\sum {0}",
+    torch=torch_reduced("sum"),
 )

@@ -27,6 +27,8 @@ cast = Linear(
     public=False,
     doc="The value in another dtype; nothing flows through an integer.",
     examples=((((2, 3),), {"dtype": np.dtype(float)}),),
+    torch=lambda args, node: f"torch.as_tensor({args[0]}).to(torch.{np.dtype(node.params['dtype']).name})",
+    jax=lambda args, node: f"jnp.asarray({args[0]}).astype({np.dtype(node.params['dtype']).name!r})",
 )
 
 

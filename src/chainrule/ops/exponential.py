@@ -101,6 +101,7 @@ square = Elementwise(
     range=(0, INF),
     zero="= 0",
     rule="power rule",
+    torch="{0.atom} ** 2",
 )
 sqrt = Elementwise(
     "sqrt",
@@ -111,6 +112,7 @@ sqrt = Elementwise(
     domain=POSITIVE,
     range=(0, INF),
     rule="power rule",
+    torch="torch.sqrt",
 )
 cbrt = Elementwise(
     "cbrt",
@@ -120,9 +122,18 @@ cbrt = Elementwise(
     latex=r"\sqrt[3]{{{0}}}",
     domain=POSITIVE,
     scalar="math.copysign(abs({0}) ** (1 / 3), {0})",
+    torch="torch.sign({0}) * torch.abs({0}) ** (1 / 3)",
+    jax="jnp.cbrt",
 )
 exp = Elementwise(
-    "exp", np.exp, (lambda x, y: y,), numpy=(np.exp,), latex="e^{{{0}}}", range=(0, INF), limits={0.0: -INF}
+    "exp",
+    np.exp,
+    (lambda x, y: y,),
+    numpy=(np.exp,),
+    latex="e^{{{0}}}",
+    range=(0, INF),
+    limits={0.0: -INF},
+    torch="torch.exp",
 )
 exp2 = Elementwise(
     "exp2",
@@ -133,6 +144,7 @@ exp2 = Elementwise(
     scalar="2.0 ** {0.atom}",
     range=(0, INF),
     limits={0.0: -INF},
+    torch="torch.exp2",
 )
 expm1 = Elementwise(
     "expm1",
@@ -142,6 +154,7 @@ expm1 = Elementwise(
     latex="(e^{{{0}}} - 1)",
     range=(-1, INF),
     limits={-1.0: -INF},
+    torch="torch.expm1",
 )
 log = Elementwise(
     "log",
@@ -151,9 +164,16 @@ log = Elementwise(
     aliases=("ln",),
     latex=r"\log {0.atom}",
     domain=POSITIVE,
+    torch="torch.log",
 )
 log2 = Elementwise(
-    "log2", np.log2, (lambda x, y: reciprocal(LN2 * x),), numpy=(np.log2,), latex=r"\log_2 {0.atom}", domain=POSITIVE
+    "log2",
+    np.log2,
+    (lambda x, y: reciprocal(LN2 * x),),
+    numpy=(np.log2,),
+    latex=r"\log_2 {0.atom}",
+    domain=POSITIVE,
+    torch="torch.log2",
 )
 log10 = Elementwise(
     "log10",
@@ -162,6 +182,7 @@ log10 = Elementwise(
     numpy=(np.log10,),
     latex=r"\log_{{10}} {0.atom}",
     domain=POSITIVE,
+    torch="torch.log10",
 )
 log1p = Elementwise(
     "log1p",
@@ -170,6 +191,7 @@ log1p = Elementwise(
     numpy=(np.log1p,),
     latex=r"\log(1 + {0})",
     domain=((-0.5, 3.0),),
+    torch="torch.log1p",
 )
 
 
@@ -186,6 +208,7 @@ log_at_least = Elementwise(
     domain=POSITIVE,
     public=False,
     doc="log x, no less than a bound, with a finite slope at 0: as torch's binary cross entropy has it.",
+    torch=lambda args, node: f"torch.clamp(torch.log({args[0]}), min={node.params.get('low', -100.0)!r})",
 )
 logaddexp = Elementwise(
     "logaddexp",
@@ -193,6 +216,7 @@ logaddexp = Elementwise(
     (lambda a, b, y: sigmoid(a - b), lambda a, b, y: sigmoid(b - a)),
     numpy=(np.logaddexp,),
     latex=r"\log(e^{{{0}}} + e^{{{1}}})",
+    torch="torch.logaddexp(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
 
 _SIGMOID_NUMPY = """\
@@ -218,6 +242,8 @@ sigmoid = Elementwise(
     prelude=_SIGMOID_NUMPY,
     scalar_prelude=_SIGMOID_MATH,
     doc="1 / (1 + e^-x), without overflow for any x.",
+    torch="torch.sigmoid",
+    jax="jax.nn.sigmoid",
 )
 softplus = Elementwise(
     "softplus",
@@ -229,6 +255,7 @@ softplus = Elementwise(
     range=(0, INF),
     limits={0.0: -INF},
     doc="log(1 + e^x), without overflow for any x.",
+    torch="torch.nn.functional.softplus({0}, threshold=1e9)",
 )
 log_sigmoid = Elementwise(
     "log_sigmoid",
@@ -241,6 +268,7 @@ log_sigmoid = Elementwise(
     range=(-INF, 0),
     limits={0.0: INF},
     doc="log(sigmoid(x)), accurate for any x.",
+    torch="torch.nn.functional.logsigmoid",
 )
 silu = Composite(
     "silu",
@@ -253,4 +281,6 @@ silu = Composite(
     entrywise=True,
     latex=r"\operatorname{{SiLU}}({0})",
     doc="x * sigmoid(x).",
+    torch="torch.nn.functional.silu",
+    jax="jax.nn.silu",
 )

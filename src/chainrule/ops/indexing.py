@@ -62,6 +62,20 @@ def index_text(index: Index, arrays: list[Any]) -> str:
     return ", ".join(part(k) for k in index) or "()"
 
 
+def index_tuple(index: Any, arrays: list[Any]) -> str:
+    """An index as the text of a tuple."""
+    rest = iter(arrays)
+    parts = [str(next(rest)) if k is HERE else "..." if k is Ellipsis else repr(k) for k in index]
+    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+
+
+def _torch_getitem(args: list[Any], node: Any) -> str:
+    index = node.params["index"]
+    if any(isinstance(k, slice) and (k.step or 1) < 0 for k in index):  # torch has no negative steps
+        return f"take({args[0]}, {index_tuple(index, args[1:])})"
+    return f"{args[0].atom}[{index_text(index, args[1:])}]"
+
+
 def as_written(index: Index, arrays: list[Any]) -> str:
     """The index as the value of an argument."""
     text = index_text(index, arrays)
@@ -209,11 +223,19 @@ def _placed(node: Any, k: int) -> tuple[Any, Any]:
     return places.reshape(-1), np.broadcast_to(entries, places.shape).reshape(-1)
 
 
+def _getitem_adds(whole: Any, ct: Any, *arrays: Any, index: Any) -> None:
+    if arrays:
+        np.add.at(whole, filled(index, arrays), ct)
+    else:
+        whole[index] += ct
+
+
 getitem = Linear(
     "getitem",
     lambda x, *arrays, index: x[filled(index, arrays)],
     lambda i, ct, x, *arrays, index: scatter(ct, *arrays, index=index, shape=np.shape(x)),
     inputs=1,
+    adds=_getitem_adds,
     text=lambda args, node: f"{args[0].atom}[{index_text(node.params['index'], args[1:])}]",
     latex=lambda args, node: f"{args[0].atom}_{{{index_text(node.params['index'], args[1:])}}}",
     moves=True,
@@ -223,6 +245,7 @@ getitem = Linear(
     examples=tuple((((3, 4), *arrays), {"index": index}) for index, arrays, _ in INDICES),
     view=True,
     public=False,
+    torch=_torch_getitem,
 )
 scatter = Linear(
     "scatter",
@@ -245,6 +268,13 @@ def scatter(v, index, shape):
     examples=tuple(((taken, *arrays), {"index": index, "shape": (3, 4)}) for index, arrays, taken in INDICES),
     public=False,
     doc="Zeros of a shape, with values added at an index.",
+    torch=lambda args, node: (
+        f"index_add(torch.zeros({shape_text(node.params['shape'])}, dtype={args[0].atom}.dtype), "
+        f"{index_tuple(node.params['index'], args[1:])}, {args[0]})"
+    ),
+    jax=lambda args, node: (
+        f"jnp.zeros({shape_text(node.params['shape'])}, jnp.asarray({args[0]}).dtype).at[{index_tuple(node.params['index'], args[1:])}].add({args[0]})"
+    ),
 )
 index_set = Linear(
     "index_set",
@@ -265,6 +295,8 @@ def index_set(x, index, v):
     examples=tuple((((3, 4), taken, *arrays), {"index": index}) for index, arrays, taken in INDICES),
     public=False,
     doc="A copy of an array with the entries at an index replaced.",
+    torch=lambda args, node: f"index_set({args[0]}, {index_tuple(node.params['index'], args[2:])}, {args[1]})",
+    jax=lambda args, node: f"jnp.asarray({args[0]}).at[{index_tuple(node.params['index'], args[2:])}].set({args[1]})",
 )
 index_add = Linear(
     "index_add",
@@ -285,4 +317,6 @@ def index_add(x, index, v):
     examples=tuple((((3, 4), taken, *arrays), {"index": index}) for index, arrays, taken in INDICES),
     public=False,
     doc="A copy of an array with values added at an index, repeated entries counted each time.",
+    torch=lambda args, node: f"index_add({args[0]}, {index_tuple(node.params['index'], args[2:])}, {args[1]})",
+    jax=lambda args, node: f"jnp.asarray({args[0]}).at[{index_tuple(node.params['index'], args[2:])}].add({args[1]})",
 )

@@ -37,6 +37,12 @@ class Operation(Op):
         return self.value(*args, **params)
 
 
+class Discrete(Operation):
+    """Gives whole numbers or truth values (a place, an order), through which nothing flows."""
+
+    inputs = 0
+
+
 class Elementwise(Operation):
     """Acts on each entry by itself, with NumPy's broadcasting.
 
@@ -62,6 +68,8 @@ class Linear(Operation):
             A single function of (i, cotangent, *inputs, **params) serves any number of inputs.
         joint: whether it is linear in all those inputs together (as `concatenate`), instead of in each (as `@`).
         inputs: with a single function, in how many inputs it is linear (the first ones); all when left out.
+        adds: a function of (array, cotangent, *other inputs, **params) that adds the transpose in the first input into an
+            array, for operations that read few of many entries.
     """
 
     def __init__(
@@ -72,10 +80,11 @@ class Linear(Operation):
         *,
         joint: bool = False,
         inputs: int | None = None,
+        adds: Callable[..., None] | None = None,
         **facts: Any,
     ) -> None:
         super().__init__(name, value, **facts)
-        self.transposes, self.joint, self.inputs = transposes, joint, inputs
+        self.transposes, self.joint, self.inputs, self.adds = transposes, joint, inputs, adds
 
     def flows(self, i: int) -> bool:
         if callable(self.transposes):

@@ -132,6 +132,7 @@ outer = Linear(
     examples=((((2,), (3,)), {}),),
     latex=r"{0} {1}^\top",
     doc="The outer product of two vectors.",
+    torch="torch.outer",
 )
 
 
@@ -202,4 +203,5 @@ einsum = Linear(
         }.items()
     ),
     doc="Sums of products by index letters; explicit subscripts without an ellipsis.",
+    torch=lambda args, node: f"torch.einsum({node.params['subscripts']!r}, {', '.join(args)})",
 )

@@ -71,6 +71,8 @@ affine = Composite(
     ),
     public=False,
     doc="x W^T + b: a linear layer. x: (..., in), W: (out, in), b: (out,).",
+    torch=lambda args, node: f"torch.nn.functional.linear({', '.join(args)})",
+    jax=lambda args, node: f"{args[0].tight} @ {args[1].atom}.T" + (f" + {args[2]}" if len(args) > 2 else ""),
 )
 
 
@@ -136,4 +138,10 @@ def class_entropy(x, target, ignored=-100, mean=False):
     ),
     public=False,
     doc="Cross entropy of each row of logits with an integer class, 0 for one to be ignored; or their mean.",
+    torch=lambda args, node: (
+        f"torch.nn.functional.cross_entropy({args[0]}, {args[1]}, ignore_index={node.params.get('ignored', -100)}, reduction={'mean' if node.params.get('mean') else 'none'!r})"
+    ),
+    jax=lambda args, node: (
+        f"class_entropy({args[0]}, {args[1]}, {node.params.get('ignored', -100)}, {node.params.get('mean', False)})"
+    ),
 )

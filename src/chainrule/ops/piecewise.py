@@ -28,21 +28,72 @@ less_equal = _comparison("less_equal", "<=", operator.le, np.less_equal, r"\le")
 equal = _comparison("equal", "==", operator.eq, np.equal, "=")
 not_equal = _comparison("not_equal", "!=", operator.ne, np.not_equal, r"\ne")
 logical_and = Elementwise(
-    "logical_and", np.logical_and, (None, None), numpy=(np.logical_and,), latex=r"{0} \land {1}", scalar="({0} and {1})"
+    "logical_and",
+    np.logical_and,
+    (None, None),
+    numpy=(np.logical_and,),
+    latex=r"{0} \land {1}",
+    scalar="({0} and {1})",
+    torch="torch.logical_and",
 )
 logical_or = Elementwise(
-    "logical_or", np.logical_or, (None, None), numpy=(np.logical_or,), latex=r"{0} \lor {1}", scalar="({0} or {1})"
+    "logical_or",
+    np.logical_or,
+    (None, None),
+    numpy=(np.logical_or,),
+    latex=r"{0} \lor {1}",
+    scalar="({0} or {1})",
+    torch="torch.logical_or",
 )
 logical_xor = Elementwise(
-    "logical_xor", np.logical_xor, (None, None), numpy=(np.logical_xor,), scalar="(bool({0}) != bool({1}))"
+    "logical_xor",
+    np.logical_xor,
+    (None, None),
+    numpy=(np.logical_xor,),
+    scalar="(bool({0}) != bool({1}))",
+    torch="torch.logical_xor",
 )
 logical_not = Elementwise(
-    "logical_not", np.logical_not, (None,), numpy=(np.logical_not,), latex=r"\lnot {0}", scalar="(not {0})"
+    "logical_not",
+    np.logical_not,
+    (None,),
+    numpy=(np.logical_not,),
+    latex=r"\lnot {0}",
+    scalar="(not {0})",
+    torch="torch.logical_not",
 )
-isnan = Elementwise("isnan", np.isnan, (None,), numpy=(np.isnan,), scalar="math.isnan({0})")
-isinf = Elementwise("isinf", np.isinf, (None,), numpy=(np.isinf,), scalar="math.isinf({0})")
-isfinite = Elementwise("isfinite", np.isfinite, (None,), numpy=(np.isfinite,), scalar="math.isfinite({0})")
-signbit = Elementwise("signbit", np.signbit, (None,), numpy=(np.signbit,), scalar="(math.copysign(1.0, {0}) < 0)")
+isnan = Elementwise(
+    "isnan",
+    np.isnan,
+    (None,),
+    numpy=(np.isnan,),
+    scalar="math.isnan({0})",
+    torch="torch.isnan",
+)
+isinf = Elementwise(
+    "isinf",
+    np.isinf,
+    (None,),
+    numpy=(np.isinf,),
+    scalar="math.isinf({0})",
+    torch="torch.isinf",
+)
+isfinite = Elementwise(
+    "isfinite",
+    np.isfinite,
+    (None,),
+    numpy=(np.isfinite,),
+    scalar="math.isfinite({0})",
+    torch="torch.isfinite",
+)
+signbit = Elementwise(
+    "signbit",
+    np.signbit,
+    (None,),
+    numpy=(np.signbit,),
+    scalar="(math.copysign(1.0, {0}) < 0)",
+    torch="torch.signbit",
+)
 
 where = Elementwise(
     "where",
@@ -51,6 +102,7 @@ where = Elementwise(
     numpy=(np.where,),
     scalar="({1} if {0} else {2})",
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    torch=lambda args, node: f"torch.where({', '.join(args)})",
 )
 indicator = Elementwise(
     "indicator",
@@ -62,6 +114,7 @@ indicator = Elementwise(
     range=(0, 1),
     stops="comparison",
     doc="1 where the condition holds and 0 elsewhere; nothing flows through it.",
+    torch="{0.atom}.to(torch.float64)",
 )
 
 
@@ -91,6 +144,7 @@ maximum = Elementwise(
     latex=r"\max({0}, {1})",
     kink=tie,
     word="max",
+    torch="torch.maximum(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
 minimum = Elementwise(
     "minimum",
@@ -102,6 +156,7 @@ minimum = Elementwise(
     latex=r"\min({0}, {1})",
     kink=tie,
     word="min",
+    torch="torch.minimum(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
 fmax = Elementwise(
     "fmax",
@@ -110,6 +165,7 @@ fmax = Elementwise(
     numpy=(np.fmax,),
     kink=tie,
     word="max",
+    torch="torch.fmax(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
 fmin = Elementwise(
     "fmin",
@@ -118,6 +174,7 @@ fmin = Elementwise(
     numpy=(np.fmin,),
     kink=tie,
     word="min",
+    torch="torch.fmin(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
 clip = Composite(
     "clip",
@@ -129,6 +186,9 @@ clip = Composite(
     scalar="minimum(maximum({0}, {1}), {2})",
     scalar_prelude=_MAXIMUM + "\n\n" + _MINIMUM,
     doc="x kept between low and high; at a bound the derivative is shared equally.",
+    torch=lambda args, node: (
+        f"torch.minimum(torch.maximum({args[0]}, torch.as_tensor({args[1]})), torch.as_tensor({args[2]}))"
+    ),
 )
 
 
@@ -150,6 +210,7 @@ absolute = Elementwise(
     range=(0, INF),
     zero="= 0",
     kink=at_zero("the absolute value", "0", "from -1 to 1"),
+    torch="torch.abs",
 )
 fabs = Elementwise(
     "fabs",
@@ -170,6 +231,7 @@ sign = Elementwise(
     scalar_prelude=_SIGN,
     latex=r"\operatorname{{sign}}({0})",
     range=(-1, 1),
+    torch="torch.sign",
 )
 phase = Composite(
     "phase",
@@ -187,23 +249,51 @@ copysign = Elementwise(
     (lambda a, b, y: sign(a) * sign(y), None),
     numpy=(np.copysign,),
     scalar="math.copysign({0}, {1})",
+    torch="torch.copysign",
 )
 floor = Elementwise(
-    "floor", np.floor, (None,), numpy=(np.floor,), scalar="float(math.floor({0}))", latex=r"\lfloor {0} \rfloor"
+    "floor",
+    np.floor,
+    (None,),
+    numpy=(np.floor,),
+    scalar="float(math.floor({0}))",
+    latex=r"\lfloor {0} \rfloor",
+    torch="torch.floor",
 )
 ceil = Elementwise(
-    "ceil", np.ceil, (None,), numpy=(np.ceil,), scalar="float(math.ceil({0}))", latex=r"\lceil {0} \rceil"
+    "ceil",
+    np.ceil,
+    (None,),
+    numpy=(np.ceil,),
+    scalar="float(math.ceil({0}))",
+    latex=r"\lceil {0} \rceil",
+    torch="torch.ceil",
 )
-rint = Elementwise("rint", np.rint, (None,), numpy=(np.rint,), scalar="float(round({0}))")
+rint = Elementwise(
+    "rint",
+    np.rint,
+    (None,),
+    numpy=(np.rint,),
+    scalar="float(round({0}))",
+    torch="torch.round",
+)
 rounded = Elementwise(
     "rounded",
     lambda x, decimals=0: np.round(x, decimals),
     (None,),
     text=lambda args, node: f"np.round({args[0]}, {node.params.get('decimals', 0)})",
+    torch=lambda args, node: f"torch.round({args[0]}, decimals={node.params.get('decimals', 0)})",
     public=False,
     doc="Rounded to so many decimals; nothing flows.",
 )
-trunc = Elementwise("trunc", np.trunc, (None,), numpy=(np.trunc,), scalar="float(math.trunc({0}))")
+trunc = Elementwise(
+    "trunc",
+    np.trunc,
+    (None,),
+    numpy=(np.trunc,),
+    scalar="float(math.trunc({0}))",
+    torch="torch.trunc",
+)
 heaviside = Elementwise(
     "heaviside",
     np.heaviside,
@@ -212,6 +302,7 @@ heaviside = Elementwise(
     scalar="({1} if {0} == 0 else float({0} > 0) if {0} == {0} else {0})",
     range=(0, 1),
     doc="0 below zero, 1 above, the second argument at zero. Its derivative is zero: nothing flows.",
+    torch="torch.heaviside(torch.as_tensor({0}), torch.as_tensor({1}, dtype=torch.as_tensor({0}).dtype))",
 )
 rect = Elementwise(
     "rect",
@@ -223,6 +314,8 @@ rect = Elementwise(
     scalar="(1.0 if abs({0}) < 0.5 else 0.5 if abs({0}) == 0.5 else 0.0)",
     range=(0, 1),
     doc="1 within half a unit of zero, 0 outside, 1/2 on the edge. Its derivative is zero: nothing flows.",
+    torch="((torch.abs({0}) < 0.5) + 0.5 * (torch.abs({0}) == 0.5))",
+    jax="((jnp.abs({0}) < 0.5) + 0.5 * (jnp.abs({0}) == 0.5))",
 )
 
 relu = Elementwise(
@@ -237,6 +330,7 @@ relu = Elementwise(
     zero="<= 0",
     kink=at_zero("ReLU", "0", "from 0 to 1"),
     doc="max(x, 0); the derivative at zero is zero.",
+    torch="torch.relu",
 )
 leaky_relu = Elementwise(
     "leaky_relu",
@@ -247,4 +341,5 @@ leaky_relu = Elementwise(
     scalar=lambda args, node: f"({args[0]} if {args[0]} > 0 else {node.params.get('slope', 0.01)!r} * {args[0].atom})",
     kink=at_zero("leaky ReLU", "that below 0", "between its two slopes"),
     doc="x where x > 0, otherwise slope * x; the derivative at zero is the slope.",
+    torch=lambda args, node: f"torch.nn.functional.leaky_relu({args[0]}, {node.params.get('slope', 0.01)!r})",
 )

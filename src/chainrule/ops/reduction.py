@@ -12,10 +12,11 @@ from .broadcasting import AXES, Axes, axes_text, count, dtype_of, expand, kept, 
 from .complex import conj, real
 from .exponential import exp, log, sqrt
 from .indexing import getitem
-from .kinds import Composite, Linear
+from .kinds import Composite, Discrete
 from .kinks import ties
 from .piecewise import equal, isfinite, where
 from .shape import cast, concatenate
+from .torch_text import torch_extreme, torch_moment, torch_place, torch_products, torch_reduced
 
 ALONG = ((((2, 3),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2, -1)}), (((4,),), {"axis": (-1,)}))
 
@@ -36,6 +37,7 @@ mean = Composite(
     rule="a mean gives each term its share",
     examples=AXES,
     latex=r"\operatorname{{mean}}({0})",
+    torch=torch_reduced("mean"),
 )
 
 
@@ -74,6 +76,7 @@ def _extreme(name: str, function: Any) -> Composite:
         batch="along",
         whole=True,
         kink=ties,
+        torch=torch_extreme(name.removeprefix("reduce_")),
         word=name.removeprefix("reduce_"),
         examples=AXES,
         latex=rf"\{name.removeprefix('reduce_')} {{0}}",
@@ -124,6 +127,7 @@ prod = Composite(
     whole=True,
     examples=AXES,
     latex=r"\prod {0}",
+    torch=torch_products,
 )
 
 
@@ -158,6 +162,7 @@ var = Composite(
     batch="along",
     cost=4,
     examples=AXES[:3],
+    torch=torch_moment("var"),
 )
 std = Composite(
     "std",
@@ -168,6 +173,7 @@ std = Composite(
     batch="along",
     cost=4,
     examples=AXES[:3],
+    torch=torch_moment("std"),
 )
 
 
@@ -248,6 +254,7 @@ logsumexp = Composite(
     latex=r"\log \sum e^{{{0}}}",
     prelude="from scipy import special\n",
     doc="log(sum(exp(x))) along axes, without overflow.",
+    torch=torch_reduced("logsumexp", always=True),
 )
 softmax = Composite(
     "softmax",
@@ -263,6 +270,8 @@ softmax = Composite(
     range=(0, 1),
     prelude="from scipy import special\n",
     doc="exp(x) / sum(exp(x)) along axes, without overflow.",
+    torch=lambda args, node: f"torch.softmax({args[0]}, dim={node.params['axis'][0]})",
+    jax=lambda args, node: f"jax.nn.softmax({args[0]}, axis={node.params['axis']})",
 )
 log_softmax = Composite(
     "log_softmax",
@@ -277,6 +286,8 @@ log_softmax = Composite(
     latex=r"\log\operatorname{{softmax}}({0})",
     prelude="from scipy import special\n",
     doc="log(softmax(x)) along axes, accurate for any x.",
+    torch=lambda args, node: f"torch.log_softmax({args[0]}, dim={node.params['axis'][0]})",
+    jax=lambda args, node: f"jax.nn.log_softmax({args[0]}, axis={node.params['axis']})",
 )
 
 
@@ -295,32 +306,31 @@ def _search_text(name: str) -> Any:
     return text
 
 
-argmax = Linear(
+argmax = Discrete(
     "argmax",
     lambda x, axis=None: np.argmax(x, axis=axis),
-    (None,),
-    numpy=(),
     text=_search_text("argmax"),
     batch=_search_batch,
     examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the largest entry: an integer, so nothing flows.",
+    torch=torch_place("argmax"),
 )
-argmin = Linear(
+argmin = Discrete(
     "argmin",
     lambda x, axis=None: np.argmin(x, axis=axis),
-    (None,),
-    numpy=(),
     text=_search_text("argmin"),
     batch=_search_batch,
     examples=((((2, 3),), {}), (((2, 3),), {"axis": -1})),
     doc="The index of the smallest entry: an integer, so nothing flows.",
+    torch=torch_place("argmin"),
 )
-argsort = Linear(
+argsort = Discrete(
     "argsort",
     lambda x, axis=-1, kind=None: np.argsort(x, axis=axis, kind=kind),
-    (None,),
     text=_search_text("argsort"),
     batch=_search_batch,
     examples=((((3,),), {}), (((2, 3),), {"axis": -2, "kind": "stable"})),
     doc="The order that sorts: integers, so nothing flows.",
+    torch=lambda args, node: f"torch.argsort({args[0]}, dim={node.params.get('axis', -1)}, stable=True)",
+    jax=lambda args, node: f"jnp.argsort({args[0]}, axis={node.params.get('axis', -1)}, stable=True)",
 )

@@ -12,6 +12,7 @@ from . import shapes
 from .conversion import cast as cast
 from .indexing import getitem
 from .kinds import Linear
+from .torch_text import as_tuple, torch_joined
 
 
 def _transpose_text(args: list[Any], node: Any) -> str:
@@ -33,6 +34,13 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
 def _transposed(op: Any, values: Any, params: Any) -> Spec:
     x = Spec.of(values[0])
     return Spec(tuple(x.shape[a] for a in params["axes"]), x.dtype)
+
+
+def _torch_transposed(args: list[Any], node: Any) -> str:
+    axes = node.params["axes"]
+    if axes == (-1, -2):
+        return f"{args[0].atom}.T"
+    return f"torch.permute({args[0]}, {tuple(a + len(axes) for a in axes)})"
 
 
 def _turned_back(s: Simplifier, x: Any, axes: tuple[int, ...]) -> Any:
@@ -61,6 +69,7 @@ transpose = Linear(
     word="T",
     doc="Axes permuted; `axes` are negative ints.",
     examples=((((2, 3, 4),), {"axes": (-1, -3, -2)}), (((2, 3),), {"axes": (-1, -2)})),
+    torch=_torch_transposed,
 )
 
 
@@ -104,6 +113,7 @@ concatenate = Linear(
     shape=_concatenated,
     batch="along",
     examples=((((2, 3), (1, 3)), {"axis": -2}), (((2,), (0,), (3,)), {"axis": -1})),
+    torch=torch_joined("cat"),
 )
 stack = Linear(
     "stack",
@@ -115,6 +125,7 @@ stack = Linear(
     shape=_stacked,
     batch="along",
     examples=((((2, 3), (2, 3)), {"axis": -2}), (((), ()), {"axis": -1})),
+    torch=torch_joined("stack"),
 )
 flip = Linear(
     "flip",
@@ -126,6 +137,7 @@ flip = Linear(
     shape=shapes.like_first,
     batch="along",
     examples=((((2, 3),), {"axis": (-1,)}),),
+    torch=lambda args, node: f"torch.flip({args[0]}, {as_tuple(node.params['axis'])})",
 )
 roll = Linear(
     "roll",
@@ -136,11 +148,19 @@ roll = Linear(
     shape=shapes.like_first,
     batch="along",
     examples=((((2, 3),), {"shift": (1, -1), "axis": (-2, -1)}),),
+    torch=lambda args, node: (
+        f"torch.roll({args[0]}, {as_tuple(node.params['shift'])}, {as_tuple(node.params['axis'])})"
+    ),
 )
 
 
 def _unpad(ct: Any, x: Any, width: tuple[tuple[int, int], ...]) -> Any:
     return getitem(ct, index=tuple(slice(low, n - high) for (low, high), n in zip(width, np.shape(ct), strict=True)))
+
+
+def _torch_padded(args: list[Any], node: Any) -> str:
+    flat = [w for pair in reversed(node.params["width"]) for w in pair]
+    return f"torch.nn.functional.pad({args[0]}, {flat})"
 
 
 pad = Linear(
@@ -152,6 +172,7 @@ pad = Linear(
     batch=lambda op, values, each, params, n: pad(values[0], width=((0, 0), *params["width"])),
     doc="Zeros added around an array; `width` is (before, after) for each axis.",
     examples=((((2, 3),), {"width": ((1, 0), (2, 1))}),),
+    torch=_torch_padded,
 )
 
 
@@ -161,6 +182,7 @@ def _triangle(name: str, function: Any) -> Linear:
         lambda x, k=0: function(x, k),
         (lambda ct, x, k=0: op(ct, k=k),),
         text=lambda args, node: f"np.{name}({args[0]}, {node.params.get('k', 0)})",
+        torch=lambda args, node: f"torch.{name}({args[0]}, {node.params.get('k', 0)})",
         moves=True,
         shape=shapes.like_first,
         batch="along",
@@ -179,4 +201,5 @@ cumsum = Linear(
     shape=shapes.like_floats,
     batch="along",
     examples=((((2, 3),), {"axis": -2}),),
+    torch=lambda args, node: f"torch.cumsum({args[0]}, dim={node.params['axis']})",
 )

@@ -42,6 +42,7 @@ erf = _special(
     latex=r"\operatorname{{erf}}({0})",
     range=(-1, 1),
     limits={-1.0: -math.inf, 1.0: math.inf},
+    torch="torch.erf",
 )
 erfc = _special(
     "erfc",
@@ -50,6 +51,7 @@ erfc = _special(
     latex=r"\operatorname{{erfc}}({0})",
     range=(0, 2),
     limits={2.0: -math.inf, 0.0: math.inf},
+    torch="torch.erfc",
 )
 gammaln = _special(
     "gammaln",
@@ -58,6 +60,7 @@ gammaln = _special(
     scalar="math.lgamma({0})",
     latex=r"\log\Gamma({0})",
     domain=((0.5, 4.0),),
+    torch="torch.lgamma",
 )
 digamma = Elementwise(
     "digamma",
@@ -68,6 +71,8 @@ digamma = Elementwise(
     prelude=FROM_SCIPY,
     latex=r"\psi({0})",
     domain=((0.5, 4.0),),
+    torch="torch.digamma",
+    jax="jax.scipy.special.digamma",
 )
 polygamma = Elementwise(
     "polygamma",
@@ -76,6 +81,7 @@ polygamma = Elementwise(
     text=lambda args, node: f"special.polygamma({node.params.get('n', 1)}, {args[0]})",
     prelude=FROM_SCIPY,
     domain=((0.5, 4.0),),
+    torch=lambda args, node: f"torch.polygamma({node.params.get('n', 1)}, {args[0]})",
 )
 gelu = Composite(
     "gelu",
@@ -87,4 +93,6 @@ gelu = Composite(
     prelude=FROM_SCIPY,
     latex=r"\operatorname{{GELU}}({0})",
     doc="x times the standard normal distribution function of x.",
+    torch="torch.nn.functional.gelu",
+    jax="jax.nn.gelu({0}, approximate=False)",
 )

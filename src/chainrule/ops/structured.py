@@ -43,6 +43,8 @@ pick = Linear(
     batch=lambda op, values, each, params, n: values[0][params["index"]],
     public=False,
     text=lambda args, node: f"{args[0].atom}[{node.params['index']}]",
+    torch=lambda args, node: f"{args[0].atom}[{node.params['index']}]",
+    jax=lambda args, node: f"{args[0].atom}[{node.params['index']}]",
 )
 
 

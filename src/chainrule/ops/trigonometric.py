@@ -34,13 +34,35 @@ def _unary(
     name: str, ufunc: Any, partial: Any, latex: str | None = None, scalar: str | None = None, **facts: Any
 ) -> Elementwise:
     return Elementwise(
-        name, ufunc, (partial,), numpy=(ufunc,), scalar=scalar, latex=(latex or f"\\{name}") + r" {0.atom}", **facts
+        name,
+        ufunc,
+        (partial,),
+        numpy=(ufunc,),
+        torch=f"torch.{name}",
+        scalar=scalar,
+        latex=(latex or f"\\{name}") + r" {0.atom}",
+        **facts,
     )
 
 
-sin = _unary("sin", np.sin, lambda x, y: cos(x), range=(-1, 1))
-cos = _unary("cos", np.cos, lambda x, y: -sin(x), range=(-1, 1))
-tan = _unary("tan", np.tan, lambda x, y: 1 + y * y, domain=((-1.2, 1.2),))
+sin = _unary(
+    "sin",
+    np.sin,
+    lambda x, y: cos(x),
+    range=(-1, 1),
+)
+cos = _unary(
+    "cos",
+    np.cos,
+    lambda x, y: -sin(x),
+    range=(-1, 1),
+)
+tan = _unary(
+    "tan",
+    np.tan,
+    lambda x, y: 1 + y * y,
+    domain=((-1.2, 1.2),),
+)
 arcsin = _unary(
     "arcsin",
     np.arcsin,
@@ -67,9 +89,25 @@ arctan = _unary(
     scalar="math.atan({0})",
     range=(-PI / 2, PI / 2),
 )
-sinh = _unary("sinh", np.sinh, lambda x, y: cosh(x))
-cosh = _unary("cosh", np.cosh, lambda x, y: sinh(x), range=(1, INF))
-tanh = _unary("tanh", np.tanh, lambda x, y: 1 - y * y, range=(-1, 1), limits={-1.0: -INF, 1.0: INF}, zero="= 0")
+sinh = _unary(
+    "sinh",
+    np.sinh,
+    lambda x, y: cosh(x),
+)
+cosh = _unary(
+    "cosh",
+    np.cosh,
+    lambda x, y: sinh(x),
+    range=(1, INF),
+)
+tanh = _unary(
+    "tanh",
+    np.tanh,
+    lambda x, y: 1 - y * y,
+    range=(-1, 1),
+    limits={-1.0: -INF, 1.0: INF},
+    zero="= 0",
+)
 arcsinh = _unary(
     "arcsinh",
     np.arcsinh,
@@ -106,6 +144,7 @@ arctan2 = Elementwise(
     scalar="math.atan2({0}, {1})",
     domain=((0.2, 2.0), (0.2, 2.0)),
     range=(-PI, PI),
+    torch="torch.arctan2(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
 hypot = Elementwise(
     "hypot",
@@ -114,6 +153,21 @@ hypot = Elementwise(
     numpy=(np.hypot,),
     domain=((0.2, 2.0), (0.2, 2.0)),
     range=(0, INF),
+    torch="torch.hypot(torch.as_tensor({0}), torch.as_tensor({1}))",
 )
-deg2rad = Elementwise("deg2rad", np.deg2rad, (PI / 180,), numpy=(np.deg2rad, np.radians), scalar="math.radians({0})")
-rad2deg = Elementwise("rad2deg", np.rad2deg, (180 / PI,), numpy=(np.rad2deg, np.degrees), scalar="math.degrees({0})")
+deg2rad = Elementwise(
+    "deg2rad",
+    np.deg2rad,
+    (PI / 180,),
+    numpy=(np.deg2rad, np.radians),
+    scalar="math.radians({0})",
+    torch="torch.deg2rad",
+)
+rad2deg = Elementwise(
+    "rad2deg",
+    np.rad2deg,
+    (180 / PI,),
+    numpy=(np.rad2deg, np.degrees),
+    scalar="math.degrees({0})",
+    torch="torch.rad2deg",
+)

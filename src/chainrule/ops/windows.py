@@ -67,6 +67,12 @@ def windows(x, size, stride, dilation):
     examples=EXAMPLES,
     public=False,
     doc="Every window of a size over the last d axes: (..., *space) to (..., *size, *positions).",
+    torch=lambda args, node: (
+        f"windows({args[0]}, {node.params['size']}, {node.params['stride']}, {node.params['dilation']})"
+    ),
+    jax=lambda args, node: (
+        f"windows({args[0]}, {node.params['size']}, {node.params['stride']}, {node.params['dilation']})"
+    ),
 )
 
 
@@ -102,4 +108,10 @@ def windows_sum(w, shape, size, stride, dilation):
     ),
     public=False,
     doc="Windows added up where they overlap: the transpose of taking them.",
+    torch=lambda args, node: (
+        f"windows_sum({args[0]}, {node.params['shape']}, {node.params['size']}, {node.params['stride']}, {node.params['dilation']})"
+    ),
+    jax=lambda args, node: (
+        f"windows_sum({args[0]}, {node.params['shape']}, {node.params['size']}, {node.params['stride']}, {node.params['dilation']})"
+    ),
 )

@@ -20,7 +20,12 @@ from .functions import as_function, trace_graph
 
 @dataclass(frozen=True)
 class Cost:
-    """Arithmetic operations of a value and of its gradient (the value included), an elementary function counted as one."""
+    """Arithmetic operations of a value and of its gradient, an elementary function counted as one.
+
+    Attributes:
+        value: of the function alone.
+        gradient: of the function and its gradient together.
+    """
 
     value: int
     gradient: int
@@ -38,7 +43,8 @@ def cost(f: Callable[..., Any] | str, *args: Any, **values: Any) -> Cost:
     """Count the operations of a function and of its gradient with respect to all its variables.
 
     Args:
-        f: a function or a formula, and the point as for `explain`.
+        f: a function or a formula.
+        args, values: the point, by position and by name, as for `explain`.
 
     Returns:
         A `Cost`; its ratio is at most a small constant, whatever the number of variables (Baur and Strassen, 1983).

@@ -23,11 +23,13 @@ from ..ir.simplify import simplified
 from ..ops import by_name, loops
 from ..ops.custom import custom
 from ..ops.loops import Loop
+from ..ops.primitive import Primitive
 from ..ops.structured import Structured, pick
 from ..trace.array import Array
 from ..trace.formula import Formula
 from ..trace.handles import dtype_of, plain
 from ..trace.names import names_for
+from .expression_text import by_its_name
 from .functions import as_function, notes_on, samples, trace_graph
 from .staged import Check, Line, LoopLine, Staged
 
@@ -165,14 +167,14 @@ def _staged(
     asked: Sequence[Node] = (),
 ) -> Staged:
     whole = [n for n in Graph(graph.inputs, [*graph.outputs, *asked]).nodes if n.op is not constant]
-    stages = [n for n in graph.nodes if n.op is not constant]
+    stages = _with_all_results([n for n in graph.nodes if n.op is not constant])
     own = set(stages)
     extra = [n for n in whole if n not in own]
     if any(isinstance(n.op, Loop) for n in extra):  # loops are functions of the program, whoever needs them
         stages, extra = whole, []
     functions = {n.params["call"].name: n.params["call"].owner.function for n in whole if n.op is custom}
     output = graph.outputs[0] if len(graph.outputs) == 1 and type(graph.outputs[0]) is Node else None
-    reserved = {*CALLED, *functions}
+    reserved = {*CALLED, *functions, *(op.name for op in REGISTRY.values() if op.public and by_its_name(op))}
     names = names_for([*stages, *extra], inputs, output, name if name.isidentifier() else "f", reserved)
     taken = {*reserved, *names.values(), *keyword.kwlist}
     gradient_names = {n: _free(f"d{v}", taken) for n, v in names.items()}
@@ -247,12 +249,12 @@ def _backward(s: Staged) -> None:
         if isinstance(n.op, Loop):
             _loop_back(s, n, k, parts, positions)
             continue
-        ct = _complete(s, n, parts[n])
+        ct = functools.reduce(operator.add, parts[n]) if isinstance(n.value, tuple) else _complete(s, n, parts[n])
         args = [Array(i) if type(i) is Node else i for i in n.inputs]
-        for p, c in zip(positions, pulled_back(n.op, positions, ct, Array(n), args, n.params), strict=True):
+        for p, c in zip(positions, pulled_back(n.op, positions, ct, _output(s, n), args, n.params), strict=True):
             if c is not None:
                 target: Any = n.inputs[p]
-                if not isinstance(c, tuple):  # picking from a loop is no line of its own
+                if not isinstance(c, tuple):  # picking one of several results is no line of its own
                     s.lines.append(Line(target, _simple(c, s), k, target in parts))
                 parts.setdefault(target, []).append(c)
     for v in s.wrt:
@@ -262,6 +264,27 @@ def _backward(s: Staged) -> None:
             _complete(s, v, parts[v])
         else:
             s.gradients[v] = zeros_of(v.value)
+
+
+def _with_all_results(stages: list[Node]) -> list[Node]:
+    """Stages in which all the results of a primitive are picked: the derivative of one may need the others."""
+    taken = {(n.inputs[0], n.params["index"]) for n in stages if n.op is pick}
+    found: list[Node] = []
+    for n in stages:
+        found.append(n)
+        for k, name in enumerate(n.op.outputs if isinstance(n.op, Primitive) else ()):
+            if isinstance(n.value, tuple) and (n, k) not in taken:
+                found.append(Node(pick, (n,), {"index": k, "count": len(n.value)}, n.value[k]))
+                found[-1].given_name = name
+    return found
+
+
+def _output(s: Staged, n: Node) -> Any:
+    """The value of a stage, as its derivative is written with it: several results by their names."""
+    if not isinstance(n.op, Primitive) or not isinstance(n.value, tuple):
+        return Array(n)
+    picks = {p.params["index"]: p for p in s.stages if p.op is pick and p.inputs[0] is n}
+    return Bundle(Array(picks[k]) for k in range(len(n.value)))
 
 
 def _loop_back(s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positions: Sequence[int]) -> None:

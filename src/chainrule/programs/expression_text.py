@@ -157,6 +157,11 @@ def python_number(x: Any) -> Text:
     return Text(text, 30 if text.startswith("-") else ATOM)
 
 
+def is_identity(x: Any) -> bool:
+    """Whether an array is an identity matrix of floats."""
+    return np.ndim(x) == 2 and len(x) > 1 and x.dtype.kind == "f" and np.array_equal(x, np.eye(len(x)))
+
+
 def array_text(x: Any) -> str:
     """A constant array as NumPy writes it."""
     if not np.size(x):
@@ -165,6 +170,8 @@ def array_text(x: Any) -> str:
     kind = "" if dtype.name in ("float64", "int64", "bool") else f", dtype={dtype.name!r}"
     if np.size(x) > 1 and np.all(x == np.reshape(x, -1)[0]):
         return f"np.full({np.shape(x)}, {python_number(np.reshape(x, -1)[0])}{kind})"
+    if is_identity(x):
+        return f"np.eye({len(x)}{kind})"
     text = np.array2string(np.asarray(x), separator=", ", threshold=2**31, floatmode="unique").replace("\n", "")
     text = re.sub(r"\b(nan|inf)\b", r"np.\1", " ".join(text.split()).replace("[ ", "["))
     return f"np.array({text}{kind})"
@@ -173,15 +180,27 @@ def array_text(x: Any) -> str:
 def _numpy_template(op: Op) -> str | Callable[..., str] | None:
     if op.text is not None or op.infix is not None:
         return op.text
-    count = len(op.domain) if op.domain else None
-    function = getattr(op.numpy[0], "__name__", op.name) if op.numpy else op.name
-    return (lambda args, node: f"np.{function}({', '.join(args)})") if count is None or count else None
+    found = _of_numpy(op)
+    if found is not None:
+        return lambda args, node: f"np.{found}({', '.join(args)})"
+    return lambda args, node: f"{op.name}({', '.join([*args, *(f'{k}={v!r}' for k, v in node.params.items())])})"
+
+
+def _of_numpy(op: Op) -> str | None:
+    """The name in NumPy of a function that the operation implements."""
+    names = (getattr(f, "__name__", "") for f in op.numpy)
+    return next((n for n, f in zip(names, op.numpy, strict=True) if getattr(np, n, None) is f), None)
+
+
+def by_its_name(op: Op) -> bool:
+    """Whether a program calls the operation itself: nothing is declared of how it is written."""
+    return op.text is None and op.infix is None and _of_numpy(op) is None
 
 
 def _scalar_template(op: Op) -> str | Callable[..., str | None] | None:
     if op.scalar is not None or op.infix is not None:
         return op.scalar if op.scalar is not None else None
-    if hasattr(math, op.name):
+    if op.numpy and hasattr(math, op.name):
         return lambda args, node: f"{op.name}({', '.join(args)})"
     return None
 

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..ir.op import Op
+from ..ops import arithmetic as ar
+from ..ops.broadcasting import sum as total
+from ..ops.exponential import exp
+from ..ops.linalg import matmul, outer
 from .expression_text import ATOM, PRODUCT, SUM, Language, Text, expression
 from .staged import Staged
 
@@ -79,7 +83,7 @@ def _template(op: Op) -> str | Callable[..., str]:
         word = op.name.removeprefix("reduce_").replace("_", " ")
         return rf"\operatorname{{{word}}}({', '.join(args)})"
 
-    return _OPERATORS.get(op.name) or op.latex or call
+    return _OPERATORS.get(op) or op.latex or call
 
 
 def _added(sign: str) -> Callable[..., Text]:
@@ -96,17 +100,17 @@ def _multiplied(args: list[Text], node: Any) -> Text:
     return Text((r" \odot " if both else r" \, ").join(map(_factor, args)), PRODUCT)
 
 
-_OPERATORS: dict[str, Callable[..., Text]] = {
-    "add": _added("+"),
-    "subtract": _added("-"),
-    "multiply": _multiplied,
-    "negative": lambda args, node: Text(f"-{args[0].within(PRODUCT)}", SUM),
-    "matmul": lambda args, node: Text(f"{args[0].within(PRODUCT)} {args[1].within(PRODUCT)}", PRODUCT),
-    "outer": lambda args, node: Text(rf"{args[0].within(PRODUCT)} {args[1].atom}^\top", PRODUCT),
-    "divide": lambda args, node: Text(rf"\frac{{{args[0]}}}{{{args[1]}}}", PRODUCT),
-    "reciprocal": lambda args, node: Text(rf"\frac{{1}}{{{args[0]}}}", PRODUCT),
-    "sum": lambda args, node: Text(rf"\sum {args[0].within(PRODUCT)}", PRODUCT),
-    "exp": lambda args, node: Text(rf"e^{{{args[0]}}}", ATOM),
+_OPERATORS: dict[Op, Callable[..., Text]] = {
+    ar.add: _added("+"),
+    ar.subtract: _added("-"),
+    ar.multiply: _multiplied,
+    ar.negative: lambda args, node: Text(f"-{args[0].within(PRODUCT)}", SUM),
+    matmul: lambda args, node: Text(f"{args[0].within(PRODUCT)} {args[1].within(PRODUCT)}", PRODUCT),
+    outer: lambda args, node: Text(rf"{args[0].within(PRODUCT)} {args[1].atom}^\top", PRODUCT),
+    ar.divide: lambda args, node: Text(rf"\frac{{{args[0]}}}{{{args[1]}}}", PRODUCT),
+    ar.reciprocal: lambda args, node: Text(rf"\frac{{1}}{{{args[0]}}}", PRODUCT),
+    total: lambda args, node: Text(rf"\sum {args[0].within(PRODUCT)}", PRODUCT),
+    exp: lambda args, node: Text(rf"e^{{{args[0]}}}", ATOM),
 }
 
 

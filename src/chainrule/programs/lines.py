@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from ..ir.node import Node
 from ..ir.op import constant
 from ..ir.simplify import value_of
 from ..ops.broadcasting import ShapeOf, broadcast_to
-from ..ops.loops import Loop
+from ..ops.loops import Loop, switch
 from ..ops.structured import pick
-from .expression_text import NUMPY, PRODUCT, SCALAR, Language, Text, expression, write
+from .expression_text import NUMPY, PRODUCT, SCALAR, Language, Text, expression, is_identity, write
 from .guards import Checks, Row, inlined
 from .staged import Line, LoopLine, Staged
 
@@ -39,6 +39,7 @@ class Lines:
         self.language = language or self._language()
         for n in inlined(staged):
             del self.names[n]
+        self.named = frozenset(self.names)  # before any temporary
 
     def _language(self) -> Language:
         """Plain Python over floats when every value is a single double and every operation has such a form."""
@@ -56,14 +57,15 @@ class Lines:
         )
         return SCALAR if scalar else NUMPY
 
-    def _inner(self, root: Any) -> list[Node]:
+    def _inner(self, root: Any, named: Collection[Node] | None = None) -> list[Node]:
         """The nodes of an expression above those that have names, in order of computation."""
-        if type(root) is not Node or root in self.names:
+        named = self.names if named is None else named
+        if type(root) is not Node or root in named:
             return []
         found, stack = {root}, [root]
         while stack:
             for p in stack.pop().parents:
-                if p not in self.names and p not in found:
+                if p not in named and p not in found:
                     found.add(p)
                     stack.append(p)
         return sorted((n for n in found if n.op is not constant), key=lambda n: n.order)
@@ -73,7 +75,7 @@ class Lines:
         return writer(node, self.names, self.language, self._constant_array)
 
     def _constant_array(self, x: Any) -> str:
-        if np.size(x) <= MAX_LITERAL or np.all(x == np.reshape(x, -1)[0]):
+        if np.size(x) <= MAX_LITERAL or np.all(x == np.reshape(x, -1)[0]) or is_identity(x):
             return str(expression(x, {}, self.language))
         for name, known in self.constants.items():
             if known is x:
@@ -96,6 +98,8 @@ class Lines:
             rows += checks.before(n.order)
             if isinstance(n.op, Loop):
                 rows.append((f"{self._results(n)} = {self.loop_name(n)}({self._arguments(n)})", numbers[n]))
+            elif isinstance(n.value, tuple):
+                rows.append((f"{self._results(n)} = {self.text(n, expression)}", numbers[n]))
             elif n.op is not pick:
                 rows.append((f"{self.names[n]} = {self.text(n, expression)}", numbers.get(n, 0)))
         return [*rows, *checks.before()]
@@ -103,7 +107,7 @@ class Lines:
     def loop_name(self, n: Node) -> str:
         """The name of the function that runs a loop."""
         first = next((self.names[p] for p in self.picked(n) if p is not None), self.names[n])
-        return f"{first}_{'branch' if n.op.name == 'switch' else 'loop'}"
+        return f"{first}_{'branch' if n.op is switch else 'loop'}"
 
     def picked(self, n: Node) -> list[Node | None]:
         """The stages that take the results of a loop, None for a result that nobody takes."""
@@ -215,7 +219,7 @@ class Lines:
         yield from self.s.asked
         for line in self.s.lines:
             for e in line.cotangents if isinstance(line, LoopLine) else [line.expression]:
-                yield from self._inner(e)
+                yield from self._inner(e, self.named)
 
 
 def _targets(line: Line | LoopLine) -> list[tuple[Node, bool]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..ir.node import Node
+from ..ir.op import Op
+from ..ops.loops import scan, switch, while_loop
 from ..trace.names import Namer
 from .expression_text import NUMPY
 from .guards import quoted
@@ -24,7 +26,7 @@ def helpers(lines: Lines) -> Iterator[str]:
         bodies = [Lines(b, lines.constants, NUMPY) for b in lines.s.bodies[n]]
         for body in bodies:
             yield from helpers(body)
-        write = {"scan": _scan, "while_loop": _while, "switch": _switch}[n.op.name]
+        write = _WRITERS[n.op]
         yield "\n".join(write(n, lines.loop_name(n), bodies, None)) + "\n"
         if n in undone:
             yield "\n".join(write(n, lines.loop_name(n), bodies, undone[n])) + "\n"
@@ -220,3 +222,10 @@ def _switch(n: Node, name: str, bodies: list[Lines], line: LoopLine | None) -> l
             ]
         lines += _indented([*rows, f"return {', '.join(out)}"], 8)
     return lines
+
+
+_WRITERS: dict[Op, Callable[[Node, str, list[Lines], LoopLine | None], list[str]]] = {
+    scan: _scan,
+    while_loop: _while,
+    switch: _switch,
+}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..ir.node import Node
-from .expression_text import SCALAR, Language
+from .expression_text import SCALAR, Language, by_its_name
 from .guards import header
 from .languages import JAX_HELPERS, JAX_LANGUAGE
 from .lines import Lines, Row
@@ -22,7 +22,7 @@ class Program(str):
 
     Attributes:
         constants: arrays too large to be written down, which the program takes as further arguments.
-        functions: the user's functions with derivative rules of their own, which the program calls by name.
+        functions: the user's operations, and functions with derivative rules of their own, which the program calls by name.
         function: the program, compiled: it takes the variables in order and returns (value, gradients).
     """
 
@@ -81,7 +81,8 @@ def program(staged: Staged, language: Language | None = None, free: Sequence[int
     name = f"{re.sub(r'[^0-9a-zA-Z_]', '_', staged.name).strip('_') or 'f'}_grad"
     head = f"def {name}({', '.join([*parameters, *constants])}):"
     made = Program("\n".join([*_preamble(lines, body, loops), head, *body]) + "\n")
-    made.constants, made.functions, made.name = constants, staged.functions, name
+    own = {n.op.name: n.op for n in _nodes(lines) if by_its_name(n.op)}
+    made.constants, made.functions, made.name = constants, own | staged.functions, name
     return made
 
 

@@ -7,7 +7,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from ..documents import Document, Line
+from ..documents import Document, Formula
 
 WORDS = re.compile(r"\w+|\s+|.")
 
@@ -61,8 +61,7 @@ class Comparison:
 
 def _formulas(document: Document) -> list[str]:
     """The formulas of a document without the numbers of its point."""
-    kept: list[Line] = [s for s in document.lines if s.kind == "formula"]
-    return [s.text for s in kept]
+    return [s.text for s in document.lines if isinstance(s, Formula)]
 
 
 def _rows(a: list[str], b: list[str]) -> list[tuple[str, str]]:

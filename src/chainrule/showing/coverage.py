@@ -19,6 +19,7 @@ from ..errors import ChainruleError, InputError
 from ..ir.op import REGISTRY, Op
 from ..ops import by_name, custom, loops, structured
 from ..ops.kinds import Composite, Elementwise, Operation
+from ..ops.primitive import Primitive
 from ..ops.unknown import shown_as
 from ..symbolic.algebra.index_notation import STRUCTURAL
 from ..symbolic.algebra.meaning import SHOWN
@@ -75,10 +76,18 @@ class Use:
             args = list(given)
             for k, x in zip(moving, xs, strict=True):
                 args[k] = x
-            return op(*args, **params)
+            return joined(op.results(*args, **params)) if isinstance(op, Primitive) else op(*args, **params)
 
         value = f(*[given[k] for k in moving])
         return cls(op, f, [given[k] for k in moving], bool(free) and dtype_of(value).kind in "fc")
+
+
+def joined(results: Sequence[Any]) -> Any:
+    """Several results as one array of real numbers, one alone as it is."""
+    if len(results) == 1:
+        return results[0]
+    parts = [p for r in results for p in ([np.real(r), np.imag(r)] if dtype_of(r).kind == "c" else [r])]
+    return np.concatenate([np.ravel(p) for p in parts])
 
 
 def _arity(op: Operation) -> int:
@@ -153,10 +162,8 @@ def _sparsity(use: Use) -> str:
 def _native(use: Use) -> str:
     compiled = jit(lambda *xs: np.sum(use.f(*xs)))
     compiled(*use.xs)
-    try:
-        return BY_NUMPY if "by NumPy" in compiled.schedule() else YES
-    except InputError:
-        return BY_NUMPY
+    said = compiled.schedule()
+    return BY_NUMPY if "by NumPy" in said or "no native code" in said else YES
 
 
 def _printed(lang: str) -> Callable[[Use], str]:
@@ -167,7 +174,9 @@ def _printed(lang: str) -> Callable[[Use], str]:
             code, lambda z, *xs: z * np.sum(use.f(*xs)), 2.0, *use.xs, wrt="z", lang=lang.split()[-1].lower()
         )
         try:
-            write()
+            program = write()
+            if lang == "Python":
+                program.function(2.0, *use.xs)
         except InputError:
             if use.op.body is None:
                 return "no loops" if isinstance(use.op, loops.Loop) else f"no form in {lang}"

@@ -72,13 +72,15 @@ def code(
     lang: str = "python",
     **values: Any,
 ) -> Program:
-    """The staged program of a function or a formula; see `explain` for the arguments.
+    """The staged program of a function or a formula.
 
     A program begins with what it was printed for: it checks the shapes of arrays, and every condition that the function asked of
     its values (a branch, an integer made of one, a mask), and raises a `ValueError` where another program would be right. What the
     function closed over, and arguments that are no floats, are constants of it.
 
     Args:
+        f, args, values: a function or a formula, and the point: its arguments by position and by name, as for `explain`.
+        wrt, open: as for `explain`.
         lang: "python" (plain Python over floats where that is possible, NumPy otherwise), "torch" (a `torch.autograd.Function`),
             "jax", or "c" (a self-contained C99 file; where there is something to check, its function returns 0, or the number of
             the condition that does not hold, with NaN in every result).
@@ -108,9 +110,11 @@ def draw(
     open: Collection[str] | str = (),
     **values: Any,
 ) -> Drawing:
-    """The drawing of a function or a formula; see `explain` for the arguments.
+    """The drawing of a function or a formula; see `explain`.
 
     Args:
+        f, args, values: a function or a formula, and the point: its arguments by position and by name.
+        wrt, open: as for `explain`.
         path: where to write it as well: .svg, .png, .dot or .mmd.
         partials: whether to write local partials on the edges.
     """
@@ -194,6 +198,10 @@ class Explanation:
     def second(self, wrt: str, by: str | None = None) -> SecondDerivative:
         """The second derivative of the result by a variable (or by two), with every cross term, beside the naive rule.
 
+        Args:
+            wrt: the variable.
+            by: the other one; the same when left out.
+
         >>> explain("y = x^2; y*x", x=3.0).second("x").value
         18.0
         """
@@ -239,7 +247,12 @@ class Explanation:
         return Table(self.staged)
 
     def draw(self, path: str | Path | None = None, *, partials: bool = False) -> Drawing:
-        """The drawing; written to `path` if given."""
+        """The drawing.
+
+        Args:
+            path: where to write it as well: .svg, .png, .dot or .mmd.
+            partials: whether to write local partials on the edges.
+        """
         drawing = Drawing(self.staged, partials=partials)
         if path is not None:
             drawing.save(path)

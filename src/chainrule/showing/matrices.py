@@ -9,9 +9,11 @@ import numpy as np
 from ..documents import Line, formula, heading, words
 from ..errors import InputError
 from ..ir.node import Node
-from ..ir.op import constant
+from ..ir.op import Op, constant
 from ..ir.simplify import Simplifier
 from ..ops.arithmetic import add, multiply
+from ..ops.exponential import sigmoid
+from ..ops.piecewise import relu
 from ..programs.expression_text import NUMPY, PRODUCT, Language, Text, expression, python_number, write
 from ..programs.latex import LATEX, array_latex, symbol
 from ..programs.staged import Line as BackwardLine
@@ -24,8 +26,8 @@ LAYOUTS = {
 }
 
 
-_WORDS = {"relu": "relu({0})", "sigmoid": "sigma({0})"}
-WORDS = Language("mathematics", lambda op: _WORDS.get(op.name) or NUMPY.template(op), python_number)
+_WORDS: dict[Op, str] = {relu: "relu({0})", sigmoid: "sigma({0})"}
+WORDS = Language("mathematics", lambda op: _WORDS.get(op) or NUMPY.template(op), python_number)
 
 
 class Composer:

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import warnings
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from ..errors import ChainruleError, InputError, TraceError, caller
 from ..ir.entering import entering
 from ..ir.layout import copied
 from ..ir.node import NO_PARAMS, Node
-from ..ir.recording import Handle, Shared, setting, state
+from ..ir.recording import Handle, Shared, record, setting, state
 from ..ops.arithmetic import alias
+from ..ops.conversion import cast
 from .array import recording_kind
 from .handles import dtype_of, kind_of, lowered, plain
 from .memory import overlapping
@@ -198,7 +199,7 @@ def traced_call(
         if state.hook is not None:  # somebody looks at the nodes: let them have names
             written += paths(tree, name)
         leaves, treedef = flatten(tree)
-        flat += map(entering, leaves)
+        flat += map(entering, leaves) if state.observed is None else map(_native, leaves)
         structure.append(treedef)
     live = kind_of(flat) or (recording_kind() if state.depth > 0 else None)
     handles = [leaf(copied(x) if copy and isinstance(x, np.ndarray) else x) for x in flat]
@@ -209,7 +210,8 @@ def traced_call(
     rest = iter(handles)
     whole = Selection(rest_args, rest_kwargs, selection.where, selection.single)
     args, kwargs = whole.replaced([treedef.build(rest) for treedef in structure])
-    with setting(depth=state.depth + 1, recording=True, active=(*state.active, *nodes)), users_warnings():
+    inside = setting(depth=state.depth + 1, recording=True, active=(*state.active, *nodes))
+    with inside, users_warnings(), _lent(flat) if live else contextlib.nullcontext():
         result = called(f, args, kwargs, locked)
     aux = None
     if has_aux:
@@ -221,6 +223,26 @@ def traced_call(
         result, aux = result
     outputs, output_tree = flatten(result)
     return Trace(nodes, structure, [type(_seen(x)) is float for x in flat], outputs, output_tree, aux, live)
+
+
+def _native(x: Any) -> Any:
+    """An argument as it enters a graph, also one that another transform has let in with its foreign byte order."""
+    foreign = isinstance(x, Handle) and not x.dtype.isnative
+    return record(cast, (x,), {"dtype": x.dtype.newbyteorder("=")}) if foreign else entering(x)
+
+
+@contextlib.contextmanager
+def _lent(leaves: Sequence[Any]) -> Generator[None]:
+    """A block in which arguments of another transform are written into by nobody: what is differentiated is what they were."""
+    why = Shared("an argument is written into by another name while the derivative by it is taken")
+    held = [x for x in leaves if isinstance(x, Handle) and x._view is None]
+    for x in held:
+        x._view = why
+    try:
+        yield
+    finally:
+        for x in held:
+            x._view = None
 
 
 def _seen(x: Any) -> Any:

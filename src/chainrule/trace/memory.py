@@ -17,7 +17,7 @@ from ..ir import layout
 from ..ir.deferred import Deferred, settled
 from ..ir.node import NO_PARAMS, Node, Spec
 from ..ir.op import constant
-from ..ir.recording import Handle, View, record, state
+from ..ir.recording import Alone, Handle, record, state
 from ..ops import arithmetic as ar
 
 
@@ -102,14 +102,15 @@ def overlapping(leaves: Sequence[Any]) -> list[tuple[int, int]]:
         if isinstance(x, np.ndarray):
             groups.setdefault(id(layout.root(x)), []).append(k)
         elif isinstance(x, Handle):
-            groups.setdefault(id(_owner(x)), []).append(k)
+            groups.setdefault(id(owner(x)), []).append(k)
     pairs = [p for g in groups.values() if len(g) > 1 for p in itertools.combinations(g, 2)]
     return [(j, k) for j, k in pairs if _meet(leaves[j], leaves[k])]
 
 
-def _owner(x: Handle) -> Handle:
-    while x.tied and type(x._view) is View:
-        x = x._view.base
+def owner(x: Handle) -> Handle:
+    """The handle whose memory a view is a part of; of what is no view, itself."""
+    while x.tied and not isinstance(x._view, Alone):
+        x = x._view.base  # type: ignore[union-attr]
     return x
 
 

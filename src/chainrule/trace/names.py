@@ -17,6 +17,7 @@ from ..ops.arithmetic import add, multiply, subtract
 from ..ops.exponential import power
 from ..ops.indexing import getitem, index_add, index_set
 from ..ops.linalg import matmul
+from ..ops.primitive import Primitive
 from ..ops.structured import pick
 
 _SKIPPED = ("CACHE", "NOP", "COPY", "DUP_TOP", "EXTENDED_ARG", "PRECALL")
@@ -45,7 +46,12 @@ def _following(code: CodeType) -> dict[int, tuple[str, str]]:
 
 
 def user_name(node: Node) -> str | None:
-    """The name that the user's code gives to a value: `g` for `g = x + y`; None when it gives none."""
+    """The name that the user's code gives to a value: `g` for `g = x + y`; None when it gives none.
+
+    Several results of a primitive have their names one by one.
+    """
+    if isinstance(node.op, Primitive) and node.op.outputs:
+        return None
     if node.given_name is None and node.op in (index_set, index_add) and type(node.inputs[0]) is Node:
         inner = node.inputs[0]
         while inner.given_name is None and inner.op is node.op and type(inner.inputs[0]) is Node:
@@ -58,7 +64,8 @@ def user_name(node: Node) -> str | None:
         if opname == "UNPACK":
             names = name.split(",")
             index = node.params.get("index") if node.op is pick else None
-            return names[index] if isinstance(index, int) and index < len(names) else None
+            found = names[index] if isinstance(index, int) and index < len(names) else None
+            return None if found == "_" else found
         if opname.startswith("STORE_") and opname != "STORE_SUBSCR":
             return name
         if opname not in _RETURNS:
@@ -115,6 +122,9 @@ _JOINED: dict[Op, str] = {add: "p", subtract: "m", multiply: "", matmul: ""}
 
 def _described(node: Node, names: dict[Node, str]) -> str:
     """`exp_x` for exp(x), `x_sq` for x**2, `Wx` for W @ x, `xpy` for x + y; the operation and a number for the rest."""
+    source = node.parents[0].op if node.op is pick else None
+    if isinstance(source, Primitive):
+        return source.outputs[node.params["index"]]
     parts = [names.get(p, "") for p in node.parents]
     if len(parts) == 1 and len(parts[0]) <= 8:
         if node.op is power and node.inputs[1] in (2, 3):

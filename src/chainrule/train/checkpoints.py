@@ -58,6 +58,10 @@ def _digest(x: Any) -> str:
 def write_checkpoint(directory: str | Path, tree: Any) -> Path:
     """Save a tree of arrays, numbers and strings; afterwards older checkpoints of the directory are removed.
 
+    Args:
+        directory: it is made where it is missing.
+        tree: dicts, lists and tuples of arrays, numbers, strings, truth values and None.
+
     Raises:
         InputError: it cannot be written (the disk is full, the folder is read-only); the checkpoint before is kept.
     """

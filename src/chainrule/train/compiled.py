@@ -9,8 +9,8 @@ import numpy as np
 
 from ..compile.interpreted import interpreted
 from ..compile.native.entry import Entry, supported
+from ..compile.native.memory import Unsupported
 from ..compile.native.program import native
-from ..compile.native.steps import Unsupported
 from ..compile.tracing import Traced as Trace
 from ..compile.tracing import traced
 from ..errors import ChainruleError

@@ -32,7 +32,13 @@ EVERY = 1.0  # seconds between checkpoints
 
 @dataclass
 class Event:
-    """What a callback is told after every epoch; returning True ends the training."""
+    """What a callback is told after every epoch; returning True ends the training.
+
+    Attributes:
+        epoch: counted from 1.
+        history: of all epochs so far.
+        model: as the epoch left it.
+    """
 
     epoch: int
     history: History
@@ -71,7 +77,9 @@ def fit(
         data: a `DataLoader`, a data set (then shuffled into batches of `batch_size`), or arrays (inputs..., target).
         epochs: how often to go through the data.
         optimizer: over the model's parameters.
-        scheduler: changes the learning rate, after every epoch, or every step with `scheduler_every="step"`.
+        scheduler: changes the learning rate, as often as `scheduler_every` says.
+        scheduler_every: "epoch" or "step".
+        batch_size: examples in a batch; the last may have fewer.
         validate: data for a loss and metric after every epoch, as for `data`; or the share of `data` that is held out for it,
             such as 0.2 (always the same examples).
         metric: "accuracy", or a function of (output, target) as arrays, averaged over examples.

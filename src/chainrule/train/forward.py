@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import TraceError
 from ..ir.recording import Handle
-from ..nn.module import Module, replaced
+from ..nn.module import Module
+from ..nn.substitution import replaced
 from ..nn.traced import fixed
 from ..tensors.creation import tensor
 from ..tensors.modes import enable_grad, no_grad
@@ -72,6 +73,7 @@ def predict(model: Module, *inputs: Any) -> Any:
     """What a model gives in evaluation mode, as a plain array (or a tree of arrays, where it gives several).
 
     Args:
+        model: a module, of which the mode is put back afterwards.
         inputs: arrays or tensors, with a leading axis of examples.
 
     >>> import chainrule as cr, numpy as np
@@ -83,7 +85,17 @@ def predict(model: Module, *inputs: Any) -> Any:
 
 
 def evaluate(model: Module, loss: Callable[..., Any] | None, metric: Any, batches: Any) -> tuple[float, float | None]:
-    """The mean loss and metric of a model over batches of arrays, in evaluation mode. Each example counts alike."""
+    """The mean loss and metric of a model over batches of arrays, in evaluation mode. Each example counts alike.
+
+    Args:
+        model: a module, of which the mode is put back afterwards.
+        loss: a function of (output, target), or None.
+        metric: another, or None.
+        batches: tuples of arrays (batch, ...), the last of each the target.
+
+    Returns:
+        (loss, metric), None for a metric that was not asked for.
+    """
     total, count, hits = 0.0, 0, 0.0
     with evaluating(model):
         run = Forward(model)

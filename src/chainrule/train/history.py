@@ -74,7 +74,12 @@ class History:
         return figure
 
     def terminal(self, width: int = 72, height: int = 14) -> str:
-        """The loss by epoch as text."""
+        """The loss by epoch as text.
+
+        Args:
+            width: in characters.
+            height: in lines.
+        """
         from uniplot import plot_to_string
 
         curves = [(self.loss, "training"), (self.validation_loss, "validation")]

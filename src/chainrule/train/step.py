@@ -15,14 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.rules import leaf
-from ..diff.transforms import _scalar
-from ..diff.walk import reverse
 from ..errors import ChainruleError, InputError, ShapeError, TraceError
-from ..ir.deferred import settled
 from ..ir.node import Node
-from ..ir.recording import Handle, setting, state
-from ..nn.module import Module, replaced
+from ..ir.recording import Handle
+from ..nn.module import Module
+from ..nn.substitution import replaced
 from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
@@ -32,11 +29,11 @@ from ..tensors.creation import tensor
 from ..tensors.modes import enable_grad
 from ..tensors.storage import Shared, overwrite
 from ..tensors.tensor import Tensor
-from ..trace.calls import select, traced_call
-from ..trace.handles import dtype_of, plain
+from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .compiled import Compiled, Uncompilable
 from .divergence import divergence
+from .gradients import gradients, in_place, labels_known
 
 MOVING = ("lr", "betas")  # settings that schedules change: arguments of the program; the others are compiled in
 KEPT = 32  # compiled steps that a module keeps
@@ -374,45 +371,6 @@ class Step:
         return Compiled(step, roots, lambda: self.tensors, in_place)
 
 
-def in_place(results: Any, arguments: Any) -> dict[int, int]:
-    """Parameters and what the optimizer keeps of them are moved in their own memory."""
-    new, _, after, *_ = results
-    params, _, moments, *_ = arguments
-    pairs = {new[k]: params[k] for k in new}
-    return pairs | {after[k][n]: moments[k][n] for k in after for n in after[k] if n in moments[k]}
-
-
-def gradients(f: Callable[[Any], Any], params: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """The value of f, what else it returns, and the gradients of the parameters that the value depends on."""
-    t = traced_call(f, select(f, (params,), {}, 0), leaf, has_aux=True)
-    out = _scalar(f, t, False)
-    with setting(depth=state.depth + 1, recording=True):
-        found = reverse([out.node], [np.ones((), dtype_of(out))[()]], t.leaves, live=t.live)
-    grads = {k: g for k, g in zip(params, found, strict=True) if g is not None}
-    if not grads:
-        raise TraceError("the loss depends on no parameter")
-    return out, t.aux, grads
-
-
-def labels_known(batch: Sequence[Any]) -> Any:
-    """Whether no integer of a batch is negative, but those that were so when this was traced.
-
-    Classes and indices are checked by the losses and layers while tracing, with the values of that batch. What is too large is
-    found by the program; what is negative would count from the end.
-    """
-    good: Any = np.True_
-    for x in batch:
-        if isinstance(x, Handle) and x.dtype.kind == "i" and x.shape:
-            values = np.asarray(settled(x.node.value))
-            seen = np.unique(values[values < 0])
-            if len(seen) <= 8:
-                strange: Any = np.less(x, 0)  # type: ignore[call-overload]
-                for v in seen:
-                    strange = np.logical_and(strange, x != v)
-                good = np.logical_and(good, np.sum(strange) == 0)
-    return good
-
-
 def _left_alone(t: Tensor) -> bool:
     """Whether all that shared the memory of a tensor are gone; then it is its own again."""
     tie: Any = t._view
@@ -451,6 +409,10 @@ def same(new: Any, old: Any) -> bool:
 
 def accuracy(out: Any, target: Any) -> float:
     """The share of examples whose class is predicted: the largest logit, or the sign of a single one.
+
+    Args:
+        out: logits (batch, classes, ...), or one for each example.
+        target: classes (batch, ...), or 0 and 1 of the shape of `out`.
 
     Raises:
         ShapeError: the shapes are of neither kind.

@@ -172,7 +172,15 @@ TASKS: dict[str, Callable[[int], Task]] = {
 
 
 def task(name: str, seed: int = 0) -> Task:
-    """The training of that name, its random numbers begun with `seed`."""
+    """The training of that name, its random numbers begun with `seed`.
+
+    Args:
+        name: one of `TASKS`.
+        seed: of weights, data and batches.
+
+    Raises:
+        InputError: there is no training of that name.
+    """
     if name not in TASKS:
         raise InputError(f"there is no training {name!r}", f"choose one of {', '.join(TASKS)}", where="")
     manual_seed(seed)

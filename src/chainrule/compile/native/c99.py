@@ -16,9 +16,10 @@ from .c99_operations import HELPERS, TYPES, accumulated, number, operation
 from .elementwise import Expr
 from .index import Affine, count
 from .lowerable import Lowerable
+from .memory import Buffer, Unsupported, View
 from .nests import Nest
 from .plan import Planner
-from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, ProductStep, ScanStep, Unsupported, View
+from .steps import CallStep, CopyStep, FillStep, ProductStep, ScanStep
 
 
 class Names(dict[int, str]):
@@ -68,34 +69,31 @@ class Writer:
             counters.append(i)
         return counters
 
-    def steps(self, planner: Planner, steps: Sequence[Any]) -> None:
+    def steps(self, steps: Sequence[Any]) -> None:
         """All steps in order."""
         table: dict[type, Callable[..., None]] = {
-            LoopStep: self.nest, FillStep: self.fill, CopyStep: self.copy, ProductStep: self.product, ScanStep: self.scan,
+            Nest: self.nest, FillStep: self.fill, CopyStep: self.copy, ProductStep: self.product, ScanStep: self.scan,
         }  # fmt: skip
         for s in steps:
             if isinstance(s, CallStep):
-                raise Unsupported("; ".join(dict.fromkeys(s.reasons.values())))
-            table[type(s)](planner, s)
+                raise Unsupported(s.words())
+            table[type(s)](s)
 
-    def fill(self, planner: Planner, s: FillStep) -> None:
+    def fill(self, s: FillStep) -> None:
         n = count(s.buffer.shape)
         i, entry = self.counters[0], number(s.value, s.buffer.dtype.name)
         if n:
             self.line(f"for (size_t {i} = 0; {i} < {n}; {i}++) {self.names[s.buffer.number]}[{i}] = {entry};")
 
-    def copy(self, planner: Planner, s: CopyStep) -> None:
+    def copy(self, s: CopyStep) -> None:
         self.line(f"memcpy({self.names[s.target.number]}, {self.names[s.source.number]}, {s.source.bytes});")
 
-    def nest(self, planner: Planner, step: LoopStep) -> None:
-        nest = step.nest(planner)
+    def nest(self, nest: Nest) -> None:
         if nest.empty:
             return
         counters = self.loops(nest.lengths)
         values: dict[int, str] = {}
         for e in nest.order:
-            if self._unused(nest, e):
-                continue
             values[id(e)] = self.value(e, values, counters)
         for e, b, address, mode, at in nest.results:
             place = affine(address, counters)
@@ -104,18 +102,6 @@ class Writer:
             self.line(accumulated(mode, b.dtype.name, f"{self.names[b.number]}[{place}]", values[id(e)]))
         for _ in counters:
             self.close()
-
-    def _unused(self, nest: Nest, e: Expr) -> bool:
-        if not hasattr(nest, "needed"):
-            seen: set[int] = set()
-            stack = [r[0] for r in nest.results] + [p for r in nest.results for p, _, _ in r[4]]
-            while stack:
-                x = stack.pop()
-                if id(x) not in seen:
-                    seen.add(id(x))
-                    stack += x.args
-            nest.needed = seen  # type: ignore[attr-defined]
-        return id(e) not in nest.needed  # type: ignore[attr-defined]
 
     def value(self, e: Expr, values: dict[int, str], counters: list[str]) -> str:
         """The text of an expression; operations get a line and a name."""
@@ -136,7 +122,7 @@ class Writer:
         self.line(f"{TYPES[e.dtype]} {name} = {operation(e, args)};")
         return name
 
-    def product(self, planner: Planner, s: ProductStep) -> None:
+    def product(self, s: ProductStep) -> None:
         batch = self.loops(s.batch, self.batch)
         nb = len(s.batch)
         m, k, n = s.sizes
@@ -163,19 +149,19 @@ class Writer:
         for _ in (*batch, i, j):
             self.close()
 
-    def scan(self, planner: Planner, s: ScanStep) -> None:
+    def scan(self, s: ScanStep) -> None:
         if s.test is None:
             self.open(f"for (size_t {self.step} = 0; {self.step} < {s.length}; {self.step}++)")
         else:
             assert s.condition is not None
             self.open("for (;;)")
-            self.steps(s.test.planner, s.test.steps)
+            self.steps(s.test.steps)
             self.line(f"if (!{self.names[s.condition.number]}[0]) break;")
         for row, whole in s.rows:
             self.line(
                 f"memcpy({self.names[row.number]}, (const char *){self.names[whole.number]} + {self.step} * {row.bytes}, {row.bytes});"
             )
-        self.steps(s.body.planner, s.body.steps)
+        self.steps(s.body.steps)
         for left, whole in s.stacked:
             self.line(
                 f"memcpy((char *){self.names[whole.number]} + {self.step} * {left.bytes}, {self.names[left.number]}, {left.bytes});"
@@ -213,13 +199,13 @@ def c_source(
     call = Namer([name])
     inputs, outputs = [call(n) for n in inputs], [call(n) for n in outputs]
     try:
-        planner = Planner(graph, given, pool, Lowerable(lambda e: operation(e, ["x"] * len(e.args))))
-        plan = planner.plan()
+        plan = Planner(graph, given, pool, Lowerable(lambda e: operation(e, ["x"] * len(e.args)))).plan()
+        plan.checked({b.number for b in given})
         names = Names(call, ((b.number, n) for b, n in zip(given, inputs, strict=True)))
         copies = _results(plan.outputs, outputs, names)
         tests = [names[b.number] for b in plan.outputs[len(outputs) :]]
         writer = Writer(names, call)
-        writer.steps(planner, plan.steps)
+        writer.steps(plan.steps)
         for b in pool:
             if b.dtype.name not in TYPES:
                 raise Unsupported(f"it holds values of {b.dtype.name}")

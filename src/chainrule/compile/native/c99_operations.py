@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .elementwise import Expr
-from .steps import Unsupported
+from .memory import Unsupported
 
 TYPES = {
     "float64": "double", "float32": "float", "int64": "int64_t", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t",

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir.node import Node, Spec
 from .index import Affine
-from .steps import Buffer, Unsupported
+from .memory import Buffer, Unsupported
 
 # What every elementwise operation costs, about, in additions. An operation that is not here is not known.
 COST: dict[str, int] = {

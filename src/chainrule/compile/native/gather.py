@@ -10,7 +10,7 @@ import numpy as np
 from ...ir.node import Node, Spec
 from ...ops.indexing import HERE
 from .index import Affine, Index, broadcast, complete, strides_of
-from .steps import Unsupported
+from .memory import Unsupported
 
 
 def moved(index: Index, axis: int, by: int) -> Index:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .elementwise import Expr
 from .mathlib import VECTORISED, Code, Value
-from .steps import Unsupported
+from .memory import Unsupported
 
 TYPES = {
     "float32": "float", "float64": "double", "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "i8", "bool": "i1",

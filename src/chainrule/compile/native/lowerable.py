@@ -12,8 +12,8 @@ from ...ir.optimize import uniform
 from .elementwise import Expr, Expressions, known
 from .gather import gathered, taking
 from .index import count, moves, over
+from .memory import Unsupported
 from .numpy_calls import several
-from .steps import Unsupported
 
 DTYPES = ("float32", "float64", "int64", "int32", "bool", "uint8", "int8", "int16")
 REDUCTIONS = {"sum": "add", "reduce_max": "max", "reduce_min": "min", "prod": "mul"}

@@ -1,4 +1,4 @@
-"""How values come into memory, and the operations that do not work entry by entry, as steps."""
+"""The operations that do not work entry by entry, as steps: a table of what makes them."""
 
 from __future__ import annotations
 
@@ -10,255 +10,187 @@ import numpy as np
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
 from .gather import gathered, moved, taking
-from .index import Affine, Index, count, flat_index, moves, offset, over, source_index, strides_of, taken
+from .index import Affine, Index, offset, strides_of, taken
+from .memory import Buffer, Memory, Unsupported, View
+from .nests import Loop, Write
 from .numpy_calls import several
 from .products import contraction, product
-from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, Plan, ScanStep, Unsupported, View, Write
+from .steps import CallStep, CopyStep, FillStep, Plan, ScanStep
+
+Planned = Callable[[Graph, Sequence[Buffer]], Plan]  # makes the plan of a loop's body
+Steps = list[Any]
 
 
-class Lowering:
-    """The part of the planner that knows memory. `lowered` makes the plan of a loop's body."""
+def lowered(n: Node, m: Memory, why: str | None, planned: Planned) -> Steps:
+    """The steps of a node that is computed whole; `why` says that it is left to NumPy."""
+    if why is None:
+        try:
+            return LOWERING[n.op.name](n, m, planned)
+        except Unsupported as reason:
+            why = str(reason)
+    homes = m.results(n) if several(n) else [m.buffer(n)]
+    filled = [View(b, 0, b.shape, strides_of(b.shape)) for b in homes]
+    return [CallStep({n: why}, {n: filled}, {i: m.view(i) for i in n.parents})]
 
-    home: dict[Any, Buffer]
-    stored: set[Node]
-    consumers: dict[Node, list[Node]]
-    pool: list[Buffer]
-    constants: dict[int, Buffer]
-    keep: list[Any]
-    calls: dict[Node, str]
-    lowered: Callable[[Graph, Sequence[Buffer]], Plan]
 
-    def buffer(self, n: Any) -> Buffer:
-        """The memory of a node, or of a constant."""
-        if type(n) is not Node:
-            if id(n) not in self.constants:
-                a = np.ascontiguousarray(n) if np.ndim(n) else np.asarray(n)
-                self.constants[id(n)] = self._new("constant", a.shape, a.dtype, a)
-                self.keep.append(n)
-            return self.constants[id(n)]
-        if n not in self.home:
-            spec = Spec.of(n.value)
-            self.home[n] = self._new("temporary", spec.shape, spec.dtype)
-        return self.home[n]
+def _shape(x: Any) -> tuple[int, ...]:
+    return x.shape if type(x) is Node else np.shape(x)
 
-    def _new(self, role: str, shape: tuple[int, ...], dtype: Any, data: Any = None) -> Buffer:
-        made = Buffer(role, tuple(shape), np.dtype(dtype), data=data)
-        made.number = len(self.pool)
-        self.pool.append(made)
-        return made
 
-    # ---- values that are read whole ----------------------------------------------------------------------------
+# ---- products --------------------------------------------------------------------------------------------------------
 
-    def view(self, n: Any) -> View:
-        """A value as a view of memory."""
-        chain: list[Node] = []
-        while type(n) is Node and n not in self.home and n not in self.stored and moves(n):
-            chain.append(n)
-            n = n.inputs[0]
-        b = self.buffer(n)
-        index = over(chain[0].shape if chain else b.shape)
-        shape = chain[0].shape if chain else b.shape
-        address: Affine | None = None
-        for k, m in enumerate(chain):
-            given = chain[k + 1].shape if k + 1 < len(chain) else b.shape
-            found = source_index(m, index, given)
-            if found is None:  # a reshape of what is contiguous
-                address = flat_index(index, m.shape)
-                if k + 1 < len(chain):
-                    raise Unsupported("a reshape of a view")
-                break
-            index = found
-        if address is None:
-            address = offset(index, strides_of(b.shape))
-        return View(b, address.constant, tuple(shape), tuple(address.coefficient(k) for k in range(len(shape))))
 
-    def _matmul(self, n: Node, plan: Plan) -> None:
-        a, b = self.view(n.inputs[0]), self.view(n.inputs[1])
-        if 0 in a.shape or 0 in b.shape:
-            plan.steps.append(FillStep(self.buffer(n), 0.0))
-            return
-        plan.steps.append(product(a, b, self.buffer(n), n.shape))
+def _matmul(n: Node, m: Memory, planned: Planned) -> Steps:
+    a, b = m.view(n.inputs[0]), m.view(n.inputs[1])
+    if 0 in a.shape or 0 in b.shape:
+        return [FillStep(m.buffer(n), 0.0)]
+    return [product(a, b, m.buffer(n), n.shape)]
 
-    def _einsum(self, n: Node, plan: Plan) -> None:
-        terms, out = n.params["subscripts"].split("->")
-        parts = terms.split(",")
-        if len(parts) != 2 or any(len(set(t)) != len(t) for t in (*parts, out)):
-            raise Unsupported(f"native code has no einsum {n.params['subscripts']}")
-        views = [self.view(i) for i in n.inputs]
-        step = contraction(parts, out, views, self.buffer(n))
-        if step is None:
-            raise Unsupported(f"native code has no einsum {n.params['subscripts']}")
-        plan.steps.append(step)
 
-    def lower(self, n: Node, plan: Plan) -> None:
-        """The steps of a node that is computed whole."""
-        why, before = self.calls.get(n), len(plan.steps)
-        if why is None:
-            try:
-                return getattr(self, "_" + n.op.name)(n, plan)
-            except Unsupported as reason:
-                why = str(reason)
-                del plan.steps[before:]
-        self._called(n, plan, why)
-        return None
+def _einsum(n: Node, m: Memory, planned: Planned) -> Steps:
+    terms, out = n.params["subscripts"].split("->")
+    parts = terms.split(",")
+    step = None
+    if len(parts) == 2 and all(len(set(t)) == len(t) for t in (*parts, out)):
+        step = contraction(parts, out, [m.view(i) for i in n.inputs], m.buffer(n))
+    if step is None:
+        raise Unsupported(f"native code has no einsum {n.params['subscripts']}")
+    return [step]
 
-    def _called(self, n: Node, plan: Plan, why: str) -> None:
-        """A step that leaves the node to NumPy."""
-        homes = self.pick_buffers(n) if several(n) else [self.buffer(n)]
-        filled = [View(b, 0, b.shape, strides_of(b.shape)) for b in homes]
-        plan.steps.append(CallStep({n: why}, {n: filled}, {i: self.view(i) for i in n.parents}))
 
-    # ---- writes into parts -------------------------------------------------------------------------------------
+# ---- writes into parts -----------------------------------------------------------------------------------------------
 
-    def _part(self, plan: Plan, node: Any, shape: tuple[int, ...], b: Buffer, place: Any, mode: str = "store") -> None:
-        """A loop over `shape` that puts `node` where `place(index)` says."""
-        step = LoopStep(tuple(shape), [])
-        step.writes.append(Write(node, b, place(step.index), mode))
-        plan.steps.append(step)
 
-    def _concatenate(self, n: Node, plan: Plan) -> None:
-        b, axis, start = self.buffer(n), n.params["axis"] % len(n.shape), 0
-        for i in n.inputs:
-            shape = i.shape if type(i) is Node else np.shape(i)
-            here = start
-            self._part(plan, i, shape, b, lambda ix, here=here: offset(moved(ix, axis, here), strides_of(n.shape)))
-            start += shape[axis]
+def _part(x: Any, shape: Sequence[int], b: Buffer, place: Callable[[Index], Affine], mode: str = "store") -> Loop:
+    """A loop over `shape` that puts `x` where `place(index)` says."""
+    loop = Loop(tuple(shape))
+    loop.writes.append(Write(x, b, place(loop.index), mode))
+    return loop
 
-    def _stack(self, n: Node, plan: Plan) -> None:
-        b, axis = self.buffer(n), n.params["axis"] % len(n.shape)
-        for k, i in enumerate(n.inputs):
-            shape = i.shape if type(i) is Node else np.shape(i)
-            self._part(
-                plan, i, shape, b,
-                lambda ix, k=k: offset((*ix[:axis], Affine(k), *ix[axis:]), strides_of(n.shape)),
-            )  # fmt: skip
 
-    def _pad(self, n: Node, plan: Plan) -> None:
-        b, widths = self.buffer(n), n.params["width"]
-        plan.steps.append(FillStep(b, 0.0))
-        x = n.inputs[0]
-        self._part(
-            plan, x, x.shape, b,
-            lambda ix: offset(tuple(i + w[0] for i, w in zip(ix, widths, strict=True)), strides_of(n.shape)),
-        )  # fmt: skip
+def _concatenate(n: Node, m: Memory, planned: Planned) -> Steps:
+    b, axis, start = m.buffer(n), n.params["axis"] % len(n.shape), 0
+    steps: Steps = []
+    for i in n.inputs:
+        here = start
+        steps.append(_part(i, _shape(i), b, lambda ix, here=here: offset(moved(ix, axis, here), strides_of(n.shape))))
+        start += _shape(i)[axis]
+    return steps
 
-    def _windows_sum(self, n: Node, plan: Plan) -> None:
-        b, x, p = self.buffer(n), n.inputs[0], n.params
-        plan.steps.append(FillStep(b, 0.0))
-        d = len(p["size"])
-        lead = len(n.shape) - d
 
-        def place(ix: Index) -> Affine:
-            inner, outer = ix[lead : lead + d], ix[lead + d :]
-            space = tuple(o * s + i * e for o, s, i, e in zip(outer, p["stride"], inner, p["dilation"], strict=True))
-            return offset((*ix[:lead], *space), strides_of(n.shape))
+def _stack(n: Node, m: Memory, planned: Planned) -> Steps:
+    b, axis = m.buffer(n), n.params["axis"] % len(n.shape)
 
-        self._part(plan, x, x.shape, b, place, "add")
+    def place(k: int) -> Callable[[Index], Affine]:
+        return lambda ix: offset((*ix[:axis], Affine(k), *ix[axis:]), strides_of(n.shape))
 
-    def _scatter(self, n: Node, plan: Plan) -> None:
-        b = self.buffer(n)
-        plan.steps.append(FillStep(b, 0.0))
-        self._indexed(n, n.inputs[0], n.inputs[1:], b, plan, "add")
+    return [_part(i, _shape(i), b, place(k)) for k, i in enumerate(n.inputs)]
 
-    def _index_set(self, n: Node, plan: Plan) -> None:
-        self._based(n, plan, "store")
 
-    def _index_add(self, n: Node, plan: Plan) -> None:
-        self._based(n, plan, "add")
+def _pad(n: Node, m: Memory, planned: Planned) -> Steps:
+    b, widths, x = m.buffer(n), n.params["width"], n.inputs[0]
 
-    def _based(self, n: Node, plan: Plan, mode: str) -> None:
-        b = self.buffer(n)
-        self._part(plan, n.inputs[0], n.shape, b, lambda ix: offset(ix, strides_of(n.shape)))
-        self._indexed(n, n.inputs[1], n.inputs[2:], b, plan, mode)
+    def place(ix: Index) -> Affine:
+        return offset(tuple(i + w[0] for i, w in zip(ix, widths, strict=True)), strides_of(n.shape))
 
-    def _indexed(self, n: Node, v: Any, arrays: Sequence[Any], b: Buffer, plan: Plan, mode: str) -> None:
-        """A loop over what an index takes from an array of the node's shape, writing `v` there."""
-        index = n.params["index"]
-        step = LoopStep(taking(index, arrays, n.shape), [])
-        if arrays:
-            start, at = gathered(index, arrays, step.index, n.shape)
-            step.writes.append(Write(v, b, start, mode, at))
-        else:
-            address = offset(taken(index, step.index, n.shape), strides_of(n.shape))
-            step.writes.append(Write(v, b, address, mode))
-        plan.steps.append(step)
+    return [FillStep(b, 0.0), _part(x, x.shape, b, place)]
 
-    # ---- loops of the program ----------------------------------------------------------------------------------
 
-    def pick_buffers(self, n: Node) -> list[Buffer]:
-        """Memory for each result of a loop, the home of the `pick` that takes it."""
-        found: list[Buffer | None] = [None] * len(n.value)
-        for c in self.consumers.get(n, ()):
-            if c.op.name == "pick":
-                k = c.params["index"]
-                if found[k] is None:
-                    found[k] = self.buffer(c)
-                else:
-                    self.home[c] = found[k]  # type: ignore[assignment]
-        return [
-            f if f is not None else self._new("temporary", Spec.of(v).shape, Spec.of(v).dtype)
-            for f, v in zip(found, n.value, strict=True)
-        ]
+def _windows_sum(n: Node, m: Memory, planned: Planned) -> Steps:
+    b, x, p = m.buffer(n), n.inputs[0], n.params
+    d = len(p["size"])
+    lead = len(n.shape) - d
 
-    def _whole(self, i: Any) -> Buffer:
-        """A value as a contiguous buffer."""
-        v = self.view(i)
-        steps = [(s, w) for n, s, w in zip(v.shape, v.strides, strides_of(v.shape), strict=True) if n != 1]
-        if v.start or count(v.shape) != count(v.buffer.shape) or any(s != w for s, w in steps):
-            raise Unsupported("a loop over a view")
-        return v.buffer
+    def place(ix: Index) -> Affine:
+        inner, outer = ix[lead : lead + d], ix[lead + d :]
+        space = tuple(o * s + i * e for o, s, i, e in zip(outer, p["stride"], inner, p["dilation"], strict=True))
+        return offset((*ix[:lead], *space), strides_of(n.shape))
 
-    def _scan(self, n: Node, plan: Plan) -> None:
-        p = n.params
-        body: Graph = p["body"]
-        carried, scanned = p["carried"], p["scanned"]
-        results = self.pick_buffers(n)
-        given = [self._whole(i) for i in n.inputs]
-        rows = [self._new("temporary", i.shape, i.dtype) for i in body.inputs[carried : carried + scanned]]
-        for k in range(carried):
-            if given[k].dtype != results[k].dtype or given[k].shape != results[k].shape:
-                raise Unsupported("what the loop carries changes its dtype")
-            plan.steps.append(CopyStep(given[k], results[k]))
-        inputs = [*results[:carried], *rows, *given[carried + scanned :]]
-        for i, b in zip(body.inputs, inputs, strict=True):
-            if Spec.of(i.value).dtype != b.dtype or i.shape != b.shape:
-                raise Unsupported("the body of the loop was made for other dtypes")
-        inner = self.lowered(body, inputs)
-        left = self._apart(inner, results[:carried])
-        plan.steps.append(
-            ScanStep(
-                inner,
-                p["length"],
-                list(zip(results[:carried], left[:carried], strict=True)),
-                list(zip(rows, given[carried : carried + scanned], strict=True)),
-                list(zip(left[carried:], results[carried:], strict=True)),
-            )
-        )
+    return [FillStep(b, 0.0), _part(x, x.shape, b, place, "add")]
 
-    def _apart(self, body: Plan, carried: Sequence[Buffer]) -> list[Buffer]:
-        """What a body leaves: a carried value that goes to the place of another is copied first, as in `a, b = b, a + b`."""
-        left = list(body.outputs)
-        for k, b in enumerate(left):
-            if b in carried and (k >= len(carried) or b is not carried[k]):
-                left[k] = self._new("temporary", b.shape, b.dtype)
-                body.steps.append(CopyStep(b, left[k]))
-        return left
 
-    def _while_loop(self, n: Node, plan: Plan) -> None:
-        p = n.params
-        carried, tested = p["carried"], p["tested"]
-        results = self.pick_buffers(n)
-        given = [self._whole(i) for i in n.inputs]
-        for k in range(carried):
-            if given[k].dtype != results[k].dtype or given[k].shape != results[k].shape:
-                raise Unsupported("what the loop carries changes its dtype")
-            plan.steps.append(CopyStep(given[k], results[k]))
-        if p["limit"] is not None:
-            raise Unsupported("native code has no loop with a limit on its steps")
-        outside, inside = given[carried : carried + tested], given[carried + tested :]
-        test = self.lowered(p["test"], [*results[:carried], *outside])
-        if test.outputs[0].dtype != bool:
-            raise Unsupported("its condition is no truth value")
-        body = self.lowered(p["body"], [*results[:carried], *inside])
-        carry = list(zip(results[:carried], self._apart(body, results[:carried]), strict=False))
-        plan.steps.append(ScanStep(body, -1, carry, [], [], test, test.outputs[0]))
+def _scatter(n: Node, m: Memory, planned: Planned) -> Steps:
+    return [FillStep(m.buffer(n), 0.0), _indexed(n, n.inputs[0], n.inputs[1:], m.buffer(n), "add")]
+
+
+def _index_set(n: Node, m: Memory, planned: Planned, mode: str = "store") -> Steps:
+    b = m.buffer(n)
+    base = _part(n.inputs[0], n.shape, b, lambda ix: offset(ix, strides_of(n.shape)))
+    return [base, _indexed(n, n.inputs[1], n.inputs[2:], b, mode)]
+
+
+def _index_add(n: Node, m: Memory, planned: Planned) -> Steps:
+    return _index_set(n, m, planned, "add")
+
+
+def _indexed(n: Node, v: Any, arrays: Sequence[Any], b: Buffer, mode: str) -> Loop:
+    """A loop over what an index takes from an array of the node's shape, writing `v` there."""
+    index = n.params["index"]
+    loop = Loop(taking(index, arrays, n.shape))
+    if arrays:
+        start, at = gathered(index, arrays, loop.index, n.shape)
+        loop.writes.append(Write(v, b, start, mode, at))
+    else:
+        loop.writes.append(Write(v, b, offset(taken(index, loop.index, n.shape), strides_of(n.shape)), mode))
+    return loop
+
+
+# ---- loops of the program --------------------------------------------------------------------------------------------
+
+
+def _carried(given: Sequence[Buffer], results: Sequence[Buffer]) -> Steps:
+    """What a loop begins with, put where it carries it."""
+    for a, b in zip(given, results, strict=True):
+        if a.dtype != b.dtype or a.shape != b.shape:
+            raise Unsupported("what the loop carries changes its dtype")
+    return [CopyStep(a, b) for a, b in zip(given, results, strict=True)]
+
+
+def _apart(body: Plan, carried: Sequence[Buffer], m: Memory) -> list[Buffer]:
+    """What a body leaves: a carried value that goes to the place of another is copied first, as in `a, b = b, a + b`."""
+    left = list(body.outputs)
+    for k, b in enumerate(left):
+        if b in carried and (k >= len(carried) or b is not carried[k]):
+            left[k] = m.new("temporary", b.shape, b.dtype)
+            body.steps.append(CopyStep(b, left[k]))
+    return left
+
+
+def _scan(n: Node, m: Memory, planned: Planned) -> Steps:
+    p = n.params
+    body: Graph = p["body"]
+    carried, scanned = p["carried"], p["scanned"]
+    results, given = m.results(n), [m.whole(i) for i in n.inputs]
+    start = _carried(given[:carried], results[:carried])
+    rows = [m.new("temporary", i.shape, i.dtype) for i in body.inputs[carried : carried + scanned]]
+    inputs = [*results[:carried], *rows, *given[carried + scanned :]]
+    for i, b in zip(body.inputs, inputs, strict=True):
+        if Spec.of(i.value).dtype != b.dtype or i.shape != b.shape:
+            raise Unsupported("the body of the loop was made for other dtypes")
+    plan = planned(body, inputs)
+    left = _apart(plan, results[:carried], m)
+    carry = list(zip(results[:carried], left[:carried], strict=True))
+    taken_rows = list(zip(rows, given[carried : carried + scanned], strict=True))
+    stacked = list(zip(left[carried:], results[carried:], strict=True))
+    return [*start, ScanStep(plan, p["length"], carry, taken_rows, stacked)]
+
+
+def _while_loop(n: Node, m: Memory, planned: Planned) -> Steps:
+    p = n.params
+    carried, tested = p["carried"], p["tested"]
+    if p["limit"] is not None:
+        raise Unsupported("native code has no loop with a limit on its steps")
+    results, given = m.results(n), [m.whole(i) for i in n.inputs]
+    start = _carried(given[:carried], results[:carried])
+    test = planned(p["test"], [*results[:carried], *given[carried : carried + tested]])
+    if test.outputs[0].dtype != bool:
+        raise Unsupported("its condition is no truth value")
+    body = planned(p["body"], [*results[:carried], *given[carried + tested :]])
+    carry = list(zip(results[:carried], _apart(body, results[:carried], m), strict=False))
+    return [*start, ScanStep(body, -1, carry, [], [], test, test.outputs[0])]
+
+
+LOWERING: dict[str, Callable[[Node, Memory, Planned], Steps]] = {
+    "matmul": _matmul, "einsum": _einsum, "concatenate": _concatenate, "stack": _stack, "pad": _pad, "windows_sum": _windows_sum,
+    "scatter": _scatter, "index_set": _index_set, "index_add": _index_add, "scan": _scan, "while_loop": _while_loop,
+}  # fmt: skip

@@ -1,9 +1,10 @@
-"""What one entry of a loop computes, and the loops themselves."""
+"""Nests: what one entry of a loop computes, and the loops themselves."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,18 +12,33 @@ from ...ir.node import Node, Spec
 from ...ir.optimize import uniform
 from .elementwise import COST, Expr, Expressions
 from .gather import gathered
-from .index import Affine, Index, broadcast, flat_index, moves, offset, source_index, strides_of
+from .index import Affine, Index, broadcast, flat_index, moves, offset, over, source_index, strides_of
+from .memory import Buffer, Memory
 
-if TYPE_CHECKING:
-    from .plan import Planner
-    from .steps import Buffer, LoopStep
+
+@dataclass
+class Write:
+    """A result of a loop: `node` at every entry, put at `address`; `mode` is store, add, max, min or mul."""
+
+    node: Any
+    buffer: Buffer
+    address: Affine
+    mode: str
+    at: tuple[Any, ...] | None = None  # for addresses that are read from arrays: (index node, axis length, stride) each
+
+
+class Loop:
+    """What a nest over a shape is built from: the results that it writes."""
+
+    def __init__(self, shape: tuple[int, ...], *writes: Write) -> None:
+        self.shape, self.index, self.writes = shape, over(shape), list(writes)
 
 
 class Builder:
     """Expressions for the writes of one loop. What the loop itself is `writing` is computed, not loaded."""
 
-    def __init__(self, planner: Planner, writing: set[Any]) -> None:
-        self.planner, self.writing = planner, writing
+    def __init__(self, memory: Memory, writing: set[Any]) -> None:
+        self.memory, self.writing = memory, writing
         self.made: dict[Any, Expr] = {}
         self.express = Expressions()
 
@@ -56,7 +72,7 @@ class Builder:
         spec = Spec.of(x)
         if number is not None:
             return self.express.constant(number, spec.dtype.name)
-        b = self.planner.buffer(x)
+        b = self.memory.buffer(x)
         return self.express.load(b, offset(broadcast(index, b.shape), strides_of(b.shape)))
 
     def _visit(self, n: Node, index: Index) -> Any:
@@ -65,8 +81,8 @@ class Builder:
         return made
 
     def _made(self, n: Node, index: Index) -> Any:
-        if n not in self.writing and self.planner.loaded(n):
-            b = self.planner.buffer(n)
+        if n not in self.writing and self.memory.loaded(n):
+            b = self.memory.buffer(n)
             return self.express.load(b, offset(index, strides_of(b.shape)))
         made = yield from self._operation(n, index)
         return made
@@ -79,7 +95,7 @@ class Builder:
             given = source.shape if type(source) is Node else np.shape(source)
             at = source_index(n, index, given)
             if at is None:
-                b = self.planner.buffer(source)
+                b = self.memory.buffer(source)
                 return self.express.load(b, flat_index(index, n.shape))
             made = yield (source, at)
             return made
@@ -104,7 +120,7 @@ class Builder:
 
     def _gather(self, n: Node, index: Index) -> Any:
         source = n.inputs[0]
-        b = self.planner.buffer(source)
+        b = self.memory.buffer(source)
         start, at = gathered(n.params["index"], n.inputs[1:], index, b.shape)
         places: list[Expr] = []
         for array, inner, _, _ in at:
@@ -123,9 +139,9 @@ class Builder:
 class Nest:
     """The loops of one step, after neighbours have been merged: lengths, and expressions with their addresses rewritten."""
 
-    def __init__(self, planner: Planner, step: LoopStep) -> None:
-        own = {w.node for w in step.writes if type(w.node) is Node and planner.home.get(w.node) is w.buffer}
-        build = Builder(planner, own)
+    def __init__(self, memory: Memory, step: Loop) -> None:
+        own = {w.node for w in step.writes if type(w.node) is Node and memory.home.get(w.node) is w.buffer}
+        build = Builder(memory, own)
         self.results: list[tuple[Expr, Buffer, Affine, str, list[tuple[Expr, int, int]]]] = []
         for w in step.writes:
             if isinstance(w.node, tuple):
@@ -139,7 +155,14 @@ class Nest:
                 (build.express.cast(build.value(a, i), "int64"), length, stride) for a, i, length, stride in w.at or ()
             ]
             self.results.append((e, w.buffer, w.address, w.mode, at))
-        self.order = build.express.order
+        needed: set[int] = set()
+        stack = [e for e, *_ in self.results] + [p for *_, at in self.results for p, _, _ in at]
+        while stack:
+            e = stack.pop()
+            if id(e) not in needed:
+                needed.add(id(e))
+                stack += e.args
+        self.order = [e for e in build.express.order if id(e) in needed]
         self._merge(step.shape)
 
     def _addresses(self) -> list[Affine]:
@@ -176,12 +199,18 @@ class Nest:
                 e.data = rewritten(e.data)
         self.empty = any(n == 0 for n in shape)
 
+    def reads(self) -> list[Buffer]:
+        """What is loaded, and what is added to."""
+        loaded = [e.data[0] for e in self.order if e.kind in ("load", "gather")]
+        return [*loaded, *(b for _, b, _, mode, _ in self.results if mode != "store")]
+
+    def writes(self) -> list[Buffer]:
+        """What results are put into."""
+        return [b for _, b, _, _, _ in self.results]
+
     def buffers(self) -> list[Buffer]:
         """All memory that the nest touches, each once, in order of number."""
-        found = {b.number: b for _, b, _, _, _ in self.results}
-        for e in self.order:
-            if e.kind in ("load", "gather"):
-                found[e.data[0].number] = e.data[0]
+        found = {b.number: b for b in (*self.writes(), *self.reads())}
         return [found[k] for k in sorted(found)]
 
     def work(self) -> int:

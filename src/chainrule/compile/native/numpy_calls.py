@@ -89,7 +89,7 @@ def called(step: CallStep) -> Callable[..., None]:
             if x is not target:
                 if np.shape(x) != target.shape:
                     raise ShapeError(
-                        f"{step.words()} gave an array of shape {np.shape(x)}, and its declaration says {target.shape}",
+                        f"{', '.join(n.op.name for n in step.reasons)} gave an array of shape {np.shape(x)}, and its declaration says {target.shape}",
                         "correct the shape rule of the operation",
                     )
                 target[...] = x

@@ -18,29 +18,24 @@ from ...ir.node import Node
 from .elementwise import COST
 from .index import flat_index, moves, offset, over, source_index, strides_of
 from .lowerable import REDUCTIONS, Lowerable
-from .lowering import Lowering
+from .lowering import lowered
+from .memory import Buffer, Memory, Unsupported
+from .nests import Loop, Nest, Write
 from .numpy_calls import joined
-from .steps import Buffer, FillStep, LoopStep, Plan, Unsupported, Write, identity
+from .steps import FillStep, Plan, identity
 
 CHEAP = 8  # operations that are sooner done again than stored
 
 
-class Planner(Lowering):
+class Planner:
     """Builds the plan of a graph."""
 
     def __init__(self, graph: Graph, inputs: Sequence[Buffer], pool: list[Buffer], known: Lowerable) -> None:
-        self.graph, self.pool, self.known = graph, pool, known
-        self.home: dict[Any, Buffer] = dict(zip(graph.inputs, inputs, strict=True))
-        self.constants: dict[int, Buffer] = {}
+        self.graph, self.inputs, self.known = graph, list(inputs), known
+        self.memory = Memory(graph, inputs, pool)
         self.level: dict[Node, int] = dict.fromkeys(graph.inputs, 0)
-        self.computed: set[Node] = set()
-        self.stored: set[Node] = set()
         self.needed: set[Node] = set()  # those that something else than a loop reads
-        self.consumers: dict[Node, list[Node]] = {}
-        self.inputs, self.given = list(inputs), set(graph.inputs)
-        self.keep: list[Any] = []
         self.calls: dict[Node, str] = {}  # what is left to NumPy, and why
-        self.lowered = lambda g, given: Planner(g, given, pool, known).plan()
 
     # ---- what is known of a node -----------------------------------------------------------------------------
 
@@ -55,9 +50,6 @@ class Planner(Lowering):
     def plan(self) -> Plan:
         """The whole plan."""
         nodes = self.graph.nodes
-        for n in nodes:
-            for i in dict.fromkeys(n.parents):
-                self.consumers.setdefault(i, []).append(n)
         kinds = {n: self.kind(n) for n in nodes}
         for n in nodes:
             self._place(n, kinds)
@@ -72,18 +64,18 @@ class Planner(Lowering):
         ready = 0
         for i in n.parents:
             level = self.level[i]
-            if kinds.get(i) == "fused" and i in self.computed and i.shape != n.shape and kinds[n] == "fused":
+            if kinds.get(i) == "fused" and i in self.memory.computed and i.shape != n.shape and kinds[n] == "fused":
                 level += 1
             ready = max(ready, level)
         kind = kinds[n]
         if kind == "fused":
             if not moves(n):
-                self.computed.add(n)
+                self.memory.computed.add(n)
             else:
                 source = n.inputs[0]
                 if type(source) is Node:
-                    if source in self.computed:
-                        self.computed.add(n)
+                    if source in self.memory.computed:
+                        self.memory.computed.add(n)
                     affine = source_index(n, over(n.shape), source.shape) is not None
                     if not affine and kinds.get(source) == "fused":
                         self.needed.add(source)
@@ -125,11 +117,6 @@ class Planner(Lowering):
                 return
             i = i.inputs[0]
 
-    def loaded(self, n: Node) -> bool:
-        """Whether loops read a node from memory. What only moves entries is read where they come from: its own memory may be
-        written by another loop of the same stage."""
-        return n in self.given or ((n in self.home or n in self.stored) and (n in self.computed or not moves(n)))
-
     # ---- what is stored ----------------------------------------------------------------------------------------
 
     def _group(self, n: Node) -> tuple[int, tuple[int, ...]]:
@@ -151,7 +138,7 @@ class Planner(Lowering):
             new = {n for n in stored if kinds[n] != "fused" or n in self.needed}
             for n in reversed(nodes):
                 found: set[Any] = set()
-                for c in self.consumers.get(n, ()):
+                for c in self.memory.consumers.get(n, ()):
                     kind = kinds[c]
                     if kind == "fused":
                         found |= {self._group(c)} if c in new else sites.get(c, set())
@@ -165,35 +152,35 @@ class Planner(Lowering):
                 if n in new and kinds[n] == "fused":
                     sites[n] = {self._group(n)}
             stored = new
-        self.stored = stored
+        self.memory.stored = stored
 
     # ---- the steps ---------------------------------------------------------------------------------------------
 
     def _emit(self, nodes: Sequence[Node], kinds: dict[Node, str]) -> Plan:
-        plan = Plan(buffers=self.pool, inputs=self.inputs)
-        stages: dict[int, tuple[dict[Any, LoopStep], list[Node]]] = {}
+        memory = self.memory
+        stages: dict[int, tuple[dict[Any, Loop], list[Node]]] = {}
 
-        def stage(level: int) -> tuple[dict[Any, LoopStep], list[Node]]:
+        def stage(level: int) -> tuple[dict[Any, Loop], list[Node]]:
             return stages.setdefault(level, ({}, []))
 
-        def loop(level: int, shape: tuple[int, ...]) -> LoopStep:
+        def loop(level: int, shape: tuple[int, ...]) -> Loop:
             groups = stage(level)[0]
             if shape not in groups:
-                groups[shape] = LoopStep(shape, [])
+                groups[shape] = Loop(shape)
             return groups[shape]
 
         fills: dict[int, list[Any]] = {}
         for n in nodes:
             kind = kinds[n]
-            if kind == "fused" and n in self.stored:
+            if kind == "fused" and n in self.memory.stored:
                 step = loop(*self._group(n))
-                b = self.buffer(n)
+                b = self.memory.buffer(n)
                 step.writes.append(Write(n, b, flat_index(step.index, n.shape), "store"))
             elif kind == "reduction":
                 x = n.inputs[0]
                 level, shape = self.level[n] - 1, np.shape(x) if type(x) is not Node else x.shape
                 step = loop(level, shape)
-                b = self.buffer(n)
+                b = self.memory.buffer(n)
                 axes = {a % len(shape) for a in n.params["axis"]} if shape else set()
                 kept = [i for k, i in enumerate(step.index) if k not in axes]
                 lengths = [m for k, m in enumerate(shape) if k not in axes]
@@ -202,14 +189,16 @@ class Planner(Lowering):
                 fills.setdefault(level, []).append(FillStep(b, identity(mode, b.dtype)))
             elif kind in ("write", "opaque", "call"):
                 stage(self.level[n] - 1)[1].append(n)
+        steps: list[Any] = []
         for level in sorted(stages):
-            groups, opaque = stages[level]
-            plan.steps += fills.get(level, [])
-            plan.steps += groups.values()
-            for n in opaque:
-                self.lower(n, plan)
-        plan.steps = joined(plan.steps, self.consumers, self.graph.outputs)
-        for o in self.graph.outputs:
-            plan.outputs.append(self.buffer(o))
-        plan.planner = self
-        return plan
+            loops, whole = stages[level]
+            steps += [*fills.get(level, ()), *loops.values()]
+            for n in whole:
+                steps += lowered(n, memory, self.calls.get(n), self._inner)
+        steps = joined(steps, memory.consumers, self.graph.outputs)
+        outputs = [memory.buffer(o) for o in self.graph.outputs]
+        return Plan(memory.pool, self.inputs, outputs, [Nest(memory, s) if isinstance(s, Loop) else s for s in steps])
+
+    def _inner(self, body: Graph, inputs: Sequence[Buffer]) -> Plan:
+        """The plan of a loop's body."""
+        return Planner(body, inputs, self.memory.pool, self.known).plan()

@@ -7,7 +7,8 @@ from typing import Any
 from .function import Function, literal
 from .index import Affine, count
 from .instructions import MEMORY, TYPES
-from .steps import ProductStep, Unsupported, View
+from .memory import Unsupported, View
+from .steps import ProductStep
 
 TINY = 3000  # multiplications below which a product is written out as loops
 

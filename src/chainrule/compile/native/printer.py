@@ -7,28 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import Expr
 from .entry import MISPLACED, RAISED, WRITEABLE
 from .function import Function, literal
 from .index import count
 from .instructions import MEMORY, TYPES, combine, instruction
 from .mathlib import Value
+from .memory import Buffer, View
 from .nests import Nest
-from .plan import Planner
 from .printed_products import Products
-from .steps import (
-    Buffer,
-    CallStep,
-    CopyStep,
-    FillStep,
-    LoopStep,
-    Plan,
-    ProductStep,
-    ScanStep,
-    Unsupported,
-    View,
-    identity,
-)
+from .steps import CallStep, CopyStep, FillStep, Plan, ProductStep, ScanStep, identity
 
 PYTHON = """\
 declare i32 @PyGILState_Ensure()
@@ -45,11 +32,11 @@ PARALLEL = 4_000_000  # operations from which on a loop is shared among threads
 class Module(Products):
     """The text of a whole program."""
 
-    def __init__(self, planner: Planner, plan: Plan, wide: bool | None, threads: int = 1) -> None:
+    def __init__(self, plan: Plan, wide: bool | None, threads: int = 1) -> None:
         self.threads = threads
         self.metadata = 0
         self.placed = 0  # index arrays that were read, which may be out of range
-        self.planner, self.plan, self.wide = planner, plan, wide
+        self.plan, self.wide = plan, wide
         self.declared: dict[str, str] = {}
         self.functions: list[str] = []
         self.known: dict[str, str] = {}
@@ -76,7 +63,7 @@ class Module(Products):
             pointers[b.number] = name
         f.line("%bad = alloca i32")
         f.line("store i32 0, ptr %bad")
-        self.steps(f, self.planner, self.plan.steps)
+        self.steps(f, self.plan.steps)
         if self.placed:
             f.line("br label %whole")
             f.start("failed")
@@ -92,12 +79,12 @@ class Module(Products):
             "\n\n".join([*sorted(set(self.declared.values())), *rows, *self.functions, main, "\n".join(notes)]) + "\n"
         )
 
-    def steps(self, f: Function, planner: Planner, steps: list[Any]) -> None:
+    def steps(self, f: Function, steps: list[Any]) -> None:
         """The steps in order, within `run`."""
         for s in steps:
-            if isinstance(s, LoopStep):
+            if isinstance(s, Nest):
                 placed = self.placed
-                self.nest(f, planner, s)
+                self.nest(f, s)
                 if self.placed > placed:
                     self.stop_if_bad(f)
             elif isinstance(s, FillStep):
@@ -154,7 +141,7 @@ class Module(Products):
         """An operation run by NumPy, on arrays that are views of our memory; what it raises stays raised."""
         self.declared["python"] = PYTHON
         state = f.integer("call i32 @PyGILState_Ensure()")
-        views = s.views
+        views = s.views()
         row = self.alloca(f, f"[{len(views)} x ptr]")
         arrays: list[str] = []
         for k, v in enumerate(views):
@@ -194,9 +181,8 @@ class Module(Products):
 
     # ---- loops -------------------------------------------------------------------------------------------------
 
-    def nest(self, f: Function, planner: Planner, step: LoopStep) -> None:
+    def nest(self, f: Function, nest: Nest) -> None:
         """A function for a nest, and its call. Nests with the same text share one function."""
-        nest = step.nest(planner)
         if nest.empty:
             return
         buffers = nest.buffers()
@@ -375,18 +361,7 @@ class Module(Products):
         """The instructions for one entry; what became of the sums in registers."""
         c = g.c
         values: dict[int, Value] = {}
-        needed: list[Expr] = []
-        seen: set[int] = set()
-        stack = [e for e, *_ in nest.results] + [p for *_, at in nest.results for p, _, _ in at]
-        while stack:
-            e = stack.pop()
-            if id(e) not in seen:
-                seen.add(id(e))
-                needed.append(e)
-                stack += e.args
         for e in nest.order:
-            if id(e) not in seen:
-                continue
             args = [values[id(a)] for a in e.args]
             if e.kind == "const":
                 values[id(e)] = Value(c, literal(e.data, e.dtype), TYPES[e.dtype])
@@ -434,7 +409,6 @@ class Module(Products):
 
     def scan(self, f: Function, s: ScanStep) -> None:
         """A loop whose body is a plan."""
-        planner = s.body.planner  # type: ignore[attr-defined]
         if s.test is None:
             if not s.length:
                 return
@@ -443,17 +417,15 @@ class Module(Products):
             head, leave, t = f.label("w"), f.label("x"), "0"
             f.line(f"br label %{head}")
             f.start(head)
-            self.steps(f, s.test.planner, s.test.steps)  # type: ignore[attr-defined]
+            self.steps(f, s.test.steps)
             assert s.condition is not None
-            on = f.load(f"%p{s.condition.number}", "0", "bool") if s.condition.dtype == bool else None
-            if on is None:
-                raise Unsupported("a condition that is no truth value")
+            on = f.load(f"%p{s.condition.number}", "0", "bool")
             f.line(f"br i1 {on.name}, label %{head}b, label %{leave}")
             f.start(f"{head}b")
         for row, whole in s.rows:
             place = f.integer(f"mul i64 {t}, {row.bytes}")
             self.copy(f, f"%p{row.number}", f.address(f"%p{whole.number}", place, "i8"), row.bytes)
-        self.steps(f, planner, s.body.steps)
+        self.steps(f, s.body.steps)
         for left, whole in s.stacked:
             place = f.integer(f"mul i64 {t}, {left.bytes}")
             self.copy(f, f.address(f"%p{whole.number}", place, "i8"), f"%p{left.number}", left.bytes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .index import count, strides_of
-from .steps import Buffer, ProductStep, View
+from .memory import Buffer, View
+from .steps import ProductStep
 
 
 def _flat_strides(shape: Sequence[int], strides: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -73,14 +74,17 @@ def contraction(parts: Sequence[str], out: str, views: Sequence[View], c: Buffer
         lengths, strides = _flat_strides([sizes[x] for x in letters], [table[x] for x in letters])
         return None if len(lengths) > 1 else (count([sizes[x] for x in letters]), strides[0] if strides else 0)
 
+    for axes, table in ((m, steps[0]), (n, steps[1])):  # what does not step as one axis is gone through as a batch
+        while flat(axes, table) is None or flat(axes, cstep) is None:
+            batch.append(axes.pop(0))
     found = [flat(m, steps[0]), flat(k, steps[0]), flat(k, steps[1]), flat(n, steps[1]), flat(m, cstep), flat(n, cstep)]
     if any(f is None for f in found):
         return None
     (mm, am), (kk, ak), (_, bk), (nn, bn), (_, cm), (_, cn) = found  # type: ignore[misc]
     shape = tuple(sizes[x] for x in batch)
     return ProductStep(
-        View(views[0].buffer, views[0].start, (*shape, mm, kk), (*(steps[0][x] for x in batch), am, ak)),
-        View(views[1].buffer, views[1].start, (*shape, kk, nn), (*(steps[1][x] for x in batch), bk, bn)),
+        View(views[0].buffer, views[0].start, (*shape, mm, kk), (*(steps[0].get(x, 0) for x in batch), am, ak)),
+        View(views[1].buffer, views[1].start, (*shape, kk, nn), (*(steps[1].get(x, 0) for x in batch), bk, bn)),
         View(c, 0, (*shape, mm, nn), (*(cstep[x] for x in batch), cm, cn)),
         shape,
         (mm, kk, nn),

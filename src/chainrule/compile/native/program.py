@@ -14,41 +14,21 @@ from ...ir.graph import Graph
 from ...ir.node import Node, Spec
 from .engine import blas, compiled, llvm, lock, threads
 from .entry import Entry, callable_at, numpy_functions, supported
-from .index import count
 from .instructions import spelled
 from .lowerable import Lowerable
+from .memory import Buffer, Unsupported
+from .nests import Nest
 from .plan import Planner
 from .printer import Module
-from .steps import Buffer, CallStep, CopyStep, LoopStep, Plan, ProductStep, ScanStep, Unsupported
+from .steps import CopyStep, Plan
 
 ALIGN = 64
 
 
-def touched(step: Any, planner: Planner) -> list[Buffer]:
-    """The memory that a step uses, apart from loops, which are asked themselves."""
-    if isinstance(step, ProductStep):
-        return [step.a.buffer, step.b.buffer, step.c.buffer]
-    if isinstance(step, CopyStep):
-        return [step.source, step.target]
-    if isinstance(step, CallStep):
-        return [v.buffer for v in step.views]
-    if isinstance(step, ScanStep):
-        found = [b for pair in (*step.carry, *step.rows, *step.stacked) for b in pair]
-        for plan in (step.body, step.test):
-            if plan is not None:
-                found += [*plan.inputs, *plan.outputs]
-                for s in plan.steps:
-                    found += touched(s, plan.planner)  # type: ignore[attr-defined]
-        return found
-    if isinstance(step, LoopStep):
-        return step.nest(planner).buffers()
-    return [step.buffer]
-
-
-def laid_out(plan: Plan, planner: Planner) -> int:
+def laid_out(plan: Plan) -> int:
     """Give temporaries their places in one workspace, those that are never alive together sharing; its size in bytes."""
     for k, step in enumerate(plan.steps):
-        for b in touched(step, planner):
+        for b in (*step.reads(), *step.writes()):
             b.first, b.last = min(b.first, k), max(b.last, k)
     alive = [b for b in plan.buffers if b.role == "temporary" and b.last >= 0]
     placed: list[Buffer] = []
@@ -82,18 +62,17 @@ class NativeProgram:
             b.number = len(pool)
             pool.append(b)
             inputs.append(b)
-        planner = Planner(graph, inputs, pool, Lowerable(spelled))
-        self.planner = planner
-        self.plan = planner.plan()
+        self.plan = Planner(graph, inputs, pool, Lowerable(spelled)).plan()
+        self.plan.checked({b.number for b in inputs})
         self._own_outputs()
         self.reused = self._reuse(donated)
-        self.workspace = laid_out(self.plan, planner)
+        self.workspace = laid_out(self.plan)
         constants = [b for b in pool if b.role == "constant"]
         placed = [*inputs, *(None if k in self.reused else b for k, b in enumerate(self.results)), *constants]
         self.slots = {b.number: k for k, b in enumerate(placed) if b is not None}
         size = len(placed)
         found = blas()
-        module = Module(planner, self.plan, None if found is None else found.wide, threads())
+        module = Module(self.plan, None if found is None else found.wide, threads())
         text = module.text(self.slots, size)
         self.text = text
         addresses = {} if found is None else found.addresses
@@ -129,7 +108,7 @@ class NativeProgram:
 
     def work(self) -> int:
         """About how many operations one run does."""
-        return sum(_work(s) for s in self.plan.steps)
+        return sum(s.work() for s in self.plan.steps)
 
     def _own_outputs(self) -> None:
         """Memory of its own for every output; plain numbers among them stay as they are."""
@@ -162,7 +141,7 @@ class NativeProgram:
         outputs = {r: k for k, (kind, r) in enumerate(self.given) if kind == "buffer"}
         only = donated if isinstance(donated, Mapping) else None
         steps = self.plan.steps
-        uses = [{b.number for b in touched(s, self.planner)} for s in steps]
+        uses = [{b.number for b in (*s.reads(), *s.writes())} for s in steps]
         found: dict[int, int] = {}
         free = list(donated if only is None else only.values())
         for k, out in enumerate(self.results):
@@ -172,7 +151,7 @@ class NativeProgram:
                 last = max((j for j, u in enumerate(uses) if given.number in u), default=-1)
                 if given.shape != out.shape or given.dtype != out.dtype or not at or not out.shape or last > at[0]:
                     continue
-                if last == at[0] and not _in_place(steps[last], self.planner, given, out):
+                if last == at[0] and not _in_place(steps[last], given, out):
                     continue
                 out.number = given.number  # from here on they are the same memory
                 self.results[k] = given
@@ -215,25 +194,14 @@ class NativeProgram:
         ]
 
 
-def _in_place(step: Any, planner: Planner, given: Buffer, out: Buffer) -> bool:
+def _in_place(nest: Any, given: Buffer, out: Buffer) -> bool:
     """Whether a loop may write a result over an input: every entry of it is read where it is written, and nowhere else."""
-    if not isinstance(step, LoopStep):
+    if not isinstance(nest, Nest):
         return False
-    nest = step.nest(planner)
     written = [a for _, b, a, mode, at in nest.results if b is out and mode == "store" and not at]
     read = [e.data[1] for e in nest.order if e.kind == "load" and e.data[0] is given]
     gathered = any(e.kind == "gather" and e.data[0] is given for e in nest.order)
     return len(written) == 1 and not gathered and all(a == written[0] for a in read)
-
-
-def _work(step: Any) -> int:
-    if isinstance(step, LoopStep):
-        return 8 * count(step.shape) * len(step.writes)
-    if isinstance(step, ProductStep):
-        return count(step.batch) * count(step.sizes) // 4
-    if isinstance(step, ScanStep):
-        return (step.length if step.length > 0 else 1000) * sum(map(_work, step.body.steps))
-    return 0
 
 
 def _contiguous(v: Any, dtype: np.dtype[Any]) -> Any:

@@ -10,8 +10,10 @@ import numpy as np
 
 from .elementwise import COST
 from .index import count
+from .memory import Buffer
+from .nests import Nest
 from .program import NativeProgram
-from .steps import Buffer, CallStep, CopyStep, FillStep, LoopStep, ProductStep, ScanStep
+from .steps import CallStep, CopyStep, FillStep, ProductStep, ScanStep
 
 
 @functools.cache
@@ -43,23 +45,20 @@ def _name(b: Buffer) -> str:
     return {"input": "in", "output": "out", "constant": "const", "temporary": "tmp"}[b.role] + str(b.number)
 
 
-def lines(program: Any, planner: Any, steps: list[Any], depth: int = 0) -> tuple[list[str], float, float]:
+def lines(steps: list[Any], depth: int = 0) -> tuple[list[str], float, float]:
     """A line for each step, and the bytes and operations of all."""
     text: list[str] = []
     moved = work = 0.0
     for s in steps:
-        if isinstance(s, LoopStep):
-            nest = s.nest(planner)
-            n = count(s.shape)
-            names = [e.kind for e in nest.order if e.kind in COST and e.kind != "cast"]
+        if isinstance(s, Nest):
+            n = 0 if s.empty else count(s.lengths)
+            names = [e.kind for e in s.order if e.kind in COST and e.kind != "cast"]
             done = {k: names.count(k) for k in dict.fromkeys(names)}
-            b = float(sum(x.bytes for x in nest.buffers()))
+            b = float(sum(x.bytes for x in s.buffers()))
             w = float(n * len(names))
             what = ", ".join(k if c == 1 else f"{c} {k}" for k, c in done.items()) or "copy"
-            made = ", ".join(
-                f"{_name(x)}{'' if mode == 'store' else f' ({mode})'}" for _, x, _, mode, _ in nest.results
-            )
-            line = f"loop over {'×'.join(map(str, nest.lengths)) or 'one entry'}: {what} -> {made}"
+            made = ", ".join(f"{_name(x)}{'' if mode == 'store' else f' ({mode})'}" for _, x, _, mode, _ in s.results)
+            line = f"loop over {'×'.join(map(str, s.lengths)) or 'one entry'}: {what} -> {made}"
         elif isinstance(s, ProductStep):
             m, k, n = s.sizes
             b = float(s.a.buffer.bytes + s.b.buffer.bytes + s.c.buffer.bytes)
@@ -67,15 +66,15 @@ def lines(program: Any, planner: Any, steps: list[Any], depth: int = 0) -> tuple
             batch = f"{count(s.batch)} times " if s.batch else ""
             line = f"product {batch}{m}×{k} @ {k}×{n} -> {_name(s.c.buffer)}"
         elif isinstance(s, ScanStep):
-            inner, ib, iw = lines(program, s.body.planner, s.body.steps, depth + 1)
+            inner, ib, iw = lines(s.body.steps, depth + 1)
             times = s.length if s.length > 0 else 1
             text += [f"{'  ' * depth}{f'{times:,} times' if s.length >= 0 else 'while the condition holds'}:", *inner]
             moved, work = moved + ib * times, work + iw * times
             continue
         elif isinstance(s, CallStep):
-            b, w = float(sum(v.buffer.bytes for v in s.views)), 0.0
-            made = ", ".join(_name(v.buffer) for views in s.results.values() for v in views)
-            line = f"{s.words()} by NumPy: {'; '.join(dict.fromkeys(s.reasons.values()))} -> {made}"
+            b, w = float(sum(v.buffer.bytes for v in s.views())), 0.0
+            made = ", ".join(map(_name, s.writes()))
+            line = f"{s.words()} -> {made}"
         elif isinstance(s, (CopyStep, FillStep)):
             b, w = float(s.target.bytes if isinstance(s, CopyStep) else s.buffer.bytes), 0.0
             line = (
@@ -90,7 +89,7 @@ def lines(program: Any, planner: Any, steps: list[Any], depth: int = 0) -> tuple
 
 def report(program: NativeProgram) -> str:
     """The whole schedule, with the time of a run beside what the machine's memory and products would need at least."""
-    text, moved, work = lines(program, program.planner, program.plan.steps)
+    text, moved, work = lines(program.plan.steps)
     inputs = [np.ones(b.shape, b.dtype) for b in program.plan.inputs]
     times: list[float] = []
     with np.errstate(all="ignore"):

@@ -1,83 +1,32 @@
-"""What a plan is made of: memory, views of it, and the steps that run one after another."""
+"""The steps of a plan, as data: what runs one after another, and the memory that it reads and writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ...ir.node import Node
-from .index import Affine, Index, count, over
-
-if TYPE_CHECKING:
-    from .plan import Planner
+from .index import count
+from .memory import Buffer, Unsupported, View
 
 
-class Unsupported(Exception):
-    """Native code does not have something, in the words of `schedule()`."""
+class Step(Protocol):
+    """What the layout of memory, and a report, ask of every step."""
 
+    def reads(self) -> list[Buffer]:
+        """The memory that must hold something before."""
+        ...
 
-class Buffer:
-    """Memory for one value, contiguous. `role` is input, constant, output or temporary."""
+    def writes(self) -> list[Buffer]:
+        """The memory that holds something afterwards."""
+        ...
 
-    __slots__ = ("bytes", "data", "dtype", "first", "last", "number", "offset", "role", "shape")
-
-    def __init__(self, role: str, shape: tuple[int, ...], dtype: np.dtype[Any], data: Any = None) -> None:
-        if dtype.kind not in "biufc":
-            raise Unsupported(f"values of dtype {dtype} have no place in native code")
-        self.role, self.shape, self.data = role, shape, data
-        self.dtype = np.dtype(dtype.name)  # in native byte order
-        self.bytes = count(self.shape) * self.dtype.itemsize
-        self.number = self.offset = 0
-        self.first, self.last = 1 << 60, -1
-
-    def __repr__(self) -> str:
-        return f"{self.role}{self.number}{list(self.shape)}:{self.dtype.name}"
-
-
-@dataclass
-class View:
-    """Part of a buffer, or all of it, with a stride for each axis."""
-
-    buffer: Buffer
-    start: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-@dataclass
-class Write:
-    """A result of a loop: `node` at every entry, put at `address`; `mode` is store, add, max, min or mul."""
-
-    node: Any
-    buffer: Buffer
-    address: Affine
-    mode: str
-    at: tuple[Any, ...] | None = None  # for addresses that are read from arrays: (index node, axis length, stride) each
-
-
-@dataclass
-class LoopStep:
-    """One nest over a shape."""
-
-    shape: tuple[int, ...]
-    writes: list[Write]
-    index: Index = ()
-
-    built: Any = None
-
-    def __post_init__(self) -> None:
-        self.index = over(self.shape)
-
-    def nest(self, planner: Planner) -> Any:
-        """The loops and what they compute, built once."""
-        if self.built is None:
-            from .nests import Nest
-
-            self.built = Nest(planner, self)
-        return self.built
+    def work(self) -> int:
+        """About how many operations it does."""
+        ...
 
 
 @dataclass
@@ -87,6 +36,15 @@ class FillStep:
     buffer: Buffer
     value: float
 
+    def reads(self) -> list[Buffer]:
+        return []
+
+    def writes(self) -> list[Buffer]:
+        return [self.buffer]
+
+    def work(self) -> int:
+        return 0
+
 
 @dataclass
 class CopyStep:
@@ -94,6 +52,15 @@ class CopyStep:
 
     source: Buffer
     target: Buffer
+
+    def reads(self) -> list[Buffer]:
+        return [self.source]
+
+    def writes(self) -> list[Buffer]:
+        return [self.target]
+
+    def work(self) -> int:
+        return 0
 
 
 @dataclass
@@ -106,6 +73,15 @@ class ProductStep:
     batch: tuple[int, ...]
     sizes: tuple[int, int, int]
 
+    def reads(self) -> list[Buffer]:
+        return [self.a.buffer, self.b.buffer]
+
+    def writes(self) -> list[Buffer]:
+        return [self.c.buffer]
+
+    def work(self) -> int:
+        return count(self.batch) * count(self.sizes) // 4
+
 
 @dataclass
 class CallStep:
@@ -116,14 +92,23 @@ class CallStep:
     arguments: dict[Node, View]
     function: Callable[..., None] | None = None
 
-    @property
     def views(self) -> list[View]:
         """Those of the results, then those of the arguments."""
         return [*(v for views in self.results.values() for v in views), *self.arguments.values()]
 
+    def reads(self) -> list[Buffer]:
+        return [v.buffer for v in self.arguments.values()]
+
+    def writes(self) -> list[Buffer]:
+        return [v.buffer for views in self.results.values() for v in views]
+
+    def work(self) -> int:
+        return 0
+
     def words(self) -> str:
-        """The operations, each once."""
-        return ", ".join(dict.fromkeys(n.op.name for n in self.reasons))
+        """The operations, each once, and why."""
+        names = ", ".join(dict.fromkeys(n.op.name for n in self.reasons))
+        return f"{names} by NumPy: {'; '.join(dict.fromkeys(self.reasons.values()))}"
 
 
 @dataclass
@@ -138,16 +123,56 @@ class ScanStep:
     test: Plan | None = None
     condition: Buffer | None = None
 
+    def plans(self) -> list[Plan]:
+        """What runs in every round."""
+        return [self.body] if self.test is None else [self.test, self.body]
+
+    def reads(self) -> list[Buffer]:
+        own = {b.number for b in self.writes()}
+        inner = [b for p in self.plans() for s in p.steps for b in s.reads()]
+        return [
+            *(b for b, _ in self.carry),
+            *(whole for _, whole in self.rows),
+            *(b for b in inner if b.number not in own),
+        ]
+
+    def writes(self) -> list[Buffer]:
+        inner = [b for p in self.plans() for s in p.steps for b in s.writes()]
+        return [
+            *inner,
+            *(b for b, _ in self.carry),
+            *(row for row, _ in self.rows),
+            *(whole for _, whole in self.stacked),
+        ]
+
+    def work(self) -> int:
+        return (self.length if self.length > 0 else 1000) * sum(s.work() for s in self.body.steps)
+
 
 @dataclass
 class Plan:
     """Steps in order, over buffers."""
 
-    steps: list[Any] = field(default_factory=list)
-    buffers: list[Buffer] = field(default_factory=list)
-    inputs: list[Buffer] = field(default_factory=list)
-    outputs: list[Buffer] = field(default_factory=list)
-    planner: Any = None
+    buffers: list[Buffer]
+    inputs: list[Buffer]
+    outputs: list[Buffer] = field(default_factory=list[Buffer])
+    steps: list[Any] = field(default_factory=list[Any])
+
+    def checked(self, written: set[int]) -> None:
+        """See that nothing is read before it is written.
+
+        Raises:
+            Unsupported: something is; that is an error of ours, and NumPy has to run the graph.
+        """
+        for s in self.steps:
+            if isinstance(s, ScanStep):
+                for p in s.plans():
+                    p.checked(
+                        written | {row.number for row, _ in s.rows} | {b.number for b in s.writes() if b in p.inputs}
+                    )
+            if any(b.role == "temporary" and b.number not in written for b in s.reads()):
+                raise Unsupported("its steps could not be put in order")
+            written.update(b.number for b in s.writes())
 
 
 def identity(mode: str, dtype: np.dtype[Any]) -> float:

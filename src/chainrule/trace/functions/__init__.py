@@ -3,7 +3,9 @@
 from .dispatch import FUNCTIONS as FUNCTIONS
 from .dispatch import call_function as call_function
 from .dispatch import method as method
+from .factorizations import *  # noqa: F403
 from .joining import *  # noqa: F403
+from .norms import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reductions import *  # noqa: F403
 from .shapes import *  # noqa: F403

@@ -30,7 +30,7 @@ def _parts(arrays: Any, dtype: Any, casting: Any) -> list[Any]:
 
 @implements(np.concatenate, np.concat if hasattr(np, "concat") else np.concatenate)
 def concatenate(arrays: Any, axis: Any = 0, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """`np.concatenate`."""
+    """As NumPy, `axis=None` included; what is joined is copied."""
     parts = _parts(arrays, dtype, casting)
     if axis is None:
         parts, axis = [ravel(p) for p in parts], 0
@@ -43,39 +43,39 @@ def concatenate(arrays: Any, axis: Any = 0, dtype: Any = None, casting: Any = "s
 
 @implements(np.stack)
 def stack(arrays: Any, axis: Any = 0, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """`np.stack`."""
+    """Along a new axis; what is joined is copied."""
     parts = _parts(arrays, dtype, casting)
     return sh.stack(*parts, axis=one_axis(axis, np.ndim(parts[0]) + 1))
 
 
 @implements(np.vstack)
 def vstack(tup: Any, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """`np.vstack`."""
+    """`concatenate` along the first axis, vectors as rows."""
     return concatenate([atleast_2d(a) for a in tup], 0, dtype, casting)
 
 
 @implements(np.hstack)
 def hstack(tup: Any, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    """`np.hstack`."""
+    """`concatenate` along the second axis, or the only one of vectors."""
     parts = [atleast_1d(a) for a in tup]
     return concatenate(parts, 0 if np.ndim(parts[0]) == 1 else 1, dtype, casting)
 
 
 @implements(np.column_stack)
 def column_stack(tup: Any) -> Any:
-    """`np.column_stack`."""
+    """`concatenate` along the second axis, vectors as columns."""
     return concatenate([a if np.ndim(a) >= 2 else reshape(a, (-1, 1)) for a in map(operand, tup)], 1)
 
 
 @implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
-    """`np.append`."""
+    """`concatenate` of two; without an axis, of both as vectors."""
     return concatenate([ravel(arr), ravel(values)]) if axis is None else concatenate([arr, values], axis)
 
 
 @implements(np.diff)
 def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = NO_VALUE, append: Any = NO_VALUE) -> Any:
-    """`np.diff`."""
+    """Recorded as slices and subtractions, `n` times."""
     a = operand(a)
     k = one_axis(axis, np.ndim(a))
     if n < 0:
@@ -97,7 +97,7 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = NO_VALUE, append: An
 
 @implements(np.meshgrid)
 def meshgrid(*xi: Any, sparse: Any = False, indexing: Any = "xy") -> Any:
-    """`np.meshgrid`."""
+    """Copies, as NumPy makes them unless it is asked for views; there is no `copy=False`."""
     if indexing not in ("xy", "ij"):
         raise InputError(f"np.meshgrid has no indexing {indexing!r}", "use 'xy' or 'ij'")
     n = len(xi)

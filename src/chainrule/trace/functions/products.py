@@ -10,20 +10,18 @@ import numpy as np
 from ...errors import ShapeError, TraceError
 from ...ir.recording import Handle
 from ...ops import arithmetic as ar
-from ...ops import exponential as ex
 from ...ops import indexing as ix
 from ...ops import linalg as la
-from ...ops import piecewise as pw
 from ...ops.complex import conj
 from ..handles import dtype_of, operand, view_of
 from .dispatch import implements, one_axis
-from .reductions import in_dtype, max_, min_, sum_
-from .shapes import expand_dims, listed, moveaxis, ravel, reshape, squeeze, take, transpose
+from .reductions import sum_
+from .shapes import expand_dims, listed, moveaxis, ravel, reshape, take, transpose
 
 
 @implements(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    """`np.dot`."""
+    """As NumPy: a product with a scalar, a matrix product up to two axes, a sum over the last and the last but one beyond."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return ar.multiply(operand(a), operand(b))
     if np.ndim(b) <= 2 and np.ndim(a) <= 2:
@@ -49,13 +47,13 @@ def inner(a: Any, b: Any) -> Any:
 
 @implements(np.outer)
 def outer(a: Any, b: Any) -> Any:
-    """`np.outer`."""
+    """The products of all pairs of entries, both arrays as vectors."""
     return la.outer(ravel(a), ravel(b))
 
 
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """`np.tensordot`."""
+    """A sum of products over pairs of axes, recorded as one `einsum`."""
     a, b = operand(a), operand(b)
     na, nb = np.ndim(a), np.ndim(b)
     if isinstance(axes, int):
@@ -149,7 +147,7 @@ def _unit_axes_dropped(x: Any, term: str, terms: list[str], operands: tuple[Any,
 
 @implements(np.trace)
 def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = None) -> Any:
-    """`np.trace`."""
+    """The sum of a diagonal: its derivative lies on that diagonal."""
     return sum_(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)
 
 
@@ -161,7 +159,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 
 @implements(np.diag)
 def diag(v: Any, k: Any = 0) -> Any:
-    """`np.diag`."""
+    """The diagonal of a matrix, a view that cannot be written into; of a vector, the matrix with it on a diagonal."""
     v = operand(v)
     if np.ndim(v) == 2:
         return diagonal(v, k)
@@ -174,7 +172,7 @@ def diag(v: Any, k: Any = 0) -> Any:
 
 @implements(np.kron)
 def kron(a: Any, b: Any) -> Any:
-    """`np.kron`."""
+    """Recorded as a broadcast product and a reshape."""
     a, b = operand(a), operand(b)
     n = max(np.ndim(a), np.ndim(b))
     a, b = (reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
@@ -193,54 +191,3 @@ def cross(a: Any, b: Any) -> Any:
         )
     ahead, behind = [1, 2, 0], [2, 0, 1]
     return take(a, ahead, -1) * take(b, behind, -1) - take(a, behind, -1) * take(b, ahead, -1)
-
-
-# ---- norms ---------------------------------------------------------------------------------------------------
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """`np.linalg.norm`, but for those of singular values; zero has gradient zero (a subgradient)."""
-    x = operand(x)
-    x = x if dtype_of(x).kind in "fc" else in_dtype(x, float)
-    n = np.ndim(x)
-    if ord is None and axis is None:
-        return _vector_norm(x, 2, None, keepdims)
-    along = [one_axis(k, n) for k in (range(n) if axis is None else listed(axis))]
-    if len(along) == 1:
-        return _vector_norm(x, 2 if ord is None else ord, along[0], keepdims)
-    if len(along) != 2 or along[0] == along[1]:
-        raise ShapeError(f"np.linalg.norm: axis={axis} of an array of shape {np.shape(x)} with ord={ord!r}")
-    if ord in (None, "fro", "f"):
-        return _vector_norm(x, 2, tuple(along), keepdims)
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise TraceError(
-            f"np.linalg.norm of a traced matrix with ord={ord!r} is not supported", "use ord=None, 1 or np.inf"
-        )
-    summed, searched = along if abs(ord) == 1 else along[::-1]
-    sums = sum_(pw.absolute(x), summed, keepdims=True)
-    result = (max_ if ord > 0 else min_)(sums, searched, keepdims=True)
-    return result if keepdims else squeeze(result, tuple(along))
-
-
-def _vector_norm(x: Any, ord: Any, axis: Any, keepdims: Any) -> Any:
-    if not isinstance(ord, (int, float, np.number)):
-        raise TraceError(f"np.linalg.norm of a traced vector has no ord={ord!r}", "give a number")
-    size = pw.absolute(x)
-    if ord == 2:
-        total = sum_(size**2, axis, keepdims=keepdims)
-        return _from_zero(total, ex.sqrt)
-    if ord == 1:
-        return sum_(size, axis, keepdims=keepdims)
-    if abs(ord) == np.inf:
-        return (max_ if ord > 0 else min_)(size, axis, keepdims)
-    if ord == 0:
-        return in_dtype(sum_(pw.not_equal(x, 0), axis, keepdims=keepdims), dtype_of(size))
-    total = sum_(size**ord, axis, keepdims=keepdims)
-    return _from_zero(total, lambda t: t ** (1.0 / ord)) if ord > 0 else total ** (1.0 / ord)
-
-
-def _from_zero(x: Any, root: Any) -> Any:
-    """A root of x, with slope zero at zero."""
-    zero = pw.equal(x, 0)
-    return pw.where(zero, dtype_of(x).type(0), root(pw.where(zero, dtype_of(x).type(1), x)))

@@ -184,7 +184,7 @@ softmax, log_softmax = _along(rd.softmax), _along(rd.log_softmax)
 
 @implements(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: Any = False) -> Any:
-    """`np.average`."""
+    """As NumPy; the weights are differentiated too."""
     a = operand(a)
     if weights is None:
         result = mean(a, axis, keepdims=keepdims)
@@ -218,20 +218,20 @@ def _weights(weights: Any, a: Any, axis: Any) -> Any:
 def nansum(
     a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = NO_VALUE, where: Any = True
 ) -> Any:
-    """`np.nansum`."""
+    """The sum with zeros where an entry is NaN; nothing flows into those."""
     a = operand(a)
     return sum_(pw.where(pw.isnan(a), dtype_of(a).type(0), a), axis, dtype, keepdims, initial, where)
 
 
 @implements(np.ptp)
 def ptp(a: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """`np.ptp`."""
+    """`max - min`; at ties each shares its derivative equally."""
     return max_(a, axis, keepdims) - min_(a, axis, keepdims)
 
 
 @implements(np.cumsum)
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    """`np.cumsum`."""
+    """As NumPy: of all entries in a row without an axis."""
     a = in_dtype(operand(a), dtype)
     a, axis = (ravel(a), -1) if axis is None else (a, one_axis(axis, np.ndim(a)))
     return in_dtype(sh.cumsum(a, axis=axis), dtype)

@@ -27,7 +27,7 @@ def listed(x: Any) -> tuple[Any, ...]:
 
 @implements(np.reshape)
 def reshape(a: Any, shape: Any) -> Any:
-    """`np.reshape`."""
+    """A view of the entries in C order; another order is refused."""
     a = operand(a)
     sizes = [operator.index(n) for n in listed(shape)]
     total = int(np.size(a))
@@ -66,7 +66,7 @@ def copy(a: Any, order: Any = "K") -> Any:
 
 @implements_method("copy")
 def copy_method(a: Any, order: Any = "C") -> Any:
-    """`ndarray.copy`, whose order is not that of `np.copy`."""
+    """A copy in C order unless said, where `np.copy` keeps the order of the array."""
     return copy(a, order)
 
 
@@ -78,7 +78,7 @@ def flatten(a: Any) -> Any:
 
 @implements(np.transpose, np.permute_dims if hasattr(np, "permute_dims") else np.transpose)
 def transpose(a: Any, axes: Any = None) -> Any:
-    """`np.transpose`."""
+    """A view with the axes permuted."""
     a = operand(a)
     n = np.ndim(a)
     if axes is None:
@@ -98,7 +98,7 @@ def transposed(a: Any, *axes: Any) -> Any:
 
 @implements(np.swapaxes)
 def swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
-    """`np.swapaxes`."""
+    """A view with two axes exchanged."""
     a = operand(a)
     n = np.ndim(a)
     i, j = one_axis(axis1, n), one_axis(axis2, n)
@@ -111,7 +111,7 @@ if hasattr(np, "matrix_transpose"):
 
     @implements(np.matrix_transpose)
     def matrix_transpose(x: Any) -> Any:
-        """`np.matrix_transpose`."""
+        """A view with the last two axes exchanged."""
         if np.ndim(x) < 2:
             raise ShapeError(f"np.matrix_transpose needs two axes, got shape {np.shape(x)}")
         return swapaxes(x, -1, -2)
@@ -119,7 +119,7 @@ if hasattr(np, "matrix_transpose"):
 
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    """`np.moveaxis`."""
+    """A view with axes at other places."""
     a = operand(a)
     n = np.ndim(a)
     src, dst = ([one_axis(k, n) + n for k in listed(given)] for given in (source, destination))
@@ -133,7 +133,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @implements(np.squeeze)
 def squeeze(a: Any, axis: Any = None) -> Any:
-    """`np.squeeze`."""
+    """A view without axes of length one."""
     a = operand(a)
     shape = np.shape(a)
     drop = (
@@ -146,7 +146,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
-    """`np.expand_dims`."""
+    """A view with new axes of length one."""
     a = operand(a)
     new = listed(axis)
     n = np.ndim(a) + len(new)
@@ -162,25 +162,25 @@ def _each(one: Any, arrays: tuple[Any, ...]) -> Any:
 
 @implements(np.atleast_1d)
 def atleast_1d(*arys: Any) -> Any:
-    """`np.atleast_1d`."""
+    """Views with at least one axis."""
     return _each(lambda a: reshape(a, (1,)) if np.ndim(a) == 0 else a, arys)
 
 
 @implements(np.atleast_2d)
 def atleast_2d(*arys: Any) -> Any:
-    """`np.atleast_2d`."""
+    """Views with at least two axes."""
     return _each(lambda a: a if np.ndim(a) >= 2 else reshape(a, (1, int(np.size(a)))), arys)
 
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any) -> Any:
-    """`np.broadcast_to`."""
+    """A view whose entries stand for several: it cannot be written into."""
     return _view(operand(array), bc.broadcast_to, shape=tuple(map(operator.index, listed(shape))))
 
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args: Any) -> Any:
-    """`np.broadcast_arrays`."""
+    """`broadcast_to` of all to one shape, as a tuple."""
     shape = np.broadcast_shapes(*(np.shape(a) for a in args))
     return tuple(broadcast_to(a, shape) for a in args)
 
@@ -194,7 +194,7 @@ def _sections(indices_or_sections: Any) -> int | list[int]:
 
 @implements(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
-    """`np.array_split`."""
+    """Views of parts as equal as can be, or cut at given places."""
     k = one_axis(axis, np.ndim(ary))
     n = np.shape(ary)[k]
     sections = _sections(indices_or_sections)
@@ -210,7 +210,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 
 @implements(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
-    """`np.split`."""
+    """Views of equal parts, or cut at given places."""
     sections, n = _sections(indices_or_sections), np.shape(ary)[one_axis(axis, np.ndim(ary))]
     if isinstance(sections, int) and (sections <= 0 or n % sections):
         raise ShapeError(f"np.split: {n} entries are not {sections} equal parts", "use np.array_split")
@@ -219,7 +219,7 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 
 @implements(np.tile)
 def tile(A: Any, reps: Any) -> Any:
-    """`np.tile`."""
+    """A copy with the array repeated along each axis."""
     a = operand(A)
     reps = tuple(map(operator.index, listed(reps)))
     n = max(len(reps), np.ndim(a))
@@ -232,21 +232,21 @@ def tile(A: Any, reps: Any) -> Any:
 
 @implements(np.repeat)
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    """`np.repeat`."""
+    """A copy with each entry repeated; `repeats` is not traced."""
     a, axis = (ravel(a), 0) if axis is None else (operand(a), axis)
     return take(a, np.repeat(np.arange(np.shape(a)[one_axis(axis, np.ndim(a))]), repeats), axis)
 
 
 @implements(np.flip)
 def flip(m: Any, axis: Any = None) -> Any:
-    """`np.flip`."""
+    """A view with axes reversed."""
     m = operand(m)
     return _view(m, sh.flip, axis=axes(axis, np.ndim(m)))
 
 
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """`np.roll`."""
+    """A copy with the entries moved around each axis; `shift` is not traced."""
     a = operand(a)
     if axis is None:
         return reshape(roll(ravel(a), sum(map(operator.index, listed(shift))), 0), np.shape(a))
@@ -256,13 +256,13 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 @implements(np.tril)
 def tril(m: Any, k: Any = 0) -> Any:
-    """`np.tril`."""
+    """Zero above a diagonal of the last two axes."""
     return sh.tril(_square(m), k=operator.index(k))
 
 
 @implements(np.triu)
 def triu(m: Any, k: Any = 0) -> Any:
-    """`np.triu`."""
+    """Zero below a diagonal of the last two axes."""
     return sh.triu(_square(m), k=operator.index(k))
 
 
@@ -276,7 +276,7 @@ def _square(m: Any) -> Any:
 
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
-    """`np.take`."""
+    """Entries at indices, which may be traced; each entry collects the derivatives of all the places it is taken to."""
     a, axis = (ravel(a), -1) if axis is None else (operand(a), one_axis(axis, np.ndim(a)))
     indices = indices if isinstance(indices, Handle) else np.asarray(indices)
     if dtype_of(indices).kind == "b":
@@ -293,7 +293,7 @@ def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
 
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    """`np.take_along_axis`."""
+    """One entry for each index along an axis; the indices may be traced, nothing flows into them."""
     arr, axis = (ravel(arr), -1) if axis is None else (operand(arr), axis)
     n = np.ndim(arr)
     indices = indices if isinstance(indices, Handle) else np.asarray(indices)

@@ -53,7 +53,7 @@ def imag(val: Any) -> Any:
 
 @implements(np.clip)
 def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, min: Any = NO_VALUE, max: Any = NO_VALUE) -> Any:
-    """`np.clip`."""
+    """Kept between two bounds; both bounds are differentiated, and `None` is none."""
     if a_min is not NO_VALUE and a_max is not NO_VALUE and min is max is NO_VALUE:
         return clipped(a, a_min, a_max)
     if a_min is not NO_VALUE or a_max is not NO_VALUE:
@@ -107,7 +107,7 @@ def sinc(x: Any) -> Any:
 
 @implements(np.angle)
 def angle(z: Any, deg: Any = False) -> Any:
-    """`np.angle`."""
+    """The argument of complex numbers; its derivative is not defined at 0."""
     found = cx.angle(z)
     return found * (180 / np.pi) if deg else found
 
@@ -167,7 +167,7 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", shape: Any =
 
 @implements(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", shape: Any = None) -> Any:
-    """`np.full_like`."""
+    """A constant, unless the value is traced: then every entry has its derivative."""
     dtype = dtype_of(a) if dtype is None else allowed(dtype)
     if isinstance(fill_value, Handle):
         made = zeros_like(a, dtype, order, shape)
@@ -219,7 +219,7 @@ def _bare(x: Any) -> Any:
 
 
 _plainly(
-    np.count_nonzero, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
+    np.count_nonzero, np.linalg.matrix_rank, np.isclose, np.allclose, np.array_equal, np.result_type, np.can_cast,
     np.may_share_memory, np.shares_memory, np.nonzero, np.flatnonzero, np.argwhere,
     np.searchsorted, np.array_repr, np.array_str, np.array2string, np.digitize, np.min_scalar_type, np.common_type,
 )  # fmt: skip
