@@ -5,9 +5,12 @@ where the compiled step cannot follow, it has to run uncompiled or be refused, n
 """
 
 import copy
+import dataclasses
+import math
 import random
 import time
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -29,9 +32,29 @@ WEIGHTS = np.ones(1, "f4")
 SETTINGS = {"factor": 1.0, "steps": [1, 2]}
 
 
-class Config:
+class Kind(type):
+    """A class of classes."""
+
+    gain = 1.0
+
+
+class Config(metaclass=Kind):
     def __init__(self):
-        self.scale, self.nested = 1.0, {"shift": [0.0]}
+        self.scale, self.nested, self.zero, self.label = 1.0, {"shift": [0.0]}, 0.0, Label(1.0)
+
+
+@dataclasses.dataclass
+class Label:
+    """Equal to every other of its kind."""
+
+    weight: float = dataclasses.field(compare=False)
+
+
+HELD = Config()  # which no code names
+
+
+def activated(x, slope=1.0):
+    return x * slope
 
 
 class Net(nn.Module):
@@ -49,6 +72,10 @@ class Net(nn.Module):
         )
         self.norm, self.drop, self.act = nn.BatchNorm1d(3), nn.Dropout(0.0), nn.Tanh()
         self.scale, self.config, self.factors, self.epoch = 1.0, Config(), [1.0, 1.0], 0
+        self.activated, self.weakly = (
+            types.FunctionType(activated.__code__, globals(), "activated", (1.0,)),
+            weakref.ref(HELD),
+        )
         self.offset = np.zeros(4, "f4")
         self.plain = ct.zeros(4)
         self.register_buffer("mask", np.ones(4, "f4"))
@@ -59,7 +86,8 @@ class Net(nn.Module):
         if self.epoch > 1:
             h = h * 0.5
         y = self.second(h) * self.scale * self.config.scale + self.config.nested["shift"][0] + self.shift
-        return y * self.factors[0]
+        y = y * self.config.label.weight * type(self.config).gain * self.weakly().scale * ct.ones(1)
+        return self.activated(y) * self.factors[0] * math.copysign(1.0, self.config.zero)
 
 
 def net(seed=0):
@@ -69,6 +97,14 @@ def net(seed=0):
 
 def sgd(p):
     return optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.1)
+
+
+class Decaying(optim.SGD):
+    """An optimizer with a zero_grad of its own."""
+
+    def zero_grad(self, set_to_none=True):
+        self.param_groups[0]["lr"] *= 0.9
+        super().zero_grad(set_to_none)
 
 
 class Bare(optim.Optimizer):
@@ -180,7 +216,29 @@ def settings_of_loss(m, opt, loss):
         loss.delta = 0.01
 
 
+def flat(m, opt, loss):
+    """All parameters become parts of one tensor."""
+    whole = ct.cat([p.detach().reshape(-1) for p in m.parameters()])
+    k = 0
+    for p in m.parameters():
+        p.data = whole[k : k + p.numel()].view(p.shape)
+        k += p.numel()
+    whole.mul_(0.9)
+
+
+def other_code(m, opt, loss):
+    m.activated.__code__ = (lambda x, slope: x * slope * 2).__code__
+
+
 CHANGES = {
+    "a function's code": other_code,
+    "a function's defaults": attribute("activated.__defaults__", (3.0,)),
+    "the sign of a zero": attribute("config.zero", -0.0),
+    "an object for an equal one": lambda m, opt, loss: setattr(m.config, "label", Label(2.0)),
+    "a class of a class": lambda m, opt, loss: setattr(Kind, "gain", Kind.gain + 1),
+    "what is held weakly": lambda m, opt, loss: setattr(HELD, "scale", HELD.scale + 1),
+    "parameters in one flat tensor": flat,
+    "the default dtype": lambda m, opt, loss: ct.set_default_dtype(ct.float64),
     "a number": attribute("scale", 10.0),
     "an attribute of an object": attribute("config.scale", 10.0),
     "an entry deep inside": lambda m, opt, loss: m.config.nested["shift"].__setitem__(0, 5.0),
@@ -230,8 +288,13 @@ LOSSES = {"module": nn.HuberLoss, "globals": lambda: loss_of_globals}
 def world():
     """Globals and class attributes as they were."""
     yield
+    as_before()
+
+
+def as_before():
     globals().update(RATE=1.0, WEIGHTS=np.ones(1, "f4"), SETTINGS={"factor": 1.0, "steps": [1, 2]})
-    Net.shift = 0.0
+    Net.shift, Kind.gain, HELD.scale = 0.0, 1.0, 1.0
+    ct.set_default_dtype(ct.float32)
 
 
 def eager_epochs(m, loss_of, opt, epochs, x=X, y=Y, size=8, after=None, clip=None):
@@ -287,8 +350,7 @@ def both(run, make=net, loss=lambda: nn.HuberLoss(), optimizer=sgd):
         np.random.seed(3)
         losses = run(m, f, o, epochs)
         found.append((m, losses))
-        globals().update(RATE=1.0, WEIGHTS=np.ones(1, "f4"), SETTINGS={"factor": 1.0, "steps": [1, 2]})
-        Net.shift = 0.0
+        as_before()
     (a, losses), (b, want) = found
     np.testing.assert_allclose(losses, want, rtol=2e-5)
     assert_same(a, b)
@@ -334,7 +396,7 @@ def test_changes_between_two_steps_are_seen(name):
         if k == 1:
             CHANGES[name](a, opts[0], f)
             CHANGES[name](b, opts[1], nn.HuberLoss()) if not name.startswith(
-                ("a global", "an attribute of the class", "a setting")
+                ("a global", "an attribute of the class", "a setting", "a class of", "the default", "what is held")
             ) else None
 
 
@@ -355,6 +417,7 @@ def test_changes_between_predictions_are_seen(name):
             for x, mode in zip(m.modules(), before, strict=True):
                 x.training = mode
         np.testing.assert_allclose(got, want.numpy(), rtol=2e-5, atol=1e-6)
+        assert got.dtype == want.numpy().dtype
         assert loss == pytest.approx(want_loss, rel=2e-5)
         del other
         if k == 0:
@@ -413,6 +476,14 @@ class Stateful(nn.Module):
     def draws(self, x):
         return self.lin(x + ct.randn(*x.shape))
 
+    def seeds(self, x):
+        ct.manual_seed(5)
+        return self.lin(x + ct.randn(3))
+
+    def prints(self, x):
+        print("forward")
+        return self.lin(x)
+
     def takes_a_number_out(self, x):
         return self.lin(x) / (1 + abs(x.mean().item()))
 
@@ -461,12 +532,14 @@ STATEFUL = [n for n in vars(Stateful) if not n.startswith("_") and n != "forward
 
 
 @pytest.mark.parametrize("kind", STATEFUL)
-def test_what_forward_does_is_done_at_every_step(kind):
+def test_what_forward_does_is_done_at_every_step(kind, capsys):
     def make():
         ct.manual_seed(0)
         return Stateful(kind)
 
     m = both(lambda m, f, o, epochs: epochs(m, f, o, 3), make=make, optimizer=lambda p: optim.SGD(p, lr=0.02))
+    if kind == "prints":
+        assert capsys.readouterr().out == "forward\n" * 18
     if kind == "counts":
         assert m.count == 9
     if kind == "appends":
@@ -522,6 +595,7 @@ OPTIMIZERS = {
     "rmsprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.9, centered=True, weight_decay=0.1),
     "adagrad": lambda p: optim.Adagrad(p, lr=0.1, lr_decay=0.1, weight_decay=0.1),
     "a step of its own": lambda p: Bare(p, 0.01),
+    "a zero_grad of its own": lambda p: Decaying(p, 0.05, momentum=0.9),
 }
 
 
@@ -531,6 +605,29 @@ def test_every_optimizer_moves_as_in_the_loop_and_leaves_unused_parameters_alone
     m = both(lambda m, f, o, epochs: epochs(m, f, o, 10, clip=clip), optimizer=OPTIMIZERS[name])
     for k, v in net().unused.state_dict().items():
         np.testing.assert_array_equal(v, m.unused.state_dict()[k])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_of_a_loop_and_compiled_steps_take_turns(name):
+    a, b = net(), net()
+    f, opts = nn.HuberLoss(), [OPTIMIZERS[name](m.parameters()) for m in (a, b)]
+    step = Step(a, f, opts[0])
+
+    def by_hand(m, opt, y):
+        opt.zero_grad()
+        f(m(ct.tensor(X)), ct.tensor(y)).backward()
+        opt.step()
+
+    for _ in range(3):
+        by_hand(a, opts[0], Y)
+        by_hand(b, opts[1], Y)
+        grads = [p.grad.tolist() for p in a.parameters() if p.grad is not None]
+        y = 0.99 * predict(b.train(), X)  # a gradient that is nearly zero
+        step((X, y))
+        by_hand(b, opts[1], y)
+        assert_same(a, b)
+        if step.note == "":
+            assert grads == [p.grad.tolist() for p in a.parameters() if p.grad is not None]
 
 
 def test_a_loss_with_parameters_and_buffers_of_its_own():

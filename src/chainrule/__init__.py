@@ -66,13 +66,13 @@ if TYPE_CHECKING:
     from .errors import InputError as InputError
     from .errors import ShapeError as ShapeError
     from .errors import TraceError as TraceError
-    from .nn.module import functional_call as functional_call
     from .nn.reports import collapse as collapse
     from .nn.reports import flow as flow
     from .nn.reports import summary as summary
     from .nn.reports import symmetry as symmetry
     from .nn.saving import load as load
     from .nn.saving import save as save
+    from .nn.substitution import functional_call as functional_call
     from .ops.unknown import unknown as unknown
     from .programs.cost import Cost as Cost
     from .programs.cost import cost as cost
@@ -95,7 +95,7 @@ _HOME = {
     "diff.transforms": "grad jvp linearize stop_gradient value_and_grad vjp",
     "diff.jacobians": "gnvp hessian hvp jacobian",
     "compile.jit": "jit",
-    "nn.module": "functional_call",
+    "nn.substitution": "functional_call",
     "nn.reports": "collapse flow summary symmetry",
     "nn.saving": "load save",
     "diff.batching": "vmap",
@@ -184,9 +184,11 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
     elif name in _MOVED:
-        from .errors import MissingError
+        from .errors import MissingError, MovedError
 
-        raise MissingError(
+        # Python looks for a folder of ours where an import finds no such attribute: that, too, is refused
+        imported = sys._getframe(1).f_code.co_filename.startswith("<frozen importlib")
+        raise (MovedError if imported else MissingError)(
             f"chainrule.{name} is in chainrule.torch now",
             f"import chainrule.torch as torch, and write torch.{name}: there every name has torch's meaning",
         )

@@ -14,6 +14,7 @@ __all__ = [
     "FormulaError",
     "InputError",
     "MissingError",
+    "MovedError",
     "ShapeError",
     "TraceError",
     "caller",
@@ -107,6 +108,10 @@ class DivergenceError(ChainruleError, ArithmeticError):
 
 class MissingError(ChainruleError, AttributeError):
     """A name that is not there, or no longer: of a module, a tensor or a traced array. The message says what is near it."""
+
+
+class MovedError(ChainruleError, ImportError):
+    """A name that is imported from where it no longer is. The message says where it went."""
 
 
 class FormulaError(ChainruleError, ValueError):

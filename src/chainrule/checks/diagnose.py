@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..diff.rules import pulled_back
-from ..diff.walk import active_nodes, step_back
+from ..diff.walk import accumulate, active_nodes, step_back
 from ..errors import DerivativeError, InputError
 from ..ir.node import Node
 from ..ir.recording import Handle, remember_calls, setting, state
@@ -182,21 +182,14 @@ def trace_gradient(f: Callable[..., Any] | str, wrt: str, *args: Any, **values: 
     def reaches(n: Node) -> bool:
         return n in reached or n is output or (n is source and output in active)
 
-    gradients: dict[Node, Any] = {output: np.ones(output.shape, output.dtype)[()]}
-    blocks: dict[Node, list[str]] = {}
-    for n in reversed(graph.nodes):
-        if n not in active:
-            continue
-        ct = gradients.get(n, np.zeros(n.shape)[()])
-        positions = [k for k, i in enumerate(n.inputs) if type(i) is Node and i in active]
-        found = pulled_back(n.op, positions, ct, n.value, n.values, n.params)
-        for k, c in zip(positions, found, strict=True):
-            i: Any = n.inputs[k]
-            why = _blocks(n, k, c)
-            if why:
-                blocks.setdefault(n, []).append(why)
-            if c is not None:
-                gradients[i] = gradients[i] + c if i in gradients else c
+    positions = {n: [k for k, i in enumerate(n.inputs) if type(i) is Node and i in active] for n in graph.nodes}
+
+    def passed(n: Node, ct: Any) -> Iterator[tuple[Any, Any]]:
+        found = pulled_back(n.op, positions[n], ct, n.value, n.values, n.params)
+        return ((n.inputs[k], c) for k, c in zip(positions[n], found, strict=True) if c is not None)
+
+    gradients = accumulate(graph.nodes, {output: np.ones(output.shape, output.dtype)[()]}, passed)
+    blocks = {n: [_blocks(n, k) for k in ks] for n, ks in positions.items()}
     steps = [_step(n, gradients, reaches, blocks) for n in [source, *(m for m in made if m in active)]]
     return GradientTrace(wrt, steps, _norm(gradients.get(source)))
 
@@ -205,7 +198,7 @@ def _norm(x: Any) -> float:
     return 0.0 if x is None else float(np.linalg.norm(np.asarray(x, float).reshape(-1)))
 
 
-def _blocks(n: Node, k: int, c: Any) -> str:
+def _blocks(n: Node, k: int) -> str:
     """Why nothing passes from a node to its input `k`; empty if something does."""
     kind = dtype_of(n.value).kind
     if n.op.stops or kind in "iub":
@@ -220,7 +213,7 @@ def _blocks(n: Node, k: int, c: Any) -> str:
 
 
 def _step(n: Node, gradients: dict[Node, Any], reaches: Callable[[Node], bool], blocks: dict[Node, list[str]]) -> Step:
-    why = ", ".join(dict.fromkeys(blocks.get(n, ())))
+    why = ", ".join(dict.fromkeys(filter(None, blocks.get(n, ()))))
     if not reaches(n):
         why = "never reaches the output"
     return Step(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from ..diff.walk import active_nodes, step_back
+from ..diff.walk import accumulate, active_nodes, step_back
 from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import variable
@@ -30,26 +30,27 @@ class Recorded:
 
     def gradients(self, ct: Any, factors: dict[Edge, float] | None = None) -> dict[int, Any]:
         """The gradients for a cotangent; what passes an edge counts as often as `factors` says."""
-        with np.errstate(all="ignore"):
-            return self._gradients(ct, factors)
 
-    def _gradients(self, ct: Any, factors: dict[Edge, float] | None) -> dict[int, Any]:
-        cot: dict[Node, Any] = {self.graph.outputs[0]: ct}
-        for n in reversed(self.graph.nodes):
-            c = cot.pop(n, None)
-            if c is None:
-                continue
-            for k, i in enumerate(n.inputs):
-                if type(i) is Node and i in self.active:
-                    passed = step_back(n, k, c)
-                    if passed is None:
-                        continue
-                    for e in ((n, i), (n, k)) if factors else ():
-                        passed = _times(passed, factors.get(e, 1.0))  # type: ignore[union-attr]
-                    cot[i] = cot[i] + passed if i in cot else passed
+        def weighed(n: Node, k: int, c: Any) -> Any:
+            for e in ((n, n.inputs[k]), (n, k)) if factors else ():
+                c = _each(c, lambda p, e=e: p * factors.get(e, 1.0))  # type: ignore[union-attr]
+            return c
+
+        cot = self._cotangents(ct, weighed)
         return {
             k: np.asarray(cot.get(v, np.zeros(v.shape))) for k, v in zip(self.wanted, self.graph.inputs, strict=True)
         }
+
+    def _cotangents(self, ct: Any, changed: Callable[[Node, int, Any], Any]) -> dict[Node, Any]:
+        """What comes back to every node, where `changed` says what becomes of what passes each use of an input."""
+
+        def passed(n: Node, c: Any) -> Iterator[tuple[Node, Any]]:
+            for k, i in enumerate(n.inputs):
+                if type(i) is Node and i in self.active and (back := step_back(n, k, c)) is not None:
+                    yield i, changed(n, k, back)
+
+        with np.errstate(all="ignore"):
+            return accumulate(self.graph.nodes, {self.graph.outputs[0]: ct}, passed)
 
     def cotangent(self, node: Node, ct: Any) -> Any:
         """What comes back to a node."""
@@ -64,16 +65,7 @@ class Recorded:
 
     def rounded(self, ct: Any, k: int) -> float:
         """How large the terms are that may cancel on the way to the gradient of input k: what is added to it, without signs."""
-        cot: dict[Node, Any] = {self.graph.outputs[0]: np.abs(ct)}
-        with np.errstate(all="ignore"):
-            for n in reversed(self.graph.nodes):
-                c = cot.pop(n, None)
-                for j, i in enumerate(n.inputs) if c is not None else ():
-                    if type(i) is Node and i in self.active:
-                        passed = step_back(n, j, c)
-                        if passed is not None:
-                            passed = _each(passed, lambda p: np.nan_to_num(np.abs(p)))
-                            cot[i] = cot[i] + passed if i in cot else passed
+        cot = self._cotangents(np.abs(ct), lambda n, j, c: _each(c, lambda p: np.nan_to_num(np.abs(p))))
         return largest(cot.get(self.graph.inputs[self.wanted.index(k)], 0.0))
 
     def edges(self) -> list[Edge]:
@@ -91,10 +83,6 @@ class Recorded:
 def _each(x: Any, f: Callable[[Any], Any]) -> Any:
     """A function of a cotangent, or of every part of that of a loop."""
     return Bundle(None if p is None else f(p) for p in x) if isinstance(x, tuple) else f(x)
-
-
-def _times(x: Any, factor: float) -> Any:
-    return _each(x, lambda p: p * factor)
 
 
 def largest(x: Any) -> float:

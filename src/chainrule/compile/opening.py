@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ir.deferred import settled
 from ..ir.graph import Graph
-from ..ir.node import NO_PARAMS, Node
+from ..ir.node import NO_PARAMS, Node, rebuilt
 from ..ir.op import constant, variable
 from ..ir.recording import Handle, setting, state
 from ..ops.kinds import Composite
@@ -20,19 +20,18 @@ from ..trace.array import recording_kind
 
 def opened(graph: Graph, fixed: Collection[Node] = ()) -> Graph:
     """The same computation, without composites, `call` and graphs that hold no values; `fixed` nodes are their values."""
-    changed: dict[Node, Any] = dict(zip(graph.inputs, graph.inputs, strict=True))
-    for n in graph.nodes:
-        changed[n] = n.value if n in fixed else _copied(n, changed)
-    return Graph(graph.inputs, [_new(o, changed) for o in graph.outputs])
+    new = _copies(graph.nodes, dict(zip(graph.inputs, graph.inputs, strict=True)), fixed)
+    return Graph(graph.inputs, [new(o) for o in graph.outputs])
 
 
-def _new(x: Any, changed: dict[Node, Any]) -> Any:
-    """What an input became; a node from before the graph (of a transform that has ended) is the value that it had."""
-    return (changed[x] if x in changed else settled(x.value)) if type(x) is Node else x
+def _copies(nodes: Sequence[Node], changed: dict[Node, Any], fixed: Collection[Node] = ()) -> Callable[[Any], Any]:
+    """What nodes became; one from before the graph (of a transform that has ended) is the value that it had."""
+    return rebuilt(
+        nodes, changed, lambda n, inputs: n.value if n in fixed else _copied(n, inputs), lambda n: settled(n.value)
+    )
 
 
-def _copied(n: Node, changed: dict[Node, Any]) -> Any:
-    inputs = tuple(_new(i, changed) for i in n.inputs)
+def _copied(n: Node, inputs: tuple[Any, ...]) -> Any:
     op = n.op
     if op is variable:  # of a transform inside, which stood for a plain value
         return settled(n.value)
@@ -40,7 +39,7 @@ def _copied(n: Node, changed: dict[Node, Any]) -> Any:
         return _body(n, inputs)
     if op is call:
         inner = _valued(n.params["graph"], [settled(v) for v in n.values])
-        return _substituted(inner, inputs)
+        return tuple(map(_copies(inner.nodes, dict(zip(inner.inputs, inputs, strict=True))), inner.outputs))
     if op is pick and isinstance(inputs[0], tuple):
         return inputs[0][n.params["index"]]
     params = n.params
@@ -52,14 +51,7 @@ def _copied(n: Node, changed: dict[Node, Any]) -> Any:
             params = {**params, "test": next(graphs), "body": next(graphs)}
         else:
             params = {**params, "branches": tuple(graphs)}
-    return _kept(n, inputs, params)
-
-
-def _kept(n: Node, inputs: tuple[Any, ...], params: dict[str, Any] | None = None) -> Node:
-    """The same operation on what its inputs became."""
-    made = Node(n.op, inputs, n.params if params is None else params, n.value, n.code, n.lasti)
-    made.given_name = n.given_name
-    return made
+    return n.on(inputs, n.value, params)
 
 
 def _settled(n: Node) -> Node:
@@ -83,13 +75,11 @@ def _body(n: Node, inputs: tuple[Any, ...]) -> Any:
     if not isinstance(result, Handle):
         return result
     if result.dtype != n.dtype:  # integers, which the operation itself takes in another precision than its parts do
-        return _kept(n, inputs)
+        return n.on(inputs, n.value)
     inner = Graph(list(leaves), [result.node])
-    changed: dict[Node, Any] = dict(leaves)
     for m in inner.nodes:
         m.code, m.lasti = n.code, n.lasti
-        changed[m] = _copied(m, changed)
-    made = changed[result.node]
+    made = _copies(inner.nodes, leaves)(result.node)
     if type(made) is Node and made.given_name is None:
         made.given_name = n.given_name
     return made
@@ -98,19 +88,10 @@ def _body(n: Node, inputs: tuple[Any, ...]) -> Any:
 def _valued(graph: Graph, values: list[Any]) -> Graph:
     """A graph with the values that its nodes have on given inputs."""
     inputs = [Node(i.op, (), i.params, v) for i, v in zip(graph.inputs, values, strict=True)]
-    changed: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    for n in graph.nodes:
-        args = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
-        if n.op is constant:
-            changed[n] = n
-            continue
+
+    def made(n: Node, args: tuple[Any, ...]) -> Node:
         plain = [a.value if type(a) is Node else a for a in args]
-        changed[n] = Node(n.op, args, n.params, n.op.value(*plain, **n.params), n.code, n.lasti)
-    return Graph(inputs, [changed.get(o, o) if type(o) is Node else o for o in graph.outputs])
+        return n if n.op is constant else n.on(args, n.op.value(*plain, **n.params))
 
-
-def _substituted(graph: Graph, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    changed: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
-    for n in graph.nodes:
-        changed[n] = _copied(n, changed)
-    return tuple(_new(o, changed) for o in graph.outputs)
+    new = rebuilt(graph.nodes, dict(zip(graph.inputs, inputs, strict=True)), made)
+    return Graph(inputs, [new(o) for o in graph.outputs])

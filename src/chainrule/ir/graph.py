@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .node import NO_PARAMS, Node, reachable
+from .node import NO_PARAMS, Node, reachable, rebuilt
 from .op import constant, variable
 from .recording import Handle, record
 
@@ -56,26 +56,17 @@ class Graph:
 
         It is what is kept when the values are to be computed again.
         """
-        changed: dict[Any, Node] = {}
+        captured = {id(h): Node(variable, (), NO_PARAMS, None) for h in self.captured}
 
         def copied(n: Node, inputs: tuple[Any, ...]) -> Node:
-            new = Node(n.op, inputs, n.params, n.value if n.op is constant else None, n.code, n.lasti)
-            new.given_name = n.given_name
-            changed[n] = new
-            return new
+            standing = tuple(captured[id(i)] if isinstance(i, Handle) else i for i in inputs)
+            return n.on(standing, n.value if n.op is constant else None)
 
-        def new(i: Any) -> Any:
-            if type(i) is Node:
-                return changed.get(i, i.value if i.op is constant else i)
-            return changed[id(i)] if isinstance(i, Handle) else i
-
-        inputs = [copied(n, ()) for n in (*self.inputs, *self.outside)]
-        for h in self.captured:
-            changed[id(h)] = Node(variable, (), NO_PARAMS, None)
-            inputs.append(changed[id(h)])
-        for n in self.nodes:
-            copied(n, tuple(map(new, n.inputs)))
-        return Graph(inputs, [new(o) for o in self.outputs])
+        given = [*self.inputs, *self.outside]
+        inputs = [copied(n, ()) for n in given]
+        changed = dict(zip(given, inputs, strict=True))
+        new = rebuilt(self.nodes, changed, copied, lambda n: n.value if n.op is constant else n)
+        return Graph([*inputs, *captured.values()], [new(o) for o in self.outputs])
 
     def widened(self, own: int, start: int, total: int) -> Graph:
         """The same graph with `total` inputs behind the first `own` ones, of which it reads those from `start` on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -73,6 +73,12 @@ class Node:
         self.lasti = lasti
         self.given_name: str | None = None
 
+    def on(self, inputs: tuple[Any, ...], value: Any, params: dict[str, Any] | None = None) -> Node:
+        """The same operation on other inputs, of the same line and with the same name."""
+        made = Node(self.op, inputs, self.params if params is None else params, value, self.code, self.lasti)
+        made.given_name = self.given_name
+        return made
+
     @property
     def calls(self) -> tuple[tuple[CodeType, int], ...]:
         """The line that made this value and, where they were recorded, the calls around it, innermost first."""
@@ -135,3 +141,25 @@ def reachable(outputs: Iterable[Node], since: int = -1) -> list[Node]:
                 seen.add(i)
                 stack.append(i)
     return sorted(seen, key=attrgetter("order"))
+
+
+def rebuilt(
+    nodes: Iterable[Node],
+    changed: dict[Node, Any],
+    made: Callable[[Node, tuple[Any, ...]], Any],
+    outside: Callable[[Node], Any] = lambda n: n,
+) -> Callable[[Any], Any]:
+    """Rebuild nodes in order of computation; gives back the function from what stood in the graph to what it became.
+
+    Args:
+        changed: what the first nodes became: filled in.
+        made: what a node becomes, given what its inputs became.
+        outside: what becomes of a node that is read and is not among them.
+    """
+
+    def new(x: Any) -> Any:
+        return x if type(x) is not Node else changed[x] if x in changed else outside(x)
+
+    for n in nodes:
+        changed[n] = made(n, tuple(map(new, n.inputs)))
+    return new

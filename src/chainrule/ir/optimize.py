@@ -11,48 +11,41 @@ import numpy as np
 
 from .deferred import settled
 from .graph import Bundle, Graph
-from .node import NO_PARAMS, Node, Spec
+from .node import NO_PARAMS, Node, Spec, rebuilt
 from .op import constant, variable
 from .recording import Handle
 
 
 def optimized(graph: Graph) -> Graph:
     """The graph made smaller."""
-    changed: dict[Node, Any] = {}
-    inputs: list[Node] = []
-    for n in graph.inputs:
-        changed[n] = _described(n, ())
-        inputs.append(changed[n])
-    made: dict[Any, Any] = {}
+    inputs = [_described(n, ()) for n in graph.inputs]
+    changed: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
+    shared: dict[Any, Any] = {}
     numbers: dict[int, Any] = {}  # keeps constants alive, so that their ids stay theirs
-    for n in graph.nodes:
+
+    def made(n: Node, args: tuple[Any, ...]) -> Any:
         if n.op is constant:
-            changed[n] = n.value
-            continue
+            return n.value
         if n.op is variable:  # an input of another kind: a drawn number, or a tensor closed over
-            changed[n] = n
-            continue
-        args = tuple(changed.get(i, i.value if i.op is constant else i) if type(i) is Node else i for i in n.inputs)
+            return n
         if not any(type(a) is Node or isinstance(a, Handle) for a in args) and not isinstance(n.value, Bundle):
-            changed[n] = settled(n.value)
-            continue
+            return settled(n.value)
         same = _unchanged(n, args)
         if same is not None:
-            changed[n] = same
-            continue
+            return same
         key = (n.op, tuple(_key(a, numbers) for a in args), repr(n.params))
-        if key not in made:
-            made[key] = _described(n, args)
-        changed[n] = made[key]
+        if key not in shared:
+            shared[key] = _described(n, args)
+        return shared[key]
+
+    rebuilt(graph.nodes, changed, made, lambda n: n.value if n.op is constant else n)
     outputs = [changed.get(o, o) if type(o) is Node else o for o in graph.outputs]
     return Graph(inputs, outputs)
 
 
 def _described(n: Node, args: tuple[Any, ...]) -> Node:
     spec: Any = Bundle(map(Spec.of, n.value)) if isinstance(n.value, Bundle) else Spec.of(n.value)
-    new = Node(n.op, args, n.params if args else NO_PARAMS, spec, n.code, n.lasti)
-    new.given_name = n.given_name
-    return new
+    return n.on(args, spec, n.params if args else NO_PARAMS)
 
 
 def _key(a: Any, numbers: dict[int, Any]) -> Any:

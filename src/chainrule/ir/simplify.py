@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .node import NO_PARAMS, Node
+from .node import NO_PARAMS, Node, rebuilt
 from .op import Op
 
 
@@ -67,18 +67,17 @@ class Simplifier:
 def simplified(nodes: Sequence[Node], output: Node) -> Any:
     """Rebuild `nodes` (in order of computation), equal expressions shared; what `output` became."""
     simplifier = Simplifier()
-    changed: dict[Node, Any] = {}
-    made: dict[Any, Any] = {}
-    for n in nodes:
-        if not n.inputs:  # a constant, or the variable that a body was opened on
-            changed[n] = n.value
-            continue
-        inputs = tuple(changed.get(i, i) if type(i) is Node else i for i in n.inputs)
+    shared: dict[Any, Any] = {}
+
+    def made(n: Node, inputs: tuple[Any, ...]) -> Any:
+        if not inputs:  # a constant, or the variable that a body was opened on
+            return n.value
         key = (n.op, tuple(_same(i) for i in inputs), repr(n.params))
-        if key not in made:
-            made[key] = simplifier.make(n.op, inputs, n.params)
-        changed[n] = made[key]
-    return changed.get(output, output)
+        if key not in shared:
+            shared[key] = simplifier.make(n.op, inputs, n.params)
+        return shared[key]
+
+    return rebuilt(nodes, {}, made)(output)
 
 
 def _same(x: Any) -> Any:

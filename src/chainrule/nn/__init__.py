@@ -77,9 +77,10 @@ from .losses import (
     SoftMarginLoss,
     TripletMarginLoss,
 )
-from .module import Module, Parameter, functional_call
+from .module import Module, Parameter
 from .recurrent import GRU, LSTM, RNN
 from .reports import Flow, Summary, Symmetry, collapse, flow, summary, symmetry
+from .substitution import functional_call
 
 __all__ = [
     "CELU",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError, ShapeError, TraceError
+from ..errors import InputError, ShapeError
 from ..tensors import changing
 from ..tensors.creation import tensor
+from ..tensors.namespace import asked
 from ..tensors.tensor import Tensor
 from ..trace.handles import plain
-from ..trace.tree import map_leaves
-from .traced import as_traced
 
 
 class _Marked(type):
@@ -29,6 +27,13 @@ class Parameter(metaclass=_Marked):
         made = tensor(data, requires_grad=requires_grad)
         made.is_parameter = True
         return made
+
+
+class IncompatibleKeys(NamedTuple):
+    """What did not fit in `load_state_dict(strict=False)`."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
@@ -144,6 +149,10 @@ class Module:
             name: as an attribute, without dots.
             module: it, or None to leave its place empty.
         """
+        if not (module is None or isinstance(module, Module)):
+            raise InputError(
+                f"{type(module).__name__} is not a Module", "for a function, write a Module with it as its forward"
+            )
         Module.changes[0] += 1
         self._modules[name] = module
 
@@ -245,21 +254,37 @@ class Module:
             function(m)
         return self
 
-    def to(self, *where: Any, dtype: Any = None) -> Any:
+    def to(
+        self, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, memory_format: Any = None
+    ) -> Any:
         """The parameters and floating-point buffers in another dtype, in place.
 
         Args:
-            where: a dtype, or "cpu", the only device.
+            args: as for `Tensor.to`: a dtype, a device, both, or a tensor of that dtype.
+            device: the CPU, the only one.
             dtype: the same by name.
+            non_blocking: makes no difference on the CPU.
+            memory_format: not supported.
         """
-        for w in where:
-            dtype = dtype if isinstance(w, str) and w == "cpu" else w
+        dtype, _ = asked(args, dtype, device, False, memory_format)
         if dtype is not None:
+            if dtype.kind not in "fc":
+                raise InputError(
+                    f"a module has parameters of floating point; .to() got {dtype}", "give torch.float32 or float64"
+                )
             for m in self.modules():
                 for value in (*m._parameters.values(), *m._buffers.values()):
                     if value is not None and value.dtype.kind == "f":
-                        changing.cast(value, np.dtype(dtype))
+                        changing.cast(value, dtype)
         return self
+
+    def cpu(self) -> Any:
+        """On the CPU, where it is."""
+        return self
+
+    def type(self, dst_type: Any) -> Any:
+        """In another dtype."""
+        return self.to(dtype=dst_type)
 
     def double(self) -> Any:
         """In float64."""
@@ -288,18 +313,21 @@ class Module:
             yield name, module
             stack += [(f"{name}.{k}" if name else k, m) for k, m in module._modules.items() if m is not None][::-1]
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Take parameters and buffers from `state`: tensors, NumPy arrays, or torch tensors. All fit, or nothing changes.
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+        """Take parameters and buffers from a state: tensors, NumPy arrays, or torch tensors. All fit, or nothing changes.
 
         Args:
-            state: by dotted names, as `state_dict()` gives it.
+            state_dict: by dotted names, as `state_dict()` gives it.
             strict: whether every name must be on both sides.
+
+        Returns:
+            the names that are missing there, and those that are unknown here: both empty unless `strict` is False.
 
         Raises:
             InputError: a name is missing or unknown (with `strict`).
             ShapeError: a value has another shape than the parameter.
         """
-        own = self.state_dict()
+        own, state = self.state_dict(), state_dict
         missing = [k for k in own if k not in state]
         unknown = [k for k in state if k not in own]
         if strict and (missing or unknown):
@@ -324,6 +352,7 @@ class Module:
                     full = f"{name}.{k}" if name else k
                     if value is not None and full in new:
                         value.data = new[full].astype(value.dtype)
+        return IncompatibleKeys(missing, unknown)
 
     # ---- showing -------------------------------------------------------------------------------------------
 
@@ -350,97 +379,3 @@ class Module:
 def _array(x: Any) -> Any:
     """The values of one of our tensors, or of one of torch's."""
     return x.detach().value if isinstance(x, Tensor) else x.detach().cpu().numpy()
-
-
-# ---- modules as functions of their parameters ------------------------------------------------------------------
-
-
-@contextmanager
-def replaced(roots: Sequence[Module], new: Mapping[int, Any]) -> Generator[Callable[[int], Any]]:
-    """Modules with other values in the places of tensors, given by the ids of those.
-
-    Yields a function that tells, while it lasts, what stands in the place of one.
-    """
-    places: dict[int, list[tuple[dict[str, Any], str]]] = {}
-    for root in roots:
-        for _, m in root._all_named():
-            for registered in (m._parameters, m._buffers):
-                for k, value in registered.items():
-                    if id(value) in new:
-                        places.setdefault(id(value), []).append((registered, k))
-    before = [(registered, k, registered[k]) for found in places.values() for registered, k in found]
-
-    def now(key: int) -> Any:
-        found = [registered.get(k) for registered, k in places[key]]
-        if any(x is not found[0] for x in found):
-            raise TraceError("a buffer that two modules share is bound anew in one of them", "change it in place")
-        return found[0]
-
-    try:
-        for key, found in places.items():
-            for registered, k in found:
-                registered[k] = new[key]
-        yield now
-    finally:
-        for registered, k, value in before:
-            registered[k] = value
-
-
-def _named_everywhere(module: Module) -> dict[str, Any]:
-    """Parameters and buffers under every name that they have."""
-    return {
-        f"{name}.{k}" if name else k: value
-        for name, m in module._all_named()
-        for registered in (m._parameters, m._buffers)
-        for k, value in registered.items()
-        if value is not None
-    }
-
-
-@contextmanager
-def _with_values(module: Module, values: Mapping[str, Any]) -> Generator[None]:
-    """The module with other values in place of its parameters and buffers."""
-    named = _named_everywhere(module)
-    unknown = [k for k in values if k not in named]
-    if unknown:
-        raise InputError(
-            f"functional_call: {type(module).__name__} has no parameter {unknown[0]!r}",
-            f"its parameters are {', '.join(named) or 'none'}",
-        )
-    with replaced([module], {id(named[k]): v for k, v in values.items()}):
-        yield
-
-
-def functional_call(
-    module: Module, values: Mapping[str, Any], args: Any = (), kwargs: Mapping[str, Any] | None = None
-) -> Any:
-    """What the module gives with `values` in place of its parameters, so that every transform applies.
-
-    Args:
-        module: any module; it is not changed.
-        values: parameters and buffers by name; those left out keep their own.
-        args: the arguments, a tuple; anything else is the single argument.
-        kwargs: those by name.
-
-    Returns:
-        What `forward` returns.
-
-    >>> import chainrule as cr, numpy as np
-    >>> net = cr.torch.nn.Linear(2, 1)
-    >>> weights = {"weight": np.ones((1, 2)), "bias": np.zeros(1)}
-    >>> cr.grad(lambda w: cr.functional_call(net, w, np.array([3.0, 4.0])).sum())(weights)
-    {'weight': array([[3., 4.]]), 'bias': array([1.])}
-    """
-    named: Any
-    values, args, named = map_leaves(
-        as_traced, (dict(values), args if isinstance(args, tuple) else (args,), kwargs or {})
-    )
-    with _with_values(module, values):
-        return module(*args, **named)
-
-
-def arrays_of(module: Module) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The values of the trained parameters, and of the rest, by name, as plain arrays."""
-    trained = {k: np.asarray(p.detach().value) for k, p in module.named_parameters() if p.requires_grad}
-    frozen = {k: np.asarray(p.detach().value) for k, p in module.named_parameters() if not p.requires_grad}
-    return trained, {**frozen, **{k: np.asarray(plain(b)) for k, b in module.named_buffers()}}

@@ -17,8 +17,9 @@ from ..ir.op import variable
 from ..ir.recording import Handle, setting, state
 from ..trace.array import Array
 from .layers import Linear, Sequential
-from .module import Module, arrays_of, functional_call
+from .module import Module
 from .observing import Call, watched
+from .substitution import arrays_of, functional_call
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -83,7 +83,7 @@ class LBFGS(Optimizer):
         h = self.param_groups[0]
         first = closure()
         loss, g = float(plain(first)), self._flat_grad()
-        s = self.state.setdefault(id(self._parameters()[0]), {"pairs": [], "count": 0, "scale": 1.0})
+        s = self.state.setdefault(self._parameters()[0], {"pairs": [], "count": 0, "scale": 1.0})
         evaluations = 1
         for _ in range(h["max_iter"]):
             if np.max(np.abs(g)) <= h["tolerance_grad"]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections import defaultdict
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -39,7 +42,7 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self.state: dict[int, dict[str, Any]] = {}
+        self.state: dict[Any, dict[str, Any]] = defaultdict(dict)  # by parameter
         if isinstance(params, Tensor):
             raise InputError("params argument given to the optimizer should be an iterable of tensors", "pass [x]")
         given = list(params)
@@ -94,9 +97,7 @@ class Optimizer:
                 for p in group["params"]:
                     g = p._grad
                     if g is not None:
-                        new, self.state[id(p)] = updated(
-                            rule, p.node.value, g.node.value, self.state.get(id(p), {}), group
-                        )
+                        new, self.state[p] = updated(rule, p.node.value, g.node.value, self.state[p], group)
                         changing.collect_here(p, new)
         return loss
 
@@ -105,9 +106,9 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """Settings and state, the parameters numbered in order."""
-        number = {id(p): k for k, p in enumerate(self._parameters())}
-        groups = [{**g, "params": [number[id(p)] for p in g["params"]]} for g in self.param_groups]
-        return {"state": {number[k]: dict(s) for k, s in self.state.items()}, "param_groups": groups}
+        number = {p: k for k, p in enumerate(self._parameters())}
+        groups = [{**g, "params": [number[p] for p in g["params"]]} for g in self.param_groups]
+        return {"state": {number.get(p, p): dict(s) for p, s in self.state.items()}, "param_groups": groups}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state, of an optimizer over parameters of the same shapes."""
@@ -119,7 +120,13 @@ class Optimizer:
             )
         for own, saved in zip(self.param_groups, state["param_groups"], strict=True):
             own.update({k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k != "params"})
-        self.state = {id(params[int(k)]): {n: plain(v) for n, v in s.items()} for k, s in state["state"].items()}
+        ours = hasattr(
+            type(self), "rule"
+        )  # it keeps arrays, which compiled steps move in place; others keep what they like
+        numbered = dict(enumerate(params)) | {str(k): p for k, p in enumerate(params)}
+        self.state.clear()
+        for k, s in state["state"].items():
+            self.state[numbered.get(k, k)] = {n: copy.deepcopy(plain(v)) if ours else v for n, v in s.items()}
 
     def __repr__(self) -> str:
         groups = [", ".join(f"{k}={v}" for k, v in g.items() if k != "params") for g in self.param_groups]
@@ -138,8 +145,8 @@ def _unsupported(name: str, **options: Any) -> None:
 
 def _checked(name: str, **least: tuple[float, float]) -> None:
     for k, (value, low) in least.items():
-        if not value >= low:
-            raise InputError(f"{name}: {k} is {value}", f"it must be at least {low:g}")
+        if not isinstance(value, Real) or not value >= low:
+            raise InputError(f"{name}: {k} is {value}", f"it must be a number, at least {low:g}")
 
 
 class SGD(Optimizer):

@@ -47,7 +47,7 @@ def sgd(p: Any, g: Any, s: State, h: dict[str, Any]) -> tuple[Any, State]:
     g = _decayed(p, g, h)
     if not h["momentum"]:
         return p - h["lr"] * g, s
-    v = h["momentum"] * s["momentum_buffer"] + (1 - h["dampening"]) * g if "momentum_buffer" in s else g
+    v = h["momentum"] * s["momentum_buffer"] + (1 - h["dampening"]) * g if "momentum_buffer" in s else np.copy(g)
     step = g + h["momentum"] * v if h["nesterov"] else v
     return p - h["lr"] * step, {"momentum_buffer": v}
 
@@ -60,7 +60,7 @@ def _adam(p: Any, g: Any, s: State, h: dict[str, Any]) -> tuple[Any, State]:
     new = {"step": t, "exp_avg": m, "exp_avg_sq": v}
     top = v
     if h["amsgrad"]:
-        top = np.maximum(s["max_exp_avg_sq"], v) if "max_exp_avg_sq" in s else v
+        top = np.maximum(s["max_exp_avg_sq"], v) if "max_exp_avg_sq" in s else np.copy(v)
         new["max_exp_avg_sq"] = top
     scale = h["lr"] / (1 - b1**t)
     return p - scale * (m / (np.sqrt(top) / (1 - b2**t) ** 0.5 + h["eps"])), new

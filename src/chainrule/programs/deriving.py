@@ -7,13 +7,13 @@ import keyword
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..diff.rules import pulled_back, zeros_of
-from ..diff.walk import active_nodes, step_back
+from ..diff.walk import accumulate, active_nodes, step_back
 from ..errors import InputError, ShapeError
 from ..ir.graph import Bundle, Graph
 from ..ir.node import NO_PARAMS, Node, reachable
@@ -241,22 +241,23 @@ def _backward(s: Staged) -> None:
     parts: dict[Node, list[Any]] = {o: [Array(v)] for o, v in s.seeds.items() if o in active}
     if not s.seeds and s.outputs[0] in active:
         parts[s.output] = [np.ones((), s.output.dtype)[()]]
-    for k in range(len(s.stages), 0, -1):
-        n = s.stages[k - 1]
-        if n not in parts:
-            continue
+    number = {n: k for k, n in enumerate(s.stages, 1)}
+
+    def passed(n: Node, given: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
         positions = [p for p, i in enumerate(n.inputs) if type(i) is Node and i in active]
         if isinstance(n.op, Loop):
-            _loop_back(s, n, k, parts, positions)
-            continue
-        ct = functools.reduce(operator.add, parts[n]) if isinstance(n.value, tuple) else _complete(s, n, parts[n])
+            yield from _loop_back(s, n, number[n], parts, positions)
+            return
+        ct = functools.reduce(operator.add, given) if isinstance(n.value, tuple) else _complete(s, n, given)
         args = [Array(i) if type(i) is Node else i for i in n.inputs]
         for p, c in zip(positions, pulled_back(n.op, positions, ct, _output(s, n), args, n.params), strict=True):
             if c is not None:
                 target: Any = n.inputs[p]
                 if not isinstance(c, tuple):  # picking one of several results is no line of its own
-                    s.lines.append(Line(target, _simple(c, s), k, target in parts))
-                parts.setdefault(target, []).append(c)
+                    s.lines.append(Line(target, _simple(c, s), number[n], target in parts))
+                yield target, [c]
+
+    accumulate(s.stages, parts, passed, operator.iadd)
     for v in s.wrt:
         if v in parts:
             if v in s.outputs and v not in s.seeds:  # the function gives back its argument
@@ -287,7 +288,9 @@ def _output(s: Staged, n: Node) -> Any:
     return Bundle(Array(picks[k]) for k in range(len(n.value)))
 
 
-def _loop_back(s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positions: Sequence[int]) -> None:
+def _loop_back(
+    s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positions: Sequence[int]
+) -> Iterator[tuple[Any, list[Any]]]:
     """Undo a loop in one line; the values of its gradients are computed at once."""
     ct = functools.reduce(operator.add, parts[n])
     values = Bundle(None if c is None else plain(c) for c in ct)
@@ -298,7 +301,7 @@ def _loop_back(s: Staged, n: Node, k: int, parts: dict[Node, list[Any]], positio
             target: Any = n.inputs[p]
             part = Node(variable, (), NO_PARAMS, c)
             line.results.append((p, target, part, target in parts))
-            parts.setdefault(target, []).append(Array(part))
+            yield target, [Array(part)]
     s.lines.append(line)
 
 

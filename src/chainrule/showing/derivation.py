@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..diff.walk import accumulate
 from ..documents import Document, Line, formula, heading, words
 from ..errors import InputError
 from ..ir.node import Node
@@ -78,17 +79,16 @@ class Derivation(Document):
         lines = [heading("Reverse order: from the result back to the variables")]
         out, wanted = self.staged.output, self._wanted()
         found: dict[Node, Any] = {out: sp.Integer(1)}
-        terms: dict[Node, list[tuple[Node, Any]]] = {}
         lines.append(formula(*_equal(_d(self, out, out), "1", "1"), "the start"))
-        for n in [*reversed(self.s.statements)]:
-            if n not in found and n in terms:
-                self._gather(n, terms[n], found, lines)
-            if n in found:
-                for i, p in self.s.partials(n).items():
-                    if i in wanted:
-                        terms.setdefault(i, []).append((n, p))
+
+        def passed(n: Node, terms: list[tuple[Node, Any]]) -> list[tuple[Node, Any]]:
+            if n is not out:
+                self._gather(n, terms, found, lines)
+            return [(i, [(n, p)]) for i, p in self.s.partials(n).items() if i in wanted]
+
+        terms = accumulate(self.s.statements, {out: []}, passed)
         for v in self.staged.wrt:
-            if v in terms:
+            if terms.get(v):
                 self._gather(v, terms[v], found, lines)
             else:
                 found[v] = sp.Integer(0)

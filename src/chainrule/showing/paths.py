@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.walk import step_back
+from ..diff.walk import accumulate, step_back
 from ..errors import InputError
 from ..ir.node import Node
 from ..ops.loops import Loop
@@ -57,7 +57,7 @@ class Paths:
             self.result = f"sum({self.result})"
         source = by_name[wrt]
         edges = _edges(staged)
-        self.count = _count(staged, edges, source)
+        self.count = _count(staged, source)
         self.listed = [_path(staged, source, p) for p in _walks(staged, edges, source)] if self.count <= LISTED else []
         zero = np.zeros(source.shape)[()]
         if self.listed:
@@ -94,13 +94,13 @@ def _edges(s: Staged) -> dict[Node, list[Edge]]:
     return found
 
 
-def _count(s: Staged, edges: dict[Node, list[Edge]], source: Node) -> int:
+def _count(s: Staged, source: Node) -> int:
     """The number of paths to the result, node by node from the end."""
-    ways = {s.output: 1}
-    for n in reversed([*s.inputs, *s.live_stages]):
-        if n is not s.output:
-            ways[n] = sum(ways.get(m, 0) for m, _ in edges.get(n, ()))
-    return ways[source]
+
+    def passed(n: Node, ways: int) -> list[tuple[Any, int]]:
+        return [(i, ways) for k, i in enumerate(n.inputs) if type(i) is Node and n.op.flows(k)]
+
+    return accumulate(s.live_stages, {s.output: 1}, passed).get(source, 0)
 
 
 def _walks(s: Staged, edges: dict[Node, list[Edge]], source: Node) -> Iterator[list[Edge]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..diff.rules import pulled_back
+from ..diff.walk import accumulate
 from ..ir.node import Node
 from ..programs.staged import Staged
 from ..symbolic.algebra.facts import Fact
@@ -44,19 +45,16 @@ class Numbers:
 
     def gradient(self, values: Mapping[Node, Any]) -> Any:
         """The gradient of the result by the variable, given every value."""
-        cot: dict[Node, Any] = {self.s.output: np.ones(self.s.output.shape, self.s.output.dtype)[()]}
+
+        def passed(n: Node, ct: Any) -> Iterator[tuple[Any, Any]]:
+            positions = [k for k, i in enumerate(n.inputs) if type(i) is Node and n.op.flows(k)]
+            args = [values[i] if type(i) is Node else i for i in n.inputs]
+            found = pulled_back(n.op, positions, ct, values[n], args, n.params)
+            return ((n.inputs[k], c) for k, c in zip(positions, found, strict=True) if c is not None)
+
+        one = np.ones(self.s.output.shape, self.s.output.dtype)[()]
         with np.errstate(all="ignore"):
-            for n in reversed(self.s.live_stages):
-                if n not in cot:
-                    continue
-                positions = [k for k, i in enumerate(n.inputs) if type(i) is Node and n.op.flows(k)]
-                args = [values[i] if type(i) is Node else i for i in n.inputs]
-                for k, c in zip(
-                    positions, pulled_back(n.op, positions, cot[n], values[n], args, n.params), strict=True
-                ):
-                    i: Any = n.inputs[k]
-                    if c is not None:
-                        cot[i] = c if i not in cot else cot[i] + c
+            cot = accumulate(self.s.live_stages, {self.s.output: one}, passed)
         return np.asarray(cot.get(self.source, np.zeros(self.source.shape)))
 
     def verify(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> str | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..diff.jacobians import hessian
+from ..diff.walk import accumulate
 from ..documents import Document, Line, formula, heading, words
 from ..errors import InputError
 from ..ir.graph import Graph
@@ -57,21 +58,18 @@ class SecondDerivative(Document):
         self.s, self.staged = s, staged
         x, w = inputs[wrt], inputs[by or wrt]
         self.partials = {n: s.partials(n) for n in s.statements}
-        adjoint = self._adjoints()
+        start, bend = {staged.output: sp.Integer(1)}, self._bend
+        adjoint = accumulate(s.statements, {**start}, lambda n, g: [(i, g * p) for i, p in self.partials[n].items()])
         by_x, by_w = self._tangents(x), self._tangents(w)
         self.terms = self._terms(adjoint, by_x, by_w)
         self.expression = tidy(sp.Add(*(t.expression for t in self.terms)))
-        self.naive = sp.expand(self._naive(x)) if x is w else None
+        self.naive: Any = None
+        if x is w:  # the recursion of reverse mode, with second local partials in place of first ones
+            bent = accumulate(s.statements, {**start}, lambda n, g: [(i, g * bend(n, i, i)) for i in self.partials[n]])
+            self.naive = sp.expand(bent.get(x, sp.Integer(0)))
         self.lost = [t for t in self.terms if self.naive is not None and not _within(t.expression, self.naive)]
         self.value = self._value(x, w)
         self.lines = self._written(staged.names[staged.output], wrt, by or wrt)
-
-    def _adjoints(self) -> dict[Node, Any]:
-        found: dict[Node, Any] = {self.staged.output: sp.Integer(1)}
-        for n in reversed(self.s.statements):
-            for i, p in self.partials[n].items():
-                found[i] = found.get(i, sp.Integer(0)) + found.get(n, sp.Integer(0)) * p
-        return found
 
     def _tangents(self, x: Node) -> dict[Node, Any]:
         found: dict[Node, Any] = {x: sp.Integer(1)}
@@ -98,15 +96,6 @@ class SecondDerivative(Document):
                     if e != 0:
                         found.append(Term(names[n], (names[i], names[j]), e))
         return found
-
-    def _naive(self, x: Node) -> Any:
-        """The recursion of reverse mode with second local partials in place of first ones."""
-        found: dict[Node, Any] = {self.staged.output: sp.Integer(1)}
-        for n in reversed(self.s.statements):
-            if n in found:
-                for i in self.partials[n]:
-                    found[i] = found.get(i, sp.Integer(0)) + found[n] * self._bend(n, i, i)
-        return found.get(x, sp.Integer(0))
 
     def _value(self, x: Node, w: Node) -> float:
         inputs = self.staged.inputs

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..diff.walk import accumulate
 from ..documents import Document, Line, formula, heading, quoted, words
 from ..errors import ChainruleError, InputError
 from ..ir.node import Node
@@ -223,14 +224,15 @@ def _scalar_edges(scalars: Scalars) -> _Edges:
         for n in scalars.statements
         if len(n.inputs) == 1 and type(i := n.inputs[0]) is Node
     }
-    gradients: dict[Node, Any] = {s.output: sp.Integer(1)}
+    partials = {n: scalars.partials(n) for n in scalars.statements}
     out: dict[Node, list[tuple[Node, list[Fact]]]] = {}
     for n in reversed(scalars.statements):
-        for i, p in scalars.partials(n).items():
-            if n in gradients:
-                gradients[i] = gradients.get(i, sp.Integer(0)) + gradients[n] * p
+        for i, p in partials[n].items():
             if p != 0:
                 out.setdefault(i, []).append((n, facts_of(p, made_by)))
+    gradients = accumulate(
+        scalars.statements, {s.output: sp.Integer(1)}, lambda n, g: [(i, g * p) for i, p in partials[n].items()]
+    )
     return _Edges(
         scalars.statements,
         out,

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DerivativeError, InputError, ShapeError
 from ..ir.node import NO_PARAMS, Node
 from ..ir.op import constant, variable
-from ..ir.recording import View, record, state
+from ..ir.recording import View, record, setting, state
 from ..ops import arithmetic as ar
 from ..ops.shape import cast as to_dtype
 from ..trace.handles import dtype_of, written
@@ -84,6 +84,12 @@ def move(x: Any, node: Node, old: Node) -> None:
     x._node = node
     tie: Any = x._view
     if tie is None or tracing():
+        overwrite(old)
+        return
+    if a_view(tie):  # written into the memory that it is a part of
+        with setting(recording=False):
+            tie.base.become(written(tie, type(x)(Node(constant, (), NO_PARAMS, node.value))), tie.base.node)
+        tie.seen = None
         overwrite(old)
         return
     storage = tie.storage

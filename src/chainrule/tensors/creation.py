@@ -45,6 +45,9 @@ class Generator:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go to a place in the sequence."""
+        self.numbers = np.random.default_rng(
+            0
+        )  # another object: who holds the one before sees that the sequence was left
         self.numbers.bit_generator.state = state
 
 

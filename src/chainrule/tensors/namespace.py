@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,39 @@ def missing(what: str, among: Iterable[str] = (), name: str = "", fix: str = "")
     """The error for a name that is not there, with the nearest of those that are."""
     near = difflib.get_close_matches(name, list(among), 3, 0.7)
     return MissingError(what, fix or (f"the nearest: {', '.join(near)}" if near else ""))
+
+
+def missing_from(module: str, names: Iterable[str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module of torch's that has these names."""
+
+    def absent(name: str) -> Any:
+        raise missing(f"{module}.{name} is not here", names, name)
+
+    return absent
+
+
+def unfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> None:
+    """Raise, in words, where arguments do not fit a signature."""
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as wrong:
+        raise InputError(f"{name}(): {wrong}", f"it takes {', '.join(signature.parameters)}") from None
+
+
+def told(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that says in words what is wrong where its arguments do not fit it."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            if not isinstance(error, ChainruleError):
+                unfit(name, signature, args, kwargs)
+            raise
+
+    return call
 
 
 # ---- what is neither arithmetic nor movement ---------------------------------------------------------------------
@@ -62,9 +95,8 @@ def _one_dtype(name: str, a: Any, b: Any) -> None:
         raise InputError(f"{name}: {a.dtype} did not match {b.dtype}", "convert one: x.to(y.dtype)")
 
 
-def to(input: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False,
-       memory_format: Any = None) -> Any:  # fmt: skip
-    """In another dtype: the tensor itself where it has it, unless `copy`. The only device is the CPU."""
+def asked(args: Sequence[Any], dtype: Any, device: Any, copy: bool, memory_format: Any) -> tuple[Any, bool]:
+    """What the arguments of `to` ask for: a dtype, or None, and whether to copy."""
     if memory_format is not None:
         raise InputError("to: memory_format is not supported", "leave it out")
     names = ["dtype", "non_blocking", "copy"]
@@ -77,8 +109,17 @@ def to(input: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocki
             dtype = x
         elif k < len(names) and names[k] == "copy":
             copy = x
+        elif k >= len(names):
+            raise InputError(f"to() takes {', '.join(names)}; got {len(args)} arguments", "leave the others out")
     on_cpu(device)
-    found = input if dtype is None else el.to_dtype(input, dtype_named(dtype))
+    return None if dtype is None else dtype_named(dtype), copy
+
+
+def to(input: Any, *args: Any, dtype: Any = None, device: Any = None, non_blocking: bool = False, copy: bool = False,
+       memory_format: Any = None) -> Any:  # fmt: skip
+    """In another dtype: the tensor itself where it has it, unless `copy`. The only device is the CPU."""
+    dtype, copy = asked(args, dtype, device, copy, memory_format)
+    found = input if dtype is None else el.to_dtype(input, dtype)
     return found.clone() if copy and found is input else found
 
 
@@ -262,12 +303,8 @@ def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            if isinstance(error, ChainruleError):
-                raise
-            try:
-                signature.bind(*args, **kwargs)
-            except TypeError as wrong:
-                raise InputError(f"{name}(): {wrong}", f"it takes {', '.join(known)}") from None
+            if not isinstance(error, ChainruleError):
+                unfit(name, signature, args, kwargs)
             raise
 
     call.__name__ = call.__qualname__ = name

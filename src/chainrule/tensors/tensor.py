@@ -188,7 +188,8 @@ class Tensor(Array):
         if set_to_none or self._grad is None:
             self._grad = None
         else:
-            self._grad.detach_()
+            if self._grad.requires_grad:
+                self._grad.detach_()
             self._grad.zero_()
 
     # ---- out of the graph ------------------------------------------------------------------------------------

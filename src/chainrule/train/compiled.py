@@ -71,9 +71,11 @@ class Compiled:
         here = self.known[0] if self.known else None
         if here is None or not here.world.same():
             here = self._here()
-        for entry in here.entries:
+        for k, entry in enumerate(here.entries):
             found = entry(*args)
             if found is not NotImplemented:
+                if k:  # the next call is likely to be of the same kind
+                    here.entries.insert(0, here.entries.pop(k))
                 return found
         leaves, tree = flatten(list(args))
         key = (_structure(tree), tuple(map(_signature, leaves)))
@@ -118,7 +120,7 @@ class Compiled:
             raise Uncompilable(self.reason)
         world = World(self.roots, self.given())
         if world.unknown:
-            self.reason = f"its code reads what cannot be compared: {world.unknown[0]}"
+            self.reason = f"its code reads what cannot be compared, or does what cannot be repeated: {world.unknown[0]}"
             raise Uncompilable(self.reason)
         self.known.insert(0, Programs(world))
         return self.known[0]
@@ -144,6 +146,8 @@ class Compiled:
             raise
         changed = world.difference()
         moved = world.moved()
+        if changed is None and world.reseeded():  # a program would draw on from where it is
+            changed = "the seed of its random numbers"
         if changed is None and moved:  # only draws that the program repeats may have moved them
             after = [repr(get()) for get, _ in moved]
             world.rewind()

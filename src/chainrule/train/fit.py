@@ -348,7 +348,7 @@ class _Run:
             self.save,
             {
                 "begun_with": self.begun_with, "tensors": self.step.arrays(), "groups": groups,
-                "moments": {k: state[id(p)] for k, p in self.step.trained.items() if id(p) in state},
+                "moments": {k: state[p] for k, p in self.step.trained.items() if p in state},
                 "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
                 "random": {k: g.get_state() for k, g in self._generators().items()},
                 "order_state": self.order_state, "epoch": self.epoch, "position": self.position,
@@ -382,7 +382,7 @@ class _Run:
         for k, v in saved.items():
             names[k].data = v
         by_name = self.step.trained
-        self.optimizer.state.update({id(by_name[k]): s for k, s in tree["moments"].items() if k in by_name})
+        self.optimizer.state.update({by_name[k]: s for k, s in tree["moments"].items() if k in by_name})
         if "settings of the optimizer" not in other and "optimizer" not in other:
             for g, settings in zip(self.optimizer.param_groups, tree["groups"], strict=True):
                 g.update(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 
 from ..errors import TraceError
 from ..ir.recording import Handle
-from ..nn.module import Module, replaced
+from ..nn.module import Module
+from ..nn.substitution import replaced
 from ..nn.traced import fixed
 from ..tensors.creation import tensor
-from ..tensors.modes import no_grad
+from ..tensors.modes import enable_grad, no_grad
 from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .compiled import Compiled, Uncompilable
@@ -61,11 +63,10 @@ class Forward:
 
     def __call__(self, *inputs: Any) -> Any:
         values = {k: t.node.value for k, t in self.tensors.items()}
-        try:
+        with enable_grad(), contextlib.suppress(Uncompilable):
             return self.compiled(values, inputs)
-        except Uncompilable:
-            with no_grad():
-                return arrays(self.model(*map(tensor, inputs)))
+        with enable_grad():  # a model may take derivatives inside
+            return arrays(self.model(*map(tensor, inputs)))
 
 
 def predict(model: Module, *inputs: Any) -> Any:

@@ -15,32 +15,32 @@ from typing import Any
 
 import numpy as np
 
-from ..diff.rules import leaf
-from ..diff.transforms import _scalar
-from ..diff.walk import reverse
 from ..errors import ChainruleError, InputError, ShapeError, TraceError
-from ..ir.deferred import settled
 from ..ir.node import Node
-from ..ir.recording import Handle, setting, state
-from ..nn.module import Module, replaced
+from ..ir.recording import Handle
+from ..nn.module import Module
+from ..nn.substitution import replaced
 from ..nn.traced import fixed
 from ..nn.utils import clip_grad_norm_
 from ..optim.optimizers import Optimizer, updated
 from ..optim.rules import started
 from ..tensors import changing
 from ..tensors.creation import tensor
+from ..tensors.modes import enable_grad
 from ..tensors.storage import Shared, overwrite
 from ..tensors.tensor import Tensor
-from ..trace.calls import select, traced_call
-from ..trace.handles import dtype_of, plain
+from ..trace.handles import plain
 from ..trace.tree import map_leaves
 from .compiled import Compiled, Uncompilable
 from .divergence import divergence
+from .gradients import gradients, in_place, labels_known
 
 MOVING = ("lr", "betas")  # settings that schedules change: arguments of the program; the others are compiled in
 KEPT = 32  # compiled steps that a module keeps
 LOSS = "(loss)."  # before the names of what belongs to the loss
 ARRAY = frozenset((np.ndarray,))
+STEP, ZERO_GRAD = Optimizer.step, Optimizer.zero_grad  # what the loop calls of an optimizer
+LOOP = frozenset(("step", "zero_grad"))
 node_of, tie_of = attrgetter("_node"), attrgetter("_view")
 
 
@@ -116,9 +116,8 @@ class Step:
         self.group = {k: group[k] for k in self.trained}
         self.buffers = buffers
         self.tensors = [*self.trained.values(), *self.rest.values()]
-        self.ids = [id(p) for p in self.trained.values()]
         for t in filter(tie_of, self.tensors):
-            t.node  # noqa: B018
+            t.node  # noqa: B018  # read what has changed in shared memory
         self.nodes = list(map(node_of, self.tensors))
         self.alone = [ALONE] * len(self.nodes)
         self.changes = Module.changes[0]
@@ -154,19 +153,30 @@ class Step:
         self.others = {k: t._node.value for k, t in self.rest.items()}
         state = self.optimizer.state
         self.moments = {
-            k: state.get(i) or started(p._node.value, self.optimizer.param_groups[self.group[k]])
-            for (k, p), i in zip(self.trained.items(), self.ids, strict=True)
+            k: state.get(p) or started(p._node.value, self.optimizer.param_groups[self.group[k]])
+            for k, p in self.trained.items()
         }
-        self.owners = list(map(state.get, self.ids))
+        self.owners = list(map(state.get, self.trained.values()))
 
-    def _current(self) -> None:
-        """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step."""
-        groups, get = self.optimizer.param_groups, self.optimizer.state.get
-        for t in filter(tie_of, self.tensors):
-            t.node  # noqa: B018  # read what has changed in shared memory
-        now = [Module.changes[0], *map(node_of, self.tensors), *groups, *map(get, self.ids)]
-        if same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
-            return
+    def _current(self) -> bool:
+        """See what changed since the last step: comparisons of what is nearly always the same object, paid at every step.
+
+        Returns whether some memory is shared.
+        """
+        groups, get, tensors = self.optimizer.param_groups, self.optimizer.state.get, self.tensors
+        tied = any(map(tie_of, tensors))
+        if tied:
+            for t in filter(tie_of, tensors):
+                t.node  # noqa: B018  # read what has changed in shared memory
+        now = [Module.changes[0], *map(node_of, tensors), *groups, *map(get, self.trained.values())]
+        if not same(now, [self.changes, *self.nodes, *self.groups, *self.owners]):
+            self._see()
+            tied = any(map(tie_of, self.tensors))
+        return tied
+
+    def _see(self) -> None:
+        """Take over what has changed."""
+        groups = self.optimizer.param_groups
         nodes = list(map(node_of, self.tensors))
         if Module.changes[0] != self.changes or not same(nodes, self.nodes):
             self.look()
@@ -176,7 +186,7 @@ class Step:
                 self.look()
                 return
             self._settings()
-        if not same(list(map(get, self.ids)), self.owners):
+        if not same(list(map(self.optimizer.state.get, self.trained.values())), self.owners):
             self._values()
 
     def arrays(self) -> dict[str, Any]:
@@ -198,31 +208,30 @@ class Step:
 
     def move(self, batch: Sequence[Any]) -> tuple[float, Any, bool]:
         """The loss before, the output, and whether all was finite: otherwise the model is as before."""
-        self._current()
+        tied = self._current()
         batch = tuple(batch)
         if not ARRAY.issuperset(map(type, batch)):
             batch = tuple(np.asarray(tensor(x).node.value) for x in batch)  # lists as tensors are made of them
-        if getattr(self.optimizer.step, "__func__", None) is not Optimizer.step:
-            self.note = f"{type(self.optimizer).__name__} has a step of its own"
+        kind = type(self.optimizer)
+        if kind.step is not STEP or kind.zero_grad is not ZERO_GRAD or not LOOP.isdisjoint(vars(self.optimizer)):
+            self.note = f"{kind.__name__} has a step or zero_grad of its own"
             return self._eagerly(batch)
-        if any(map(tie_of, self.tensors)) or list(map(getrefcount, self.nodes)) != self.alone:
-            self._part()
+        if (tied or list(map(getrefcount, self.nodes)) != self.alone) and not self._part():
+            self.note = "two of its parameters and buffers share memory"
+            return self._eagerly(batch)
         try:
             found = self.compiled(self.params, self.others, self.moments, self.rates, batch)
         except Uncompilable as why:
-            self.note = str(why)
-            return self._eagerly(batch)
-        except (
-            ChainruleError,
-            IndexError,
-        ):  # an index or a class out of range: the eager step says it in its own words
-            return self._eagerly(batch)
-        self.note = ""
+            found, self.note = None, str(why)
+        except (ChainruleError, IndexError):  # an index or a class out of range
+            found = None
+        else:
+            self.note = ""
+        if found is None or (not found[-1] and np.isfinite(found[-3])):
+            return self._eagerly(
+                batch
+            )  # which says in its own words what is wrong with a label, an index or a gradient
         params, changed, moments, value, out, good = found
-        if not good and np.isfinite(
-            value
-        ):  # a class that is negative, or a gradient that is not finite: in eager words
-            return self._eagerly(batch)
         if not same(params, self.params):
             for k, v in params.items():
                 self.params[k] = put(self.trained[k], v)
@@ -234,20 +243,21 @@ class Step:
             self._tell({**self.params, **changed})
         if good:
             state = self.optimizer.state
-            if len(moments) == len(self.ids):
-                self.moments, self.owners = moments, list(moments.values())
-                state.update(zip(self.ids, self.owners, strict=True))
+            if len(moments) == len(self.trained):
+                self.moments, self.owners = moments, [*moments.values()]
+                state.update(zip(self.trained.values(), self.owners))  # noqa: B905  # it costs
             else:  # parameters that the loss does not depend on stay as they are, and have no state
                 self.moments = {**self.moments, **moments}
-                state.update((id(self.trained[k]), s) for k, s in moments.items())
-                self.owners = list(map(state.get, self.ids))
+                state.update((self.trained[k], s) for k, s in moments.items())
+                self.owners = list(map(state.get, self.trained.values()))
         return float(value), out, bool(good)
 
-    def _part(self) -> None:
+    def _part(self) -> bool:
         """Before a step in place: see to it that nobody else looks at the memory of a parameter or buffer.
 
         A graph of the user's that holds its node has lost its values, as after every in-place change. Tensors that share the
-        memory (`detach()`, `data`, `state_dict()`) get the new values after the step, which works on a copy.
+        memory (`detach()`, `data`, `state_dict()`) get the new values after the step, which works on a copy. Returns False
+        where two of the step's own share memory, so that each would have to see what becomes of the other.
         """
         for k, (name, t) in enumerate(chain(self.trained.items(), self.rest.items())):
             if t._view is not None and not _left_alone(t):
@@ -259,6 +269,11 @@ class Step:
             if getrefcount(node) > self.alone[k] + 1:  # the name `node` here is one more
                 t._node = self.nodes[k] = Node(node.op, (), node.params, node.value)
                 overwrite(node)
+        if len({id(t.storage) for t in self.guests.values()}) == len(self.guests):
+            return True
+        self.guests = {}
+        self._values()
+        return False
 
     def _tell(self, values: dict[str, Any]) -> None:
         """Give the new values to tensors whose memory is shared."""
@@ -272,11 +287,12 @@ class Step:
         """The same step, uncompiled."""
         put_back = self.keep_buffers()
         *inputs, target = (tensor(x) for x in batch)
-        self.optimizer.zero_grad()
-        out = self.model(*inputs)
-        loss = self.loss(out, target)
-        value = float(loss.item())
-        loss.backward()
+        with enable_grad():
+            self.optimizer.zero_grad()
+            out = self.model(*inputs)
+            loss = self.loss(out, target)
+            value = float(loss.item())
+            loss.backward()
         moved = [p for p in self.trained.values() if p.grad is not None]
         good = bool(np.isfinite(value)) and all(_finite(p.grad) for p in moved)
         if good:
@@ -335,8 +351,7 @@ class Step:
             value, (out, buffers), grads = gradients(lambda p: self.objective(p, rest, batch), params)
             good = np.logical_and(np.isfinite(value), labels_known(batch))
             for g in grads.values():
-                zero = np.zeros((), g.dtype)
-                good = np.logical_and(good, np.sum(np.where(np.isfinite(g), zero, zero + 1)) == 0)
+                good = np.logical_and(good, np.isfinite(np.sum(g * 0)))  # 0 for what is finite, NaN for the rest
             if clip is not None:
                 norm = sum(np.sum(g * g) for g in grads.values()) ** 0.5
                 grads = {k: g * np.minimum(1.0, clip / (norm + 1e-6)) for k, g in grads.items()}
@@ -354,45 +369,6 @@ class Step:
 
         roots = {"the model": self.model, "the loss": self.loss, "the update rule": rule}
         return Compiled(step, roots, lambda: self.tensors, in_place)
-
-
-def in_place(results: Any, arguments: Any) -> dict[int, int]:
-    """Parameters and what the optimizer keeps of them are moved in their own memory."""
-    new, _, after, *_ = results
-    params, _, moments, *_ = arguments
-    pairs = {new[k]: params[k] for k in new}
-    return pairs | {after[k][n]: moments[k][n] for k in after for n in after[k] if n in moments[k]}
-
-
-def gradients(f: Callable[[Any], Any], params: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """The value of f, what else it returns, and the gradients of the parameters that the value depends on."""
-    t = traced_call(f, select(f, (params,), {}, 0), leaf, has_aux=True)
-    out = _scalar(f, t, False)
-    with setting(depth=state.depth + 1, recording=True):
-        found = reverse([out.node], [np.ones((), dtype_of(out))[()]], t.leaves, live=t.live)
-    grads = {k: g for k, g in zip(params, found, strict=True) if g is not None}
-    if not grads:
-        raise TraceError("the loss depends on no parameter")
-    return out, t.aux, grads
-
-
-def labels_known(batch: Sequence[Any]) -> Any:
-    """Whether no integer of a batch is negative, but those that were so when this was traced.
-
-    Classes and indices are checked by the losses and layers while tracing, with the values of that batch. What is too large is
-    found by the program; what is negative would count from the end.
-    """
-    good: Any = np.True_
-    for x in batch:
-        if isinstance(x, Handle) and x.dtype.kind == "i" and x.shape:
-            values = np.asarray(settled(x.node.value))
-            seen = np.unique(values[values < 0])
-            if len(seen) <= 8:
-                strange: Any = np.less(x, 0)  # type: ignore[call-overload]
-                for v in seen:
-                    strange = np.logical_and(strange, x != v)
-                good = np.logical_and(good, np.sum(strange) == 0)
-    return good
 
 
 def _left_alone(t: Tensor) -> bool:

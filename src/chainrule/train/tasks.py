@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn, optim
+import chainrule.nn as nn  # the package itself shows neither
+import chainrule.optim as optim
+
 from ..errors import InputError
 from ..optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 from ..optim.optimizers import Optimizer

@@ -9,79 +9,42 @@ What is of no known kind (an iterator, a file, a clock) cannot be compared: code
 from __future__ import annotations
 
 import builtins
-import enum
 import functools
-import logging
-import pathlib
 import random
-import re
-import sys
-import threading
 import types
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 import numpy as np
 
 from ..nn.module import Module
 from ..tensors.creation import Generator, default_generator
+from ..tensors.promotion import Default
 from ..tensors.tensor import Tensor
-from ..trace.references import UNBOUND, contents, references
+from ..trace.references import contents, references
+from .kinds import (
+    CALLABLES,
+    CLOCKS,
+    COMPILED,
+    DYNAMIC,
+    IMPURE,
+    INERT,
+    LIBRARY,
+    MAKERS,
+    MANY,
+    MISSING,
+    OWN,
+    Slots,
+    of_library,
+    random_state,
+    same_entries,
+    same_item,
+)
 
-MANY = 20_000  # objects that are followed, at most
-SCALARS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range, slice)
-INERT = (
-    *SCALARS, np.generic, np.dtype, np.ufunc, enum.Enum, re.Pattern, pathlib.PurePath, types.BuiltinFunctionType, types.CodeType,
-    types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
-    types.MethodWrapperType, types.ClassMethodDescriptorType, logging.Logger, weakref.ref, type(threading.Lock()), type(threading.RLock()),
-    types.MappingProxyType, types.GenericAlias, type(np.array_equal),
-)  # fmt: skip
-LIBRARY = {*sys.stdlib_module_names, "numpy", "scipy", "chainrule"} - {"__main__"}
-CLOCKS = {"time", "datetime", "os", "io", "uuid", "secrets", "threading", "socket", "subprocess"}
-IMPURE = {getattr(builtins, n) for n in ("open", "input", "eval", "exec", "globals", "__import__")}
-COMPILED = "_compiled"  # what a module keeps for the training of itself: not read by its code
-OWN = {COMPILED, "_parameters", "_modules", "_buffers", "_transient"}  # looked at for themselves
-
-CALLABLES = (types.FunctionType, staticmethod, classmethod, property, functools.cached_property)
-DYNAMIC = {"getattr", "vars", "dir"}  # ways to find a method by a name that the code does not show
-MAKERS = ("__init__", "__new__", "__post_init__")  # run where a class is called
-
-_missing = UNBOUND  # also where nothing is bound to a name
-
-
-def _ours(x: Any) -> bool:
-    """Whether a function or class belongs to a library, whose globals do not change."""
-    return (getattr(x, "__module__", None) or "builtins").partition(".")[0] in LIBRARY
-
-
-def _same_value(a: Any, b: Any) -> bool:
-    """Whether two scalars are equal in value, type and sign."""
-    if a is b:
-        return True
-    if type(a) is not type(b) or not isinstance(a, (*SCALARS, np.generic, np.dtype)):
-        return False
-    if isinstance(a, (float, complex, np.inexact)):
-        return repr(a) == repr(b)
-    if isinstance(a, types.MethodType):
-        return a == b
-    return bool(a == b)
-
-
-def _same_item(a: Any, b: Any) -> bool:
-    if isinstance(a, types.MethodType) and isinstance(b, types.MethodType):  # a new object at each access
-        return a.__self__ is b.__self__ and a.__func__ is b.__func__
-    return _same_value(a, b)
-
-
-def _same_entries(a: Any, b: Any) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.flags.c_contiguous and b.flags.c_contiguous and a.size:
-        return bool(np.array_equal(a.reshape(-1).view(np.uint8), b.reshape(-1).view(np.uint8)))
-    return a.tobytes() == b.tobytes()
+parts_of = attrgetter("__code__", "__defaults__", "__kwdefaults__")  # what a function is, beside what it closes over
 
 
 class World:
@@ -104,9 +67,15 @@ class World:
         self.lists: list[tuple[Any, list[Any]]] = []
         self.names: list[tuple[Any, str, Any]] = []  # single entries: globals, attributes of modules of Python
         self.cells: list[tuple[Any, Any]] = []
+        self.functions: list[tuple[types.FunctionType, tuple[Any, Any, Any]]] = []
+        self.exact: list[
+            int
+        ] = []  # the dicts whose changes `Module.changes` does not count: there, equal is not the same
         self.arrays: list[tuple[Any, Any]] = []
         self.tensors: list[tuple[Tensor, Any, Any]] = []
         self.sources: list[tuple[Callable[[], Any], Callable[[Any], Any], Any]] = []
+        self.generators: list[tuple[Generator, Any]] = []
+        self.dtype = Default.dtype
         self.paths: dict[int, str] = {}
         self.classes: dict[int, type] = {}
         self.keep: list[Any] = []  # so that no id is used anew
@@ -172,6 +141,8 @@ class World:
             yield from ((path, f) for f in (x.fget, x.fset) if f is not None)
         elif isinstance(x, type):
             yield from self._class(path, x)
+        elif isinstance(x, weakref.ref):
+            yield path, x()
         elif isinstance(x, types.ModuleType):
             if x.__name__ in CLOCKS:
                 self.unknown.append(f"{path} (the module {x.__name__})")
@@ -186,17 +157,19 @@ class World:
             self.unknown.append(f"{path}, a {type(x).__name__}")
 
     def _module(self, path: str, x: Module) -> Iterator[tuple[str, Any]]:
-        yield from self._dict(path, x.__dict__, ".{}")
+        yield from self._dict(path, x.__dict__, ".{}", counted=True)
         for registered in ("_parameters", "_modules", "_buffers"):
-            yield from self._dict(path, x.__dict__[registered], ".{}")
+            yield from self._dict(path, x.__dict__[registered], ".{}", counted=True)
         yield path, type(x)
 
-    def _dict(self, path: str, d: Any, form: str) -> Iterator[tuple[str, Any]]:
+    def _dict(self, path: str, d: Any, form: str, counted: bool = False) -> Iterator[tuple[str, Any]]:
         if id(d) in self.seen and d is not self.keep[-1]:
             return
         self.seen.add(id(d))
         self.keep.append(d)
         self.paths[id(d)] = path
+        if not counted:
+            self.exact.append(len(self.dicts))
         self.dicts.append(d)
         self.copies.append(dict(d))
         for k, v in d.items():
@@ -211,7 +184,7 @@ class World:
             slots = c.__dict__.get("__slots__", ())
             for s in (slots,) if isinstance(slots, str) else slots:
                 if s not in ("__weakref__", "__dict__"):
-                    self.names.append((_Slots(x), s, getattr(x, s, _missing)))
+                    self.names.append((Slots(x), s, getattr(x, s, MISSING)))
                     yield f"{path}.{s}", getattr(x, s, None)
         yield path, type(x)
 
@@ -219,11 +192,12 @@ class World:
         forward = vars(c).get("forward")
         if issubclass(c, Module) and forward is not None:
             self.names.append((vars(c), "forward", forward))
-            if _ours(c) and isinstance(forward, types.FunctionType):  # what it calls, a subclass may have defined
+            if of_library(c) and isinstance(forward, types.FunctionType):  # what it calls, a subclass may have defined
                 yield from self._reach(references(forward.__code__).attributes)
-        if _ours(c):
+        if of_library(c):
             return
         namespace = vars(c)
+        self.exact.append(len(self.dicts))
         self.dicts.append(namespace)
         self.copies.append(dict(namespace))
         self.paths[id(namespace)] = c.__name__
@@ -238,11 +212,12 @@ class World:
                 yield f"{c.__name__}.{k}", v
             else:
                 self.waiting.setdefault(k, []).append((f"{c.__name__}.{k}", v))
-        yield from ((path, b) for b in c.__mro__[1:])
+        yield from ((path, b) for b in (*c.__mro__[1:], type(c)))
 
     def _function(self, path: str, f: types.FunctionType) -> Iterator[tuple[str, Any]]:
-        if _ours(f):
+        if of_library(f):
             return
+        self.functions.append((f, parts_of(f)))
         yield from ((path, part) for part in (f.__defaults__, f.__kwdefaults__, f.__dict__ or None))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             value = contents(cell)
@@ -253,14 +228,16 @@ class World:
         yield from self._reach(attributes | (self.waiting.keys() if globals_ & DYNAMIC else set()))
         self.dynamic = self.dynamic or bool(globals_ & DYNAMIC)
         for name in globals_:
-            value = f.__globals__.get(name, _missing)
-            if value is _missing and hasattr(builtins, name):
+            value = f.__globals__.get(name, MISSING)
+            if value is MISSING and hasattr(builtins, name):
                 yield name, getattr(builtins, name)
                 continue
             self._name(f.__globals__, name, value)
             yield name, value
             if isinstance(value, type):  # it may be called
-                yield from ((f"{name}.{k}", vars(value)[k]) for k in MAKERS if k in vars(value) and not _ours(value))
+                yield from (
+                    (f"{name}.{k}", vars(value)[k]) for k in MAKERS if k in vars(value) and not of_library(value)
+                )
             if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in LIBRARY:
                 for a in attributes & vars(value).keys():
                     self._name(vars(value), a, vars(value)[a])
@@ -281,8 +258,10 @@ class World:
             self.names.append((d, name, value))
 
     def _source(self, x: Any) -> None:
-        get, put = _random_state(x)
+        get, put = random_state(x)
         self.sources.append((get, put, get()))
+        if isinstance(x, Generator):
+            self.generators.append((x, x.numbers))
 
     # ---- comparing -------------------------------------------------------------------------------------------
 
@@ -301,16 +280,25 @@ class World:
     def _renew(self) -> None:
         """Hold the objects of now, which are equal to those held before: then the quick comparison succeeds again."""
         self.copies = [dict(d) for d in self.dicts]
-        self.names = [(d, name, d.get(name, _missing)) for d, name, _ in self.names]
+        self.names = [(d, name, d.get(name, MISSING)) for d, name, _ in self.names]
         self.changes = Module.changes[0]
         self.cells = [(cell, contents(cell)) for cell, _ in self.cells]
+        self.functions = [(f, parts_of(f)) for f, _ in self.functions]
         self.lists = [(x, list(x)) for x, _ in self.lists]
         self.tensors = [(t, t.node, copy) for t, _, copy in self.tensors]
         self.given |= {id(b) for d in self.dicts for b in d.values() if isinstance(b, Tensor)} - self.watched
 
     def _others_same(self) -> bool:
+        if Default.dtype is not self.dtype:
+            return False
+        for k in self.exact:
+            if not all(map(is_, self.dicts[k].values(), self.copies[k].values())):
+                return False
+        for f, parts in self.functions:
+            if not all(map(is_, parts_of(f), parts)):
+                return False
         for d, name, value in self.names:
-            if d.get(name, _missing) is not value:
+            if d.get(name, MISSING) is not value:
                 return False
         for cell, value in self.cells:
             if cell.cell_contents is not value:
@@ -319,10 +307,10 @@ class World:
             if len(x) != len(items) or not all(map(is_, x, items)):
                 return False
         for a, copy in self.arrays:
-            if not _same_entries(a, copy):
+            if not same_entries(a, copy):
                 return False
         for t, node, copy in self.tensors:
-            if t.node is not node or not _same_entries(np.asarray(node.value), copy):
+            if t.node is not node or not same_entries(np.asarray(node.value), copy):
                 return False
         return True
 
@@ -332,28 +320,37 @@ class World:
             if d.keys() != copy.keys():
                 return f"{self.paths[id(d)]}: {', '.join(map(str, d.keys() ^ copy.keys()))}"
             for k, v in copy.items():
-                if k != COMPILED and d[k] is not v and not _same_item(d[k], v) and not self._rebound(d[k], v):
+                if k != COMPILED and d[k] is not v and not same_item(d[k], v) and not self._rebound(d[k], v):
                     return f"{self.paths[id(d)]}.{k}"
         for d, name, value in self.names:
-            if not _same_item(d.get(name, _missing), value):
+            if not same_item(d.get(name, MISSING), value):
                 return name
         for cell, value in self.cells:
-            if not _same_item(contents(cell), value):
+            if not same_item(contents(cell), value):
                 return "a variable of an enclosing function"
+        if Default.dtype != self.dtype:
+            return "the default dtype"
+        for f, parts in self.functions:
+            if not all(map(same_item, parts_of(f), parts)):
+                return f"the code or the defaults of {f.__name__}"
         for x, items in self.lists:
-            if len(x) != len(items) or not all(map(_same_item, x, items)):
+            if len(x) != len(items) or not all(map(same_item, x, items)):
                 return self.paths[id(x)]
         for a, copy in self.arrays:
-            if not _same_entries(a, copy):
+            if not same_entries(a, copy):
                 return self.paths[id(a)]
         for t, node, copy in self.tensors:
-            if t.node.op is not node.op or not _same_entries(np.asarray(t.node.value), copy):
+            if t.node.op is not node.op or not same_entries(np.asarray(t.node.value), copy):
                 return self.paths[id(t)]
         return None
 
     def _rebound(self, new: Any, old: Any) -> bool:
         """Whether a buffer was bound anew: its value is an argument, whichever tensor holds it."""
         return id(old) in self.given and isinstance(new, Tensor) and not old.is_parameter and not new.is_parameter
+
+    def reseeded(self) -> bool:
+        """Whether a generator of ours was put to another place of its sequence."""
+        return any(g.numbers is not numbers for g, numbers in self.generators)
 
     def moved(self) -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
         """The sources of random numbers that were drawn from since, as functions that read and set their state."""
@@ -366,28 +363,32 @@ class World:
         for d, copy in zip(self.dicts, self.copies, strict=True):
             if isinstance(d, types.MappingProxyType):
                 c = self.classes[id(d)]
-                for k in [k for k in d.keys() | copy.keys() if d.get(k, _missing) is not copy.get(k, _missing)]:
+                for k in [k for k in d.keys() | copy.keys() if d.get(k, MISSING) is not copy.get(k, MISSING)]:
                     setattr(c, k, copy[k]) if k in copy else delattr(c, k)
                 continue
             if len(d) != len(copy) or not all(map(is_, d.values(), copy.values())) or list(d) != list(copy):
                 d.clear()
                 d.update(copy)
         for d, name, value in self.names:
-            if d.get(name, _missing) is not value and not isinstance(d, types.MappingProxyType):
-                d.pop(name, None) if value is _missing else d.__setitem__(name, value)
+            if d.get(name, MISSING) is not value and not isinstance(d, types.MappingProxyType):
+                d.pop(name, None) if value is MISSING else d.__setitem__(name, value)
         for cell, value in self.cells:
             if contents(cell) is not value:
                 cell.cell_contents = value
+        for f, parts in self.functions:
+            if parts_of(f) != parts:
+                f.__code__, f.__defaults__, f.__kwdefaults__ = parts
+        Default.dtype = self.dtype
         for x, items in self.lists:
             if not isinstance(x, (tuple, frozenset)) and (len(x) != len(items) or not all(map(is_, x, items))):
                 x.clear()
                 x.update(items) if isinstance(x, set) else x.extend(items)
         for a, copy in self.arrays:
-            if not _same_entries(a, copy):
+            if not same_entries(a, copy):
                 a[...] = copy
         for t, node, copy in self.tensors:
             t._node = node
-            if not _same_entries(np.asarray(node.value), copy):
+            if not same_entries(np.asarray(node.value), copy):
                 node.value[...] = copy
         self.rewind()
 
@@ -395,30 +396,3 @@ class World:
         """Give every source of random numbers the state that it had."""
         for _, put, before in self.sources:
             put(before)
-
-
-class _Slots:
-    """The slots of an object, read and written as a dict's entries are."""
-
-    def __init__(self, x: Any) -> None:
-        self.x = x
-
-    def get(self, name: str, default: Any) -> Any:
-        return getattr(self.x, name, default)
-
-    def pop(self, name: str, default: Any) -> Any:
-        return delattr(self.x, name) if hasattr(self.x, name) else default
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        setattr(self.x, name, value)
-
-
-def _random_state(x: Any) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
-    """How the state of a source of random numbers is read and set."""
-    if isinstance(x, Generator):
-        return x.get_state, x.set_state
-    if isinstance(x, np.random.Generator):
-        return lambda: x.bit_generator.state, lambda s: setattr(x.bit_generator, "state", s)
-    if isinstance(x, np.random.RandomState) or x is np.random:
-        return x.get_state, x.set_state
-    return x.getstate, x.setstate

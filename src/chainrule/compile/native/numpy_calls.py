@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ir.graph import Graph
-from ...ir.node import NO_PARAMS, Node, Spec
+from ...ir.node import NO_PARAMS, Node, Spec, rebuilt
 from ...ir.op import variable
 from ...ops.loops import Loop
 from ..interpreted import interpreted
@@ -68,8 +68,7 @@ def called(step: CallStep) -> Callable[..., None]:
     foreign = any(map(_foreign, step.reasons))
     own = {i: Node(variable, (), NO_PARAMS, i.value) for i in step.arguments}
     inputs = [*own.values()]
-    for n in step.reasons:
-        own[n] = Node(n.op, tuple(own[i] if type(i) is Node else i for i in n.inputs), n.params, n.value)
+    rebuilt(step.reasons, own, lambda n, args: n.on(args, n.value))
     into: dict[Node, int] = {}
     count = 0
     for n, views in step.results.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ...diff.walk import accumulate
 from ...errors import InputError
 from ...ir.node import Node
 from ...ir.op import Op, constant
@@ -120,17 +121,14 @@ class Scalars:
 
     def partials(self, n: Node) -> dict[Node, Any]:
         """The derivative of a statement by each statement or input that it reads."""
-        adjoint: dict[Node, Any] = {n: sp.Integer(1)}
-        found: dict[Node, Any] = {}
-        for m in self.group[n]:
-            if m not in adjoint:  # nothing flows there
-                continue
+
+        def passed(m: Node, adjoint: Any) -> Iterator[tuple[Node, Any]]:
             for k, i in enumerate(m.inputs):
-                if type(i) is not Node or not m.op.flows(k):
-                    continue
-                into = adjoint if i in self.inner else found
-                into[i] = into.get(i, 0) + adjoint[m] * self.partial_of_stage(m, k)
-        return {i: tidy(e) for i, e in found.items() if i in self.symbols}
+                if type(i) is Node and m.op.flows(k):
+                    yield i, adjoint * self.partial_of_stage(m, k)
+
+        found = accumulate(self.group[n][::-1], {n: sp.Integer(1)}, passed)
+        return {i: tidy(e) for i, e in found.items() if i in self.symbols and i is not n}
 
     def rules(self, n: Node) -> list[str]:
         """The names of the rules that differentiate a statement."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ... import nn as _nn
+import chainrule.nn as _nn  # the package itself does not show it
+
 from ...tensors.namespace import missing as _missing
 from . import functional as functional
 from . import init as init

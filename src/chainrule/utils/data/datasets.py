@@ -59,7 +59,7 @@ class TensorDataset(Dataset):
     @property
     def arrays(self) -> tuple[Any, ...]:
         """The values of the tensors as they are now."""
-        return tuple(np.asarray(t.detach().value) for t in self.tensors)
+        return tuple([np.asarray(t.node.value) for t in self.tensors])
 
     def __len__(self) -> int:
         return len(self.tensors[0])
@@ -68,7 +68,7 @@ class TensorDataset(Dataset):
         return tuple(t[k] for t in self.tensors)
 
     def take(self, numbers: Any) -> tuple[Any, ...]:
-        return tuple(a[numbers] for a in self.arrays)
+        return tuple([a.take(numbers, 0) for a in self.arrays])
 
 
 class Subset(Dataset):
