@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mpmath import iv
 
 import chainrule as cr
 from chainrule.errors import InputError
+from chainrule.ir.relation import Relation
+from chainrule.ops.piecewise import relu
 from chainrule.symbolic.algebra.and_or import FALSE, TRUE, Gate, all_of, any_of, minimal_conditions, simplified
+from chainrule.symbolic.algebra.interval import certain
 
 RELU = "z1 = b1*x + a1; h = relu(z1); z2 = b2*h + a2; p = sigma(z2); log(p)"
 RESIDUAL = "z1 = b1*x + a1; h = sigma(z1); z2 = z1 + b2*h + a2; p = sigma(z2); log(p)"
@@ -151,3 +156,17 @@ def test_empty_gates():
     assert all_of([]) == TRUE
     assert str(TRUE) == "always"
     assert str(FALSE) == "never"
+
+
+@pytest.mark.parametrize("relation", Relation)
+def test_an_interval_has_a_relation_to_zero_where_every_number_in_it_has(relation):
+    for low, high in itertools.combinations_with_replacement(range(-2, 3), 2):
+        every = all(relation.holds(Fraction(k)) for k in range(low, high + 1))
+        assert certain(iv.mpf([low, high]), relation) is every, (low, high)
+    assert all(certain(Fraction(k), relation) is relation.holds(k) for k in range(-2, 3))
+
+
+def test_where_an_operation_is_zero_is_said_by_a_relation_or_refused():
+    assert Relation("<= 0") is relu.zero is Relation.NONPOSITIVE
+    with pytest.raises(InputError, match="no relation '=0'"):
+        Relation("=0")

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from .relation import Relation
+
 REGISTRY: dict[str, Op] = {}
 declared = itertools.count(1)  # numbers declarations, so that indexes of the registry know when they are old
 
@@ -76,7 +78,7 @@ class Op:
         domain: Sequence[tuple[float, float]] | None = None,
         range: tuple[float, float] = (-float("inf"), float("inf")),
         limits: Mapping[float, float] | None = None,
-        zero: str = "",
+        zero: Relation | str | None = None,
         neutral: Mapping[int, float | str] | None = None,
         body: Callable[..., Any] | None = None,
         prelude: str = "",
@@ -104,7 +106,8 @@ class Op:
         self.name, self.value, self.numpy, self.aliases = name, value, tuple(numpy), tuple(aliases)
         self.text, self.scalar, self.latex, self.infix = text, scalar, latex, infix
         self.torch, self.jax = torch, jax
-        self.domain, self.range, self.limits, self.zero = domain, range, dict(limits or {}), zero
+        self.domain, self.range, self.limits = domain, range, dict(limits or {})
+        self.zero = Relation(zero) if zero else None
         self.neutral = dict(neutral or {})
         self.body, self.prelude, self.scalar_prelude = body, prelude, scalar_prelude
         self.examples, self.view, self.variant, self.public = tuple(examples), view, variant, public

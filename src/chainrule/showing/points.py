@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from ..diff.rules import pulled_back
 from ..diff.walk import accumulate
 from ..ir.node import Node
+from ..ir.relation import NONPOSITIVE, POSITIVE, ZERO
 from ..programs.staged import Staged
 from ..symbolic.algebra.facts import Fact
 from ..symbolic.algebra.meaning import in_floats
@@ -84,20 +86,16 @@ class Numbers:
         for f in facts:
             n = symbols.get(f.expression)
             if n in inputs:
-                inputs[n] = {
-                    "= 0": lambda v: np.zeros_like(v),
-                    "<= 0": lambda v: -np.abs(v),
-                    "> 0": lambda v: np.abs(v) + 0.1,
-                }.get(f.relation, lambda v: v)(inputs[n])
+                inputs[n] = _brought(f, inputs[n])
         fixed = {symbols[f.expression] for f in facts if symbols.get(f.expression) in inputs}
         left = [f for f in facts if symbols.get(f.expression) not in inputs]
         if not left:
             return self.forward(inputs, {}), "at random points"
-        if all(f.relation in ("<= 0", "> 0") for f in left):
+        if all(f.relation in (NONPOSITIVE, POSITIVE) for f in left):
             values = self._drawn(left, {n: inputs[n] for n in fixed}, symbols)
             if values is not None:
                 return values, "at random points"
-        if len(left) == 1 and left[0].relation == "= 0" and all(n.shape == () for n in inputs):
+        if len(left) == 1 and left[0].relation is ZERO and all(n.shape == () for n in inputs):
             solved = self._solved(left[0], inputs, fixed, symbols)
             if solved is not None:
                 return solved, "solved for, to rounding"
@@ -129,7 +127,7 @@ class Numbers:
 
     def _put(self, f: Fact, n: Node) -> Any:
         drawn = np.abs(self.rng.normal(size=n.shape))
-        return np.asarray({"= 0": 0 * drawn, "<= 0": -drawn, "> 0": drawn + 0.1}.get(f.relation, drawn), n.dtype)[()]
+        return np.asarray(_brought(f, drawn), n.dtype)[()]
 
     def _solved(
         self, f: Fact, inputs: dict[Node, Any], fixed: set[Node], symbols: Mapping[Any, Node]
@@ -159,7 +157,7 @@ class Numbers:
 
     def _toward(self, f: Fact, size: float, symbols: Mapping[Any, Node]) -> tuple[Node, float] | None:
         n = symbols.get(f.expression)
-        return None if n is None else (n, size if f.relation == "-> inf" else -size)
+        return None if n is None else (n, size if f.relation == math.inf else -size)
 
     def vanishes(self, facts: tuple[Fact, ...], symbols: Mapping[Any, Node]) -> str:
         """Whether the gradient falls towards zero as the limits are approached; how that was seen."""
@@ -246,4 +244,10 @@ def _compiled(expression: Any, used: tuple[Any, ...]) -> Callable[..., Any]:
 
 def _signed(f: Fact, v: Any) -> Any:
     """Where a value has the sign that a fact asks for."""
-    return np.asarray(v) <= 0 if f.relation == "<= 0" else np.asarray(v) > 0
+    return np.asarray(v) <= 0 if f.relation is NONPOSITIVE else np.asarray(v) > 0
+
+
+def _brought(f: Fact, v: Any) -> Any:
+    """A drawn value changed so that it is as a fact asks."""
+    changed = {ZERO: np.zeros_like(v), NONPOSITIVE: -np.abs(v), POSITIVE: np.abs(v) + 0.1}
+    return changed.get(f.relation, v)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from ..diff.walk import accumulate
 from ..documents import Document, Line, formula, heading, quoted, words
 from ..errors import ChainruleError, InputError
 from ..ir.node import Node
+from ..ir.relation import ZERO
 from ..ops.kinds import Elementwise
 from ..ops.loops import Loop
 from ..programs.staged import Staged
@@ -263,7 +264,7 @@ def _array_facts(n: Node, k: int, symbols: Mapping[Node, Any], made_by: Mapping[
     """What makes an operation on arrays pass nothing back to its input k; None where it never passes anything."""
     if n.op.factors:
         others = [i for j, i in enumerate(n.inputs[:2]) if j != k and k < 2]
-        return [Fact(symbols[i], "= 0") for i in others if type(i) is Node]
+        return [Fact(symbols[i], ZERO) for i in others if type(i) is Node]
     if not isinstance(n.op, Elementwise):
         return []
     try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from ...ir.relation import Relation
 from .assumptions import Assumptions
 from .budget import TooLarge
 from .evaluate import Undefined
@@ -195,10 +196,10 @@ def _paired(
     return [*found, (a.xreplace(by), b.xreplace(by), equal, here)]
 
 
-def _broken(p: Any, what: str, given: Assumptions) -> bool:
+def _broken(p: Any, what: Relation, given: Assumptions) -> bool:
     """Whether a condition of meaning cannot hold in this case."""
     sign = _sign_of_number(p) if p.is_number else given.sign(p)
-    return sign is not None and {"> 0": sign <= 0, ">= 0": sign < 0, "!= 0": sign == 0}[what]
+    return sign is not None and not what.holds(sign)
 
 
 def _sign_of_number(p: Any) -> int | None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...ir.op import Op
+from ...ir.relation import NONPOSITIVE, NONZERO, POSITIVE, ZERO, Relation
 from .declared import OPERATIONS
 from .meaning import at_zero, opened, step
 from .normal import Normal
 from .printing import latex, text
 from .untyped import Undecided, sp
+
+BOTH_WAYS = (ZERO, NONZERO)  # hold of -e where they hold of e
 
 
 @dataclass(frozen=True, repr=False)
@@ -21,33 +24,31 @@ class Fact:
 
     Attributes:
         expression: what it is about.
-        relation: "= 0", "!= 0", "<= 0", "> 0", or for a limit "-> inf", "-> -inf".
+        relation: its relation to zero, or for a limit the infinity that it goes to.
         value: for a limit, what is approached, as text: `a2 = 1`.
     """
 
     expression: Any
-    relation: str
+    relation: Relation | float
     value: str = ""
 
     @property
     def exact(self) -> bool:
-        return not self.relation.startswith("->")
+        return isinstance(self.relation, Relation)
 
     def __str__(self) -> str:
-        if not self.exact:
-            return f"{self.value} (only in the limit {text(self.expression)} → {'∞' if self.relation == '-> inf' else '-∞'})"
+        if not isinstance(self.relation, Relation):
+            return f"{self.value} (only in the limit {text(self.expression)} → {'∞' if self.relation > 0 else '-∞'})"
         left, right = self._sides()
-        return f"{left} {self.relation.split()[0]} {right}"
+        return f"{left} {self.relation.sign} {right}"
 
     __repr__ = __str__
 
     def latex(self) -> str:
         """The fact as LaTeX."""
-        if not self.exact:
-            end = r"\infty" if self.relation == "-> inf" else r"-\infty"
-            return rf"{latex(self.expression)} \to {end}"
-        sign = {"=": "=", "!=": r"\ne", "<=": r"\le", ">": ">"}[self.relation.split()[0]]
-        return f"{latex(self.expression)} {sign} 0"
+        if not isinstance(self.relation, Relation):
+            return rf"{latex(self.expression)} \to {'' if self.relation > 0 else '-'}\infty"
+        return f"{latex(self.expression)} {self.relation.latex} 0"
 
     def _sides(self) -> tuple[str, str]:
         """z = 1 instead of z - 1 = 0."""
@@ -55,13 +56,13 @@ class Fact:
         constant, rest = e.as_coeff_Add()
         if constant != 0 and rest.is_Symbol:
             return text(rest), text(-constant)
-        if constant != 0 and (-rest).is_Symbol and self.relation in ("= 0", "!= 0"):
+        if constant != 0 and (-rest).is_Symbol and self.relation in BOTH_WAYS:
             return text(-rest), text(constant)
         if (
             e.is_Add
             and len(e.args) == 2
             and any(a.could_extract_minus_sign() for a in e.args)
-            and self.relation in ("= 0", "!= 0")
+            and self.relation in BOTH_WAYS
         ):
             minus = next(a for a in e.args if a.could_extract_minus_sign())
             return text(e - minus), text(-minus)
@@ -86,12 +87,12 @@ def facts_of(factor: Any, made_by: Mapping[Any, tuple[Op, Any]]) -> list[Fact]:
 
 def _zeros(e: Any, made_by: Mapping[Any, tuple[Op, Any]]) -> list[Fact]:
     if isinstance(e, sp.exp):
-        return [Fact(e.args[0], "-> -inf", f"{text(e)} = 0")]
+        return [Fact(e.args[0], -math.inf, f"{text(e)} = 0")]
     indicators = list(e.atoms(step, at_zero))
     if len(indicators) == 1 and e.subs(indicators[0], sp.Symbol("i")).free_symbols == {sp.Symbol("i")}:
         return _indicated(e, indicators[0])
-    if e in made_by and made_by[e][0].zero:
-        return [Fact(made_by[e][1], made_by[e][0].zero)]
+    if e in made_by and (relation := made_by[e][0].zero):
+        return [Fact(made_by[e][1], relation)]
     bounded = _bounded(e, made_by)
     if bounded is not None:
         return bounded
@@ -101,13 +102,13 @@ def _zeros(e: Any, made_by: Mapping[Any, tuple[Op, Any]]) -> list[Fact]:
             return []
     except Undecided:
         pass
-    return [Fact(-e if e.could_extract_minus_sign() else e, "= 0")]
+    return [Fact(-e if e.could_extract_minus_sign() else e, ZERO)]
 
 
 def _indicated(e: Any, indicator: Any) -> list[Fact]:
     """The value of an indicator at which the factor is zero."""
     u = indicator.args[0]
-    words = ("<= 0", "> 0") if isinstance(indicator, step) else ("!= 0", "= 0")
+    words = (NONPOSITIVE, POSITIVE) if isinstance(indicator, step) else (NONZERO, ZERO)
     return [Fact(u, word) for value, word in zip((0, 1), words, strict=True) if e.subs(indicator, value) == 0]
 
 
@@ -124,11 +125,10 @@ def _bounded(e: Any, made_by: Mapping[Any, tuple[Op, Any]]) -> list[Fact] | None
         root = -replaced.subs(held, 0) / sp.diff(replaced, held)
         low, high = op.range
         if float(root) in op.limits:
-            end = op.limits[float(root)]
-            return [Fact(inner, "-> inf" if end == math.inf else "-> -inf", f"{text(value)} = {text(root)}")]
+            return [Fact(inner, op.limits[float(root)], f"{text(value)} = {text(root)}")]
         if not low <= float(root) <= high:
             return []
         return [
-            Fact(opened(value) - root if value.is_Function and value.func.__name__ == "Abs" else value - root, "= 0")
+            Fact(opened(value) - root if value.is_Function and value.func.__name__ == "Abs" else value - root, ZERO)
         ]
     return None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ...ir.relation import NONZERO, Relation
 from .budget import MOST_DIGITS, TooLarge
 from .evaluate import Evaluator, Undefined, World
 from .meaning import opened
@@ -72,11 +73,13 @@ def middle(x: Any) -> Any:
         return (mp.mpf(x.a) + mp.mpf(x.b)) / 2
 
 
-def certain(x: Any, relation: str) -> bool:
-    """Whether every number of an interval satisfies a relation: "= 0", "> 0", ">= 0" or "!= 0"."""
+def certain(x: Any, relation: Relation) -> bool:
+    """Whether every number of an interval satisfies a relation."""
     if isinstance(x, Fraction):
-        return {"= 0": x == 0, "> 0": x > 0, ">= 0": x >= 0, "!= 0": x != 0}[relation]
-    return {"= 0": x.a == x.b == 0, "> 0": x.a > 0, ">= 0": x.a >= 0, "!= 0": x.a > 0 or x.b < 0}[relation]
+        return relation.holds(x)
+    if relation is NONZERO:  # no number between the ends is 0 either
+        return bool(x.a > 0 or x.b < 0)
+    return bool(relation.holds(x.a) and relation.holds(x.b))
 
 
 def tame(e: Any) -> None:

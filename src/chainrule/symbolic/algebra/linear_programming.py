@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linprog
 
+from ...ir.relation import POSITIVE, ZERO, Relation
 from .interval import enclosure
 from .meaning import opened
 from .untyped import sp
@@ -23,7 +24,7 @@ class Row:
 
     coefficients: tuple[Any, ...]
     constant: Any
-    relation: str
+    relation: Relation
     text: str
 
 
@@ -48,7 +49,7 @@ def _short(x: Any) -> str:
     return str(x) if sp.sympify(x).is_Rational and len(str(x)) < 12 else f"{float(x):.6g}"
 
 
-def rows_of(conditions: Sequence[tuple[Any, str, str]], parameters: Sequence[Any]) -> list[Row] | None:
+def rows_of(conditions: Sequence[tuple[Any, Relation, str]], parameters: Sequence[Any]) -> list[Row] | None:
     """The conditions as rows, or None if one of them is not linear in the parameters."""
     rows: list[Row] = []
     for e, relation, text in conditions:
@@ -69,8 +70,8 @@ def solve(rows: Sequence[Row], bounds: Sequence[tuple[float | None, float | None
     n = len(bounds)
     a = np.array([[float(c) for c in r.coefficients] for r in rows])
     b = np.array([float(r.constant) for r in rows])
-    equal = np.array([r.relation == "= 0" for r in rows])
-    strict = np.array([float(r.relation == "> 0") for r in rows])
+    equal = np.array([r.relation is ZERO for r in rows])
+    strict = np.array([float(r.relation is POSITIVE) for r in rows])
     most = _program(np.r_[np.zeros(n), -1.0], np.c_[-a, strict], b, equal, [*bounds, (None, 1.0)])
     if most is None or most[n] <= SMALL:
         return None
@@ -106,8 +107,8 @@ def contradiction(rows: Sequence[Row]) -> Contradiction | None:
     n, count = len(rows[0].coefficients), len(rows)
     a = np.array([[float(c) for c in r.coefficients] for r in rows])
     b = np.array([float(r.constant) for r in rows])
-    strict = np.array([r.relation == "> 0" for r in rows])
-    free = np.array([r.relation == "= 0" for r in rows])
+    strict = np.array([r.relation is POSITIVE for r in rows])
+    free = np.array([r.relation is ZERO for r in rows])
     # multiples with a total coefficient of zero, a total constant <= 0, and weight on a strict condition or a negative constant
     for normal in (np.where(strict, 1.0, 0.0), -b):
         if not normal.any():
@@ -143,14 +144,14 @@ def _exact(rows: Sequence[Row]) -> Contradiction | None:
             continue
         if all(s is not None and s <= 0 for s in signs):
             minors, signs = [-m for m in minors], [-s for s in signs if s is not None]
-        if not all(s == 1 or r.relation == "= 0" for s, r in zip(signs, rows, strict=True)):
+        if not all(s == 1 or r.relation is ZERO for s, r in zip(signs, rows, strict=True)):
             continue
-        scale = next((m for m, r in zip(minors, rows, strict=True) if r.relation != "= 0"), minors[0])
+        scale = next((m for m, r in zip(minors, rows, strict=True) if r.relation is not ZERO), minors[0])
         weights = [sp.nsimplify(m / scale) if (m / scale).is_Rational else m / scale for m in minors]
         left = columns * sp.Matrix(weights)
         total = sp.expand(sp.Add(*(w * r.constant for w, r in zip(weights, rows, strict=True))))
         if all(_zero(x) for x in left) and (total == 0 or _sign(total) == -1):
-            if total == 0 and not any(r.relation == "> 0" for r in rows):
+            if total == 0 and not any(r.relation is POSITIVE for r in rows):
                 continue
             return Contradiction(tuple((w, r.text) for w, r in zip(weights, rows, strict=True)), total)
     return None

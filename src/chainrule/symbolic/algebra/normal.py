@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from ...ir.relation import NONNEGATIVE, NONZERO, POSITIVE, Relation
 from .assumptions import Assumptions
 from .bounds import least_sign
 from .budget import TooLarge
@@ -39,7 +40,7 @@ class Normal:
         given: what is taken for granted.
 
     Attributes:
-        conditions: what must hold for the expressions to be defined, as polynomials and a word: "> 0", ">= 0", "!= 0".
+        conditions: what must hold for the expressions to be defined, as polynomials and their relation to zero.
         undetermined: polynomials whose sign the normal form would need to know.
         pairs: pairs of free index expressions that may be equal or not.
         empty: numbers of terms of sums of which it is not known whether they are >= 0.
@@ -63,7 +64,7 @@ class Normal:
         self.cache: dict[Any, Any] = {}
         self.relations: dict[Any, tuple[int, Any]] = {}
         self.exponents: dict[Any, tuple[Any, int]] = {}
-        self.conditions: dict[tuple[Any, str], None] = {}
+        self.conditions: dict[tuple[Any, Relation], None] = {}
         self.undetermined: dict[Any, None] = {}
         self.pairs: dict[Any, None] = {}
         self.empty: dict[Any, None] = {}
@@ -238,7 +239,7 @@ class Normal:
         if not isinstance(made, e.func):  # its value is known there
             return self.rational(made)
         if e.func.__name__ == "asin":
-            self.need(1 - self.inner(arguments[0]) ** 2, ">= 0")
+            self.need(1 - self.inner(arguments[0]) ** 2, NONNEGATIVE)
         return self.atom("function", made, made)
 
     def _argument(self, a: Any) -> Any:
@@ -324,10 +325,10 @@ class Normal:
             self.cache[key] = sp.factor_list(p)
         return self.cache[key]
 
-    def need(self, e: Any, what: str) -> None:
+    def need(self, e: Any, what: Relation) -> None:
         """Record a condition, in atoms, unless it always holds."""
         numerator, denominator = self.parts_of(e)
-        if what == "!= 0":
+        if what is NONZERO:
             for p, _ in self.factors_of(numerator)[1]:
                 if not self.is_positive(p):
                     self.conditions[(p, what)] = None
@@ -336,7 +337,7 @@ class Normal:
 
     def _log(self, u: Any) -> Any:
         number, factors = self.factored(u)
-        self.need(self.rational(u), "> 0")
+        self.need(self.rational(u), POSITIVE)
         made: Any = sp.Integer(0)
         for prime, k in sp.factorrat(sp.Abs(number), limit=FACTORED).items():
             made += k * self.atom("log", sp.Integer(prime), sp.log(prime)) if prime != 1 else 0
@@ -356,7 +357,7 @@ class Normal:
         if n.is_Integer:
             base = self.rational(u)
             if n < 0:
-                self.need(base, "!= 0")
+                self.need(base, NONZERO)
             return base**n
         if n.is_integer:
             return self._whole_power(u, n)
@@ -365,7 +366,7 @@ class Normal:
         number, factors = self.factored(u)
         if number == 0:
             return sp.Integer(0)
-        self.need(self.rational(u), ">= 0" if n > 0 else "> 0")
+        self.need(self.rational(u), NONNEGATIVE if n > 0 else POSITIVE)
         primes = [(sp.Integer(p), k) for p, k in sp.factorrat(sp.Abs(number), limit=FACTORED).items() if p != 1]
         return self._powers([*primes, *factors], n)
 
@@ -376,7 +377,7 @@ class Normal:
             return self._exp(n * sp.log(u))
         n = sp.expand(n)
         if not self.ranges.nonnegative(n):
-            self.need(base, "!= 0")
+            self.need(base, NONZERO)
             return self._power_atom(base, n)
         constant, rest = n.as_coeff_Add()
         if constant > 0 and self.ranges.nonnegative(rest):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ...ir.relation import NONNEGATIVE, NONZERO, POSITIVE, Relation
 from ..algebra.assumptions import Assumptions
 from ..algebra.budget import TooLarge
 from ..algebra.indices import Binder, Pattern
@@ -14,7 +15,7 @@ from ..algebra.normal import Normal
 from ..algebra.printing import names_of, text
 from ..algebra.untyped import Undecided, sp
 
-Condition = tuple[Pattern, str]
+Condition = tuple[Pattern, Relation]
 
 
 def conditions_of(
@@ -27,31 +28,31 @@ def conditions_of(
     """The conditions of meaning that are not implied by others, as text.
 
     Args:
-        domain: expressions as they were read, with "> 0", ">= 0" or "!= 0".
+        domain: expressions as they were read, with their relation to zero.
         kinks: where a derivative does not exist.
         given: what was assumed, and need not be said.
         required: what sizes must satisfy: >= 0.
     """
-    named = {p.expression.name for p, what in domain if p.expression.is_Symbol and what == "> 0"}
+    named = {p.expression.name for p, what in domain if p.expression.is_Symbol and what is POSITIVE}
     ranges = assumptions.ranges.copy()
     for p, _ in domain:
         for b in p.binders:
             ranges.bind(b)
     normal = Normal(replace(assumptions, signs={}, positive=assumptions.positive | named, ranges=ranges))
     simple = [(Pattern(c, p.binders), w) for p, what in domain for c, w in _simple(p.expression, what, normal)]
-    above = {sp.expand(p.expression) for p, what in [*simple, *given] if what == "> 0"}
+    above = {sp.expand(p.expression) for p, what in [*simple, *given] if what is POSITIVE}
     assumed = {said(p, what) for p, what in given}
     kept: list[str] = []
     for p, what in simple:
         e = p.expression
-        implied = what != "> 0" and bool({sp.expand(e), sp.expand(-e) if what == "!= 0" else e} & above)
+        implied = what is not POSITIVE and bool({sp.expand(e), sp.expand(-e) if what is NONZERO else e} & above)
         condition = said(p, what)
         if not implied and condition not in assumed and condition not in kept:
             kept.append(condition)
     least = {e.as_coeff_Add()[1]: e.as_coeff_Add()[0] for e in sorted(required, key=lambda e: -e.as_coeff_Add()[0])}
     kept += [f"{text(n)} >= {-below}" for n, below in least.items()]
     for k in kinks:
-        condition = said(_oriented(k), "!= 0")
+        condition = said(_oriented(k), NONZERO)
         if condition not in kept and condition not in assumed and f"{condition} (a kink)" not in kept:
             kept.append(f"{condition} (a kink)")
     return kept
@@ -61,7 +62,7 @@ def _oriented(k: Pattern) -> Pattern:
     return Pattern(-k.expression, k.binders) if k.expression.could_extract_minus_sign() else k
 
 
-def said(p: Pattern, what: str) -> str:
+def said(p: Pattern, what: Relation) -> str:
     """A condition in words; where it speaks of entries, for which of them: `f[i] != 0 for i=1..n`."""
     names = names_of(p.expression, [b.index for b in p.binders])
     used = [b for b in p.binders if b.index in p.expression.free_symbols]
@@ -74,20 +75,20 @@ def _range(b: Binder, names: dict[Any, Any]) -> str:
     return f"{names.get(b.index, b.index)}={low}..{high}"
 
 
-def _simple(e: Any, what: str, normal: Normal) -> list[tuple[Any, str]]:
+def _simple(e: Any, what: Relation, normal: Normal) -> list[tuple[Any, Relation]]:
     """A condition as conditions on irreducible factors; none where it always holds."""
     if e.is_Symbol:
         return [] if e.is_positive else [(e, what)]
     o = opened(e)
     try:
         numerator, denominator = normal.fraction(o)
-        if normal.is_positive(denominator) and normal.least_sign(numerator) >= (what != ">= 0"):
+        if normal.is_positive(denominator) and normal.least_sign(numerator) >= (what is not NONNEGATIVE):
             return []
         if o.has(step, at_zero, sp.sin, sp.cos):
             return [(e, what)]
-        if what == "> 0" and normal.least_sign(numerator) == 0 and normal.is_positive(denominator):
-            what = "!= 0"
-        if what == "!= 0":
+        if what is POSITIVE and normal.least_sign(numerator) == 0 and normal.is_positive(denominator):
+            what = NONZERO
+        if what is NONZERO:
             factors = [
                 p for p, _ in sp.factor_list(numerator)[1] if not normal.is_positive(p) and not normal.is_positive(-p)
             ]

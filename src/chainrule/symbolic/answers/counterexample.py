@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.relation import NONNEGATIVE, NONZERO, POSITIVE, ZERO, Relation
 from ..algebra.assumptions import Rule
 from ..algebra.budget import TooLarge
 from ..algebra.evaluate import Evaluator, Undefined, World, said_function
@@ -27,7 +28,7 @@ VALUES = [Fraction(v) for v in ("1", "0", "-1", "2", "-2", "1/2", "-1/2", "3", "
 GENERIC = [Fraction(v) for v in ("7/5", "-7/5", "3/7", "-3/7", "13/11", "-17/13", "9/4", "-11/3", "19/17", "-2/9", "5/23", "31/8")]  # fmt: skip
 NUMBERS = VALUES + GENERIC
 FLOATS = np.array([float(v) for v in NUMBERS])
-POSITIVE = [k for k, v in enumerate(NUMBERS) if v > 0]
+POSITIVES = [k for k, v in enumerate(NUMBERS) if v > 0]
 SMALL = [k for k, v in enumerate(NUMBERS) if abs(v) < 1]
 MOST = 300  # assignments that are tried in order
 DRAWN = 400  # random ones
@@ -76,7 +77,7 @@ class Space:
     Attributes:
         sizes: the symbolic sizes with their least values.
         indices: the free indices with their ranges.
-        conditions: what must hold at a counterexample: "= 0", "> 0", ">= 0", "!= 0".
+        conditions: what must hold at a counterexample, each an expression and its relation to zero.
         random, symmetric: names of random variables, and of those with a distribution that is symmetric about 0.
         rules: entries that are written otherwise.
     """
@@ -85,7 +86,7 @@ class Space:
     right: Any
     sizes: Mapping[Any, int] = field(default_factory=dict[Any, int])
     indices: Sequence[Binder] = ()
-    conditions: Sequence[tuple[Pattern, str]] = ()
+    conditions: Sequence[tuple[Pattern, Relation]] = ()
     random: frozenset[str] = frozenset()
     symmetric: frozenset[str] = frozenset()
     rules: Sequence[Rule] = ()
@@ -149,7 +150,7 @@ def table(count: int, depth: int) -> np.ndarray:
         np.array(simple),
         rng.integers(0, len(VALUES), (drawn, count)),
         rng.integers(0, len(NUMBERS), (drawn, count)),
-        rng.choice(POSITIVE, (drawn, count)),
+        rng.choice(POSITIVES, (drawn, count)),
         rng.choice(SMALL, (drawn // 2, count)),
     ]
     made = np.concatenate(rows)
@@ -186,7 +187,7 @@ class Search:
         def first(key: Any) -> Any:
             return FLOATS[len(GENERIC) + keys.setdefault(key, len(keys)) % len(GENERIC)]
 
-        def all_of(evaluator: Evaluator) -> tuple[Any, Any, list[tuple[Any, str]]]:
+        def all_of(evaluator: Evaluator) -> tuple[Any, Any, list[tuple[Any, Relation]]]:
             sides = evaluator.value(space.left), evaluator.value(space.right)
             conditions = [
                 (v, what) for p, what in space.conditions for v in evaluator.holds(p.expression, p.binders, lambda v: v)
@@ -203,7 +204,8 @@ class Search:
             for v, what in conditions:
                 v = np.asarray(v, float)
                 valid = valid & {
-                    "= 0": np.abs(v) < 1e-9, "> 0": v > 1e-12, ">= 0": v >= 0, "!= 0": np.abs(v) > 1e-12
+                    ZERO: np.abs(v) < 1e-9, NONZERO: np.abs(v) > 1e-12,
+                    POSITIVE: v > 1e-12, NONNEGATIVE: v >= 0,
                 }[what]  # fmt: skip
             gap, scale = np.abs(a - b), 1 + np.abs(a) + np.abs(b)
             apart = np.flatnonzero(valid & (gap > 1e-7 * scale))[:VERIFIED]
@@ -239,7 +241,7 @@ class Search:
 
         def check() -> Any:
             for p, what in space.conditions:
-                inside = "> 0" if what == ">= 0" and not p.expression.is_integer else what
+                inside = POSITIVE if what is NONNEGATIVE and not p.expression.is_integer else what
                 if not all(evaluator.holds(p.expression, p.binders, lambda v, w=inside: certain(v, w))):
                     raise Undefined("a condition does not hold")
             return box(evaluator.value(space.left)), box(evaluator.value(space.right))
@@ -290,12 +292,12 @@ def _distribution(outcomes: Sequence[int]) -> str:
 
 
 def find_counterexample(
-    left: Any, right: Any, conditions: Sequence[tuple[Any, str]] = (), depth: int = 1
+    left: Any, right: Any, conditions: Sequence[tuple[Any, Relation]] = (), depth: int = 1
 ) -> Counterexample | None:
     """The simplest counterexample to an equation of numbers, or None.
 
     Args:
-        conditions: expressions that must be "= 0", "> 0", ">= 0" or "!= 0" there.
+        conditions: expressions, with the relations to zero that they must have there.
     """
     needed = [(Pattern(opened(e)), what) for e, what in conditions]
     return Search(Space(opened(left), opened(right), conditions=needed), depth).run()

@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 from ...documents import Document, Line, formula, heading, quoted, words
 from ...errors import InputError
+from ...ir.relation import POSITIVE, ZERO
 from ..algebra.budget import DEFAULT, checked_budget, within
 from ..algebra.declared import OPERATIONS, declared_partial
 from ..algebra.derivative import derivative
@@ -123,7 +124,7 @@ class _Search:
         self.lines: list[Line] = [heading("Find " + ", ".join(names))]
         self.plain = [(*peeled(e, relation), said) for e, relation, said in self.conditions]
         self.lines += [
-            formula(f"{said}   means   {text(e)} {relation}", f"{latex(e)} {relation}".replace(">=", r"\ge"))
+            formula(f"{said}   means   {text(e)} {relation}", f"{latex(e)} {relation.latex} 0")
             for (e, relation, said), (before, _, _) in zip(self.plain, self.conditions, strict=True)
             if e != before
         ]
@@ -177,9 +178,9 @@ class _Search:
         with np.errstate(all="ignore"):
             for f, (_, relation, _) in zip(self.functions, self.plain, strict=True):
                 v = np.broadcast_to(np.asarray(f(*points.T), float), (len(points),))
-                miss = np.abs(v) if relation == "= 0" else -v
+                miss = np.abs(v) if relation is ZERO else -v
                 miss = np.where(np.isfinite(miss), miss, np.inf)
-                worst = np.maximum(worst, miss + (1e-12 if relation == "> 0" else 0))
+                worst = np.maximum(worst, miss + (1e-12 if relation is POSITIVE else 0))
         return worst
 
     def _integers(self, most: int = GRID) -> Found | None:
@@ -213,7 +214,7 @@ class _Search:
             with np.errstate(all="ignore"):
                 for (_, relation, _), f, gs in zip(self.plain, self.functions, gradients, strict=True):
                     v, g = float(f(*p)), np.array([float(d(*p)) for d in gs])
-                    if relation == "= 0":
+                    if relation is ZERO:
                         total, slope = total + v * v, slope + 2 * v * g
                     elif v < 0.1:
                         total, slope = total + (0.1 - v) ** 2, slope - 2 * (0.1 - v) * g
@@ -251,14 +252,14 @@ class _Search:
         checks: dict[str, str] = {}
         margin = np.inf
         for e, relation, said in self.conditions:
-            exact = sp.expand(opened(e).subs(at)) if relation == "= 0" else None
+            exact = sp.expand(opened(e).subs(at)) if relation is ZERO else None
             try:
                 box = enclosure(e, at)
             except Undefined:
                 return None
-            if not (exact == 0 if relation == "= 0" else certain(box, relation)):
+            if not (exact == 0 if relation is ZERO else certain(box, relation)):
                 return None
-            if relation == "= 0":
+            if relation is ZERO:
                 checks[said] = "holds exactly"
             else:
                 checks[said] = f"left - right is at least {float(box.a):.6g} (interval arithmetic)"
@@ -272,13 +273,13 @@ class _Search:
 
     def _root(self, p: np.ndarray) -> Found | None:
         """A solution of the equations near a point, proved to exist, at which the other conditions hold."""
-        equations = [(e, said) for e, relation, said in self.plain if relation == "= 0"]
+        equations = [(e, said) for e, relation, said in self.plain if relation is ZERO]
         box = proved_root([e for e, _ in equations], self.symbols, list(p))
         if box is None:
             return None
         checks = {said: "a solution lies within 1e-20 (Krawczyk's test with intervals)" for _, said in equations}
         for e, relation, said in self.plain:
-            if relation != "= 0":
+            if relation is not ZERO:
                 if not certain(enclosure(e, box), relation):
                     return None
                 checks[said] = "holds in the whole box (interval arithmetic)"
@@ -333,7 +334,7 @@ class _Search:
                 v = enclosure(e, at)
             except Undefined:
                 continue
-            if v.b < 0 or (relation == "> 0" and v.b <= 0) or (relation == "= 0" and v.a > 0):
+            if v.b < 0 or (relation is POSITIVE and v.b <= 0) or (relation is ZERO and v.a > 0):
                 return True
         return False
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...documents import Document, Line, formula, heading, words
 from ...ir.node import Node
+from ...ir.relation import NONZERO
 from ...programs.staged import Staged
 from ...trace.formula import pointed, syntax_tree
 from ...trace.names import user_name
@@ -152,7 +153,7 @@ class Known:
     def compare(self, claimed: Any, right: Any) -> tuple[bool | None, Counterexample | None, bool]:
         """Whether two expressions are equal, a counterexample if not, and whether that was decided exactly."""
         a, b = self.whole(claimed), self.whole(right)
-        kinks = [(k.expression, "!= 0") for k in self.kinks]
+        kinks = [(k.expression, NONZERO) for k in self.kinks]
         found = find_counterexample(b, a, kinks)
         if found is not None:
             return False, found, True

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...documents import Document, Line, formula, heading, quoted, words
 from ...errors import InputError
+from ...ir.relation import NONNEGATIVE, NONZERO, ZERO, Relation
 from ...programs.deriving import listed
 from ..algebra.budget import DEFAULT, TooLarge, checked_budget, within
 from ..algebra.decide import Case, Decision, decide
@@ -185,12 +186,12 @@ class _Proof:
         return Space(self.left, self.right, least, self.indices, self.needed, a.random, a.symmetric, a.rules)
 
     @functools.cached_property
-    def needed(self) -> list[tuple[Pattern, str]]:
+    def needed(self) -> list[tuple[Pattern, Relation]]:
         """What numbers must satisfy to count as a counterexample."""
         context = self.s.context
-        given = [*((e, "= 0") for e in self.given.equations), *self.given.inequalities]
-        sizes = [(Pattern(e), ">= 0") for e in context.required]
-        kinks = [(Pattern(opened(k.expression), k.binders), "!= 0") for k in self.assumptions.kinks]
+        given = [*((e, ZERO) for e in self.given.equations), *self.given.inequalities]
+        sizes = [(Pattern(e), NONNEGATIVE) for e in context.required]
+        kinks = [(Pattern(opened(k.expression), k.binders), NONZERO) for k in self.assumptions.kinks]
         domain = [(Pattern(opened(p.expression), p.binders), what) for p, what in context.domain]
         return [*given, *sizes, *domain, *kinks]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...ir.relation import NONZERO, ZERO, Relation
 from ...trace.formula import pointed, syntax_tree
 from ..algebra import index_notation as tn
 from ..algebra.interval import certain, enclosure
@@ -21,7 +22,7 @@ INCREASING: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
 }
 
 
-def read_comparison(condition: str, context: Context) -> tuple[Any, str]:
+def read_comparison(condition: str, context: Context) -> tuple[Any, Relation]:
     """A condition as an expression that is to be > 0, >= 0 or = 0."""
     rule = "equation" if isinstance(condition, str) and EQUATION.search(condition) else "condition"
     tree = syntax_tree(condition, GRAMMAR, rule)
@@ -29,15 +30,15 @@ def read_comparison(condition: str, context: Context) -> tuple[Any, str]:
     sides = [c for c in tree.children if hasattr(c, "children")]
     if rule == "equation":
         left, right = (reader.value(s) for s in sides)
-        made = tn.elementwise(lambda a, b: a - b, left, right), "= 0"
+        made = tn.elementwise(lambda a, b: a - b, left, right), ZERO
     else:
         made = reader.comparison(sides[0])
-    if made is None or made[1] == "!= 0" or made[0].rank:
+    if made is None or made[1] is NONZERO or made[0].rank:
         raise pointed(condition, len(condition), "this is no condition", 'write a comparison, as "a + b > 1"')
     return made[0].scalar, made[1]
 
 
-def peeled(e: Any, relation: str) -> tuple[Any, str]:
+def peeled(e: Any, relation: Relation) -> tuple[Any, Relation]:
     """An increasing function taken off: sigma(u) > 1/2 says u > 0."""
     for _ in range(5):
         functions = [f for f in e.atoms(sp.Function) if f.func.__name__ in INCREASING and f.free_symbols]
@@ -58,12 +59,12 @@ def peeled(e: Any, relation: str) -> tuple[Any, str]:
         inverse, low, high = INCREASING[outer.func.__name__]
         if level <= low or level >= high:
             outside = sp.Integer(1) if (level <= low) == (a > 0) else sp.Integer(-1)
-            return (outside if relation != "= 0" else sp.Integer(1)), relation
-        e = sp.sign(a) * (outer.args[0] - inverse(level)) if relation != "= 0" else outer.args[0] - inverse(level)
+            return (outside if relation is not ZERO else sp.Integer(1)), relation
+        e = sp.sign(a) * (outer.args[0] - inverse(level)) if relation is not ZERO else outer.args[0] - inverse(level)
     return sp.expand(e), relation
 
 
-def holds(e: Any, relation: str) -> bool:
+def holds(e: Any, relation: Relation) -> bool:
     """Whether a condition without parameters holds."""
     v = enclosure(e, {})
-    return e == 0 if relation == "= 0" else certain(v, relation)
+    return e == 0 if relation is ZERO else certain(v, relation)

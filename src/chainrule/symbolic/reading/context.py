@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InputError
+from ...ir.relation import Relation
 from ...trace.formula import identifier, pointed
 from ..algebra.derivative import Steps
 from ..algebra.index_notation import Tensor
@@ -72,7 +73,7 @@ class Context:
     free: dict[str, Binder] = field(default_factory=dict[str, Binder])
     binders: dict[tuple[int, str], tuple[Any, Any]] = field(default_factory=dict[tuple[int, str], tuple[Any, Any]])
     ranges: Ranges = field(default_factory=Ranges)
-    domain: list[tuple[Pattern, str]] = field(default_factory=list[tuple[Pattern, str]])
+    domain: list[tuple[Pattern, Relation]] = field(default_factory=list[tuple[Pattern, Relation]])
     kinks: list[Pattern] = field(default_factory=list[Pattern])
     required: list[Any] = field(default_factory=list)
     uses: list[Use] = field(default_factory=list[Use])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import InputError
+from ...ir.relation import NONNEGATIVE, NONZERO, POSITIVE, ZERO, Relation
 from ...trace.formula import syntax_tree
 from ..algebra.assumptions import Assumptions, Rule
 from ..algebra.index_notation import ONE, Expectation, Tensor, transpose
@@ -25,7 +26,7 @@ class Given:
     Attributes:
         assumptions: what can be used as it is.
         equations: what is given to be 0, for every value of some indices; those that are used as rules are among them.
-        inequalities: what is given about other expressions: "> 0", ">= 0", "!= 0".
+        inequalities: other expressions, with their relation to zero.
         nonnegative: numbers that are given to be >= 0.
         open: equations that are not rules.
 
@@ -37,7 +38,7 @@ class Given:
         self.assumptions = Assumptions(ranges=self.context.ranges)
         self.equations: list[Pattern] = []
         self._new: dict[str, str] = {}  # names that no statement has, and the comparison they stand in
-        self.inequalities: list[tuple[Pattern, str]] = []
+        self.inequalities: list[tuple[Pattern, Relation]] = []
         self.nonnegative: list[Any] = []
         self.open: list[tuple[Pattern, str]] = []
         self._equal_entries: list[tuple[Any, Any, list[Binder], str]] = []
@@ -132,7 +133,7 @@ class Given:
         reader = Reader(t, self.context)
         before = set(self.context.variables)
         made = _in_context(lambda: reader.comparison(node), self.context, t)
-        if made is None or made[1] == "= 0":
+        if made is None or made[1] is ZERO:
             raise InputError(f"{t!r} is no assumption", USAGE, where="")
         x, what = made
         self._new |= {name: t for name in self.context.variables if name not in before}
@@ -144,22 +145,22 @@ class Given:
         if p.is_integer and p.free_symbols:
             self._whole(p, what)
         self.inequalities.append((Pattern(p), what))
-        if what == "> 0":
+        if what is POSITIVE:
             self.assumptions = self.assumptions.with_sign(p, 1)
-        elif what == ">= 0" and not p.is_integer:
+        elif what is NONNEGATIVE and not p.is_integer:
             self.nonnegative.append(p)
-        elif what == "!= 0" and not free:
+        elif what is NONZERO and not free:
             self.assumptions = replace(self.assumptions, kinks=(*self.assumptions.kinks, Pattern(p)))
 
-    def _whole(self, p: Any, what: str) -> None:
+    def _whole(self, p: Any, what: Relation) -> None:
         """Something about sizes and indices."""
         a, ranges = self.assumptions, self.context.ranges
-        if what == "!= 0":
+        if what is NONZERO:
             pair = same(p, sp.Integer(0))
             if not pair.is_Integer:
                 self.assumptions = replace(a, unequal=a.unequal | {frozenset(pair.args)})
             return
-        least = p - 1 if what == "> 0" else p
+        least = p - 1 if what is POSITIVE else p
         symbols = least.free_symbols
         if (
             len(symbols) == 1
@@ -172,17 +173,17 @@ class Given:
             ranges.facts.append(sp.expand(least))
         ranges.forget()
 
-    def _entries(self, x: Tensor, what: str) -> None:
+    def _entries(self, x: Tensor, what: Relation) -> None:
         """Something about every entry of a vector or matrix."""
         indices = [fresh_index() for _ in x.dims]
         e = sp.expand(x.entry(*indices))
         pattern = Pattern(e, tuple(Binder(i, ONE, d) for i, d in zip(indices, x.dims, strict=True)))
         self.inequalities.append((pattern, what))
         a = self.assumptions
-        if what == "> 0":
+        if what is POSITIVE:
             name = {e.base.label.name} if isinstance(e, sp.Indexed) else set[str]()
             self.assumptions = replace(a, entries=(*a.entries, (pattern, 1)), positive=a.positive | name)
-        elif what == "!= 0":
+        elif what is NONZERO:
             self.assumptions = replace(a, kinks=(*a.kinks, pattern))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ...ir.relation import NONNEGATIVE, NONZERO, POSITIVE, Relation
 from ...ops import by_name
 from ...trace.formula import closest, function_named, identifier, pointed, syntax_tree
 from ..algebra import index_notation as tn
@@ -79,8 +80,8 @@ class Reader:
         self.indices: dict[str, Any] = {}  # bound indices, by the name the user gave them
         self.around: list[Binder] = []  # their ranges, outer ones first
 
-    def comparison(self, node: Any) -> tuple[Tensor, str] | None:
-        """A comparison as an expression and its relation to 0, as "> 0"; None where the subtree is none."""
+    def comparison(self, node: Any) -> tuple[Tensor, Relation] | None:
+        """A comparison as an expression and its relation to 0; None where the subtree is none."""
         if getattr(node, "data", "") != "compare":
             return None
         left, symbol, right = node.children
@@ -125,7 +126,7 @@ class Reader:
             )
         for (_, at), v, n in zip(parts, values, inverse, strict=True):
             if n:
-                self._defined(v, "!= 0", at)
+                self._defined(v, NONZERO, at)
         return tn.elementwise(lambda *u: sp.Mul(*(1 / x if n else x for x, n in zip(u, inverse, strict=True))), *values)
 
     _add = _subtract = _multiply = _divide = _chain
@@ -136,9 +137,9 @@ class Reader:
         if base.rank > 1 and n.is_negative:
             raise Misfit("a negative power of a matrix", "write 1/A for the reciprocal of each entry")
         if not n.is_integer:
-            self._defined(base, ">= 0" if n.is_positive else "> 0", node)
+            self._defined(base, NONNEGATIVE if n.is_positive else POSITIVE, node)
         elif not n.is_nonnegative:
-            self._defined(base, "!= 0", node)
+            self._defined(base, NONZERO, node)
 
         def powered(a: Any, b: Any) -> Any:
             if a.is_Rational and b.is_Rational and (a.p.bit_length() + a.q.bit_length()) * abs(b) > 4 * MOST_DIGITS:
@@ -156,13 +157,13 @@ class Reader:
             tame(e)
         return x
 
-    def _defined(self, x: Tensor, what: str, node: Any) -> None:
+    def _defined(self, x: Tensor, what: Relation, node: Any) -> None:
         """Remember a condition of meaning, which simplification may hide later."""
         indices = x.indices()
         e: Any = x.entry(*indices)
         if e.is_number:
-            if e.is_zero and what != ">= 0":
-                zero = "a division by zero" if what == "!= 0" else "this has no value at 0"
+            if e.is_zero and what is not NONNEGATIVE:
+                zero = "a division by zero" if what is NONZERO else "this has no value at 0"
                 raise pointed(self.text, node.meta.start_pos, zero, "state it where both sides have a value")
             if e.is_Rational:
                 return
