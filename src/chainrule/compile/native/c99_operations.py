@@ -10,21 +10,19 @@ import math
 
 import numpy as np
 
-from ...ir.op import Op
 from ...ops import arithmetic as ar
 from ...ops import conversion as cv
 from ...ops import exponential as ex
 from ...ops import piecewise as pw
 from ...ops import trigonometric as tr
-from .elementwise import LIBRARY, Expr, Kind
+from .elementwise import LIBRARY, Expr, Kind, found
 from .memory import Unsupported
 
 TYPES = {
     "float64": "double", "float32": "float", "int64": "int64_t", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t",
     "uint8": "uint8_t", "bool": "bool",
 }  # fmt: skip
-COLUMNS = {"f": 0, "i": 1, "b": 2, "u": 3}  # of the table, by the kind of the arguments' dtype
-OPERATIONS: dict[Kind, tuple[str, ...]] = {  # of floats, integers, booleans and unsigned integers; empty or left out: C does not have it
+OPERATIONS: dict[Kind, tuple[str, ...]] = {  # in the columns of `elementwise.COLUMNS`
     **{op: (f"{name}{{f}}({'{0}, {1}' if len(op.partials) == 2 else '{0}'})",) for op, name in LIBRARY.items()},
     pw.greater: ("{0} > {1}",) * 4, pw.greater_equal: ("{0} >= {1}",) * 4, pw.less: ("{0} < {1}",) * 4,
     pw.less_equal: ("{0} <= {1}",) * 4, pw.equal: ("{0} == {1}",) * 4, pw.not_equal: ("{0} != {1}",) * 4,
@@ -160,21 +158,9 @@ def operation(e: Expr, args: list[str]) -> str:
         return cast(args[0], dtype, e.dtype)
     if e.kind is pw.where:
         return f"({args[0]} ? {args[1]} : {args[2]})"
-    return spelled(e.kind, dtype).format(
+    return found(OPERATIONS, e.kind, dtype).format(
         *args, f="f" if dtype == "float32" else "", t=TYPES.get(dtype), u=_unsigned(dtype)
     )
-
-
-def spelled(op: Kind, dtype: str) -> str:
-    """The template of an operation on arguments of a dtype.
-
-    Raises:
-        Unsupported: the table does not have it.
-    """
-    row = OPERATIONS.get(op, ())[COLUMNS[np.dtype(dtype).kind] :]
-    if not row or not row[0]:
-        raise Unsupported(f"{op.name if isinstance(op, Op) else op} of {dtype}")
-    return row[0]
 
 
 def _unsigned(dtype: str) -> str:
@@ -189,7 +175,7 @@ def accumulated(mode: str, dtype: str, target: str, x: str) -> str:
         if not dtype.startswith("float"):
             if dtype in ("bool", "uint8"):
                 raise Unsupported(f"a sum or product of {dtype}")
-            wrapping = spelled(ar.add if mode == "add" else ar.multiply, dtype)
+            wrapping = found(OPERATIONS, ar.add if mode == "add" else ar.multiply, dtype)
             return f"{target} = {wrapping.format(target, x, t=TYPES[dtype], u=_unsigned(dtype))};"
         return f"{target} {'+' if mode == 'add' else '*'}= {x};"
     nan = f" || {x} != {x}" if dtype.startswith("float") else ""

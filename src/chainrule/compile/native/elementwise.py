@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,6 +34,7 @@ IN_STEPS = (
     pw.rect,
 )  # NumPy's steps round integers on the way
 Kind = Op | str
+Row = TypeVar("Row")
 # What every elementwise operation costs, about, in additions. An operation that is not here is not known.
 COST: dict[Kind, int] = {
     **dict.fromkeys([ar.add, ar.subtract, ar.multiply, ar.negative, ar.positive, ar.alias, ar.stop_gradient, cast, ex.square, pw.where, outer], 1),
@@ -51,6 +53,21 @@ LIBRARY: dict[Elementwise, str] = {  # what the C library calls them
     pw.floor: "floor", pw.ceil: "ceil", pw.rint: "rint", pw.trunc: "trunc", pw.fmax: "fmax", pw.fmin: "fmin",
     sp.erf: "erf", sp.erfc: "erfc", sp.gammaln: "lgamma",
 }  # fmt: skip
+
+
+COLUMNS = {"f": 0, "i": 1, "b": 2, "u": 3}  # floats, integers, booleans and unsigned integers, by the kind of a dtype
+
+
+def found(table: Mapping[Kind, Sequence[Row | None]], op: Kind, dtype: str) -> Row:
+    """What a language's table has of an operation on arguments of a dtype; empty, None or left out is what it does not have.
+
+    Raises:
+        Unsupported: it does not have it.
+    """
+    entry = (*table.get(op, ()), *[None] * len(COLUMNS))[COLUMNS[np.dtype(dtype).kind]]
+    if not entry:
+        raise Unsupported(f"{op.name if isinstance(op, Op) else op} of {dtype}")
+    return entry
 
 
 class Expr:

@@ -8,13 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...ir.op import Op
 from ...ops import arithmetic as ar
 from ...ops import conversion as cv
 from ...ops import exponential as ex
 from ...ops import piecewise as pw
 from ...ops import trigonometric as tr
-from .elementwise import LIBRARY, Expr, Kind
+from .elementwise import LIBRARY, Expr, Kind, found
 from .mathlib import VECTORISED, Code, Value, log
 from .memory import Unsupported
 
@@ -112,16 +111,33 @@ def _finite(c: Code, how: str, x: Value) -> Value:
     return c.emit(f"fcmp {how} {x.type} {c.intrinsic('fabs', x).name}, {top.name}", "i1")
 
 
-def _negative(c: Code, x: Value) -> Value:
+def _below(c: Code, x: Value) -> Value:
+    """Whether the sign bit of an integer is set."""
     return c.emit(f"icmp slt {x.type} {x.name}, 0", "i1")
+
+
+def _opposite(c: Code, x: Value) -> Value:
+    return c.integer("sub", c.constant(0, x.type), x)
 
 
 def _vectorised(function: Callable[..., Value]) -> Rule:
     return lambda c, e, a: function(c, *a)
 
 
+def _intrinsic(name: str) -> Rule:
+    return lambda c, e, a: c.intrinsic(name, *a)
+
+
+def _integer(name: str) -> Rule:
+    return lambda c, e, a: c.integer(name, *a)
+
+
 def _library(function: str) -> Rule:
     return lambda c, e, a: libm(c, function, e.dtype, *a)
+
+
+def _larger(mode: str) -> Rule:
+    return lambda c, e, a: combine(c, mode, e.dtype, *a)
 
 
 def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
@@ -142,8 +158,7 @@ def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
     return c.select(b.equals(0.0), a / b, q), m
 
 
-COLUMNS = {"f": 0, "i": 1, "b": 2, "u": 3}  # of the table, by the kind of the arguments' dtype
-OPERATIONS: dict[Kind, tuple[Rule | None, ...]] = {  # of floats, integers, booleans and unsigned integers; None or left out: not known
+OPERATIONS: dict[Kind, tuple[Rule | None, ...]] = {  # in the columns of `elementwise.COLUMNS`
     **{op: (_library(function),) for op, function in LIBRARY.items()},
     **{op: (_vectorised(function),) for op, function in VECTORISED.items()},
     pw.greater: _compared("ogt", "sgt", "ugt"),
@@ -155,85 +170,41 @@ OPERATIONS: dict[Kind, tuple[Rule | None, ...]] = {  # of floats, integers, bool
     pw.isnan: (lambda c, e, a: c.emit(f"fcmp uno {a[0].type} {a[0].name}, {a[0].name}", "i1"), *[_always(False)] * 3),
     pw.isinf: (lambda c, e, a: _finite(c, "oeq", a[0]), *[_always(False)] * 3),
     pw.isfinite: (lambda c, e, a: _finite(c, "olt", a[0]), *[_always(True)] * 3),
-    pw.signbit: (lambda c, e, a: _negative(c, c.bits(a[0])), lambda c, e, a: _negative(c, a[0]), *[_always(False)] * 2),
-    ar.add: (
-        lambda c, e, a: a[0] + a[1],
-        lambda c, e, a: c.integer("add", *a),
-        lambda c, e, a: c.integer("or", *a),
-    ),
-    ar.subtract: (
-        lambda c, e, a: a[0] - a[1],
-        lambda c, e, a: c.integer("sub", *a),
-    ),
-    ar.multiply: (
-        lambda c, e, a: a[0] * a[1],
-        lambda c, e, a: c.integer("mul", *a),
-        lambda c, e, a: c.integer("and", *a),
-    ),
+    pw.signbit: (lambda c, e, a: _below(c, c.bits(a[0])), lambda c, e, a: _below(c, a[0]), *[_always(False)] * 2),
+    pw.logical_and: (None, None, _integer("and")),
+    pw.logical_or: (None, None, _integer("or")),
+    pw.logical_xor: (None, None, _integer("xor")),
+    pw.logical_not: (None, None, lambda c, e, a: c.integer("xor", a[0], 1)),
+    ar.add: (lambda c, e, a: a[0] + a[1], _integer("add"), _integer("or")),
+    ar.subtract: (lambda c, e, a: a[0] - a[1], _integer("sub")),
+    ar.multiply: (lambda c, e, a: a[0] * a[1], _integer("mul"), _integer("and")),
     ar.divide: (lambda c, e, a: a[0] / a[1],),
     ar.reciprocal: (lambda c, e, a: 1.0 / a[0],),
-    ar.negative: (
-        lambda c, e, a: -a[0],
-        lambda c, e, a: c.integer("sub", c.constant(0, a[0].type), a[0]),
-    ),
-    ex.square: (
-        lambda c, e, a: a[0] * a[0],
-        lambda c, e, a: c.integer("mul", a[0], a[0]),
-    ),
-    ex.sqrt: (lambda c, e, a: c.intrinsic("sqrt", a[0]),),
-    pw.absolute: (
-        lambda c, e, a: c.intrinsic("fabs", a[0]),
-        lambda c, e, a: combine(c, "max", e.dtype, a[0], c.integer("sub", c.constant(0, a[0].type), a[0])),
-    ),
-    pw.floor: (lambda c, e, a: c.intrinsic("floor", a[0]),),
-    pw.ceil: (lambda c, e, a: c.intrinsic("ceil", a[0]),),
-    pw.trunc: (lambda c, e, a: c.intrinsic("trunc", a[0]),),
-    pw.rint: (lambda c, e, a: c.intrinsic("rint", a[0]),),
-    pw.maximum: (
-        lambda c, e, a: c.intrinsic("maximum", *a),
-        lambda c, e, a: combine(c, "max", e.dtype, *a),
-        lambda c, e, a: c.integer("or", *a),
-    ),
-    pw.minimum: (
-        lambda c, e, a: c.intrinsic("minimum", *a),
-        lambda c, e, a: combine(c, "min", e.dtype, *a),
-        lambda c, e, a: c.integer("and", *a),
-    ),
-    pw.fmax: (lambda c, e, a: c.intrinsic("maxnum", *a),),
-    pw.fmin: (lambda c, e, a: c.intrinsic("minnum", *a),),
-    pw.copysign: (lambda c, e, a: c.intrinsic("copysign", *a),),
+    ar.negative: (lambda c, e, a: -a[0], lambda c, e, a: _opposite(c, a[0])),
+    ar.floor_divide: (lambda c, e, a: _floor_mod(c, e, a[0], a[1])[0],),
+    ar.remainder: (lambda c, e, a: _floor_mod(c, e, a[0], a[1])[1],),
+    ex.square: (lambda c, e, a: a[0] * a[0], lambda c, e, a: c.integer("mul", a[0], a[0])),
+    ex.sqrt: (_intrinsic("sqrt"),),
+    ex.log_at_least: (lambda c, e, a: c.intrinsic("maximum", log(c, a[0]), a[1]),),
+    pw.absolute: (_intrinsic("fabs"), lambda c, e, a: combine(c, "max", e.dtype, a[0], _opposite(c, a[0]))),
+    pw.floor: (_intrinsic("floor"),),
+    pw.ceil: (_intrinsic("ceil"),),
+    pw.trunc: (_intrinsic("trunc"),),
+    pw.rint: (_intrinsic("rint"),),
+    pw.maximum: (_intrinsic("maximum"), _larger("max"), _integer("or")),
+    pw.minimum: (_intrinsic("minimum"), _larger("min"), _integer("and")),
+    pw.fmax: (_intrinsic("maxnum"),),
+    pw.fmin: (_intrinsic("minnum"),),
+    pw.copysign: (_intrinsic("copysign"),),
     pw.relu: (
         lambda c, e, a: c.select(c.emit(f"fcmp ugt {a[0].type} {a[0].name}, {c.constant(0, a[0].type).name}", "i1"), a[0], 0.0),
         lambda c, e, a: combine(c, "max", e.dtype, a[0], c.constant(0, a[0].type)),
     ),
     pw.sign: (lambda c, e, a: c.select(a[0] > 0.0, 1.0, c.select(a[0] < 0.0, c.constant(-1.0, a[0].type), a[0] * 0.0 + 0.0)),),
-    tr.deg2rad: (lambda c, e, a: a[0] * (math.pi / 180),),
-    tr.rad2deg: (lambda c, e, a: a[0] * (180 / math.pi),),
-    ar.floor_divide: (lambda c, e, a: _floor_mod(c, e, a[0], a[1])[0],),
-    ar.remainder: (lambda c, e, a: _floor_mod(c, e, a[0], a[1])[1],),
     pw.heaviside: (lambda c, e, a: c.select(a[0] > 0.0, c.constant(1.0, a[0].type), c.select(a[0].equals(0.0), a[1], c.select(a[0] < 0.0, c.constant(0.0, a[0].type), a[0]))),),
     pw.rect: (lambda c, e, a: (lambda r: c.select(r < 0.5, c.constant(1.0, r.type), c.select(r.equals(0.5), c.constant(0.5, r.type), 0.0)))(c.intrinsic("fabs", a[0])),),
-    ex.log_at_least: (lambda c, e, a: c.intrinsic("maximum", log(c, a[0]), a[1]),),
-    pw.logical_and: (
-        None,
-        None,
-        lambda c, e, a: c.integer("and", *a),
-    ),
-    pw.logical_or: (
-        None,
-        None,
-        lambda c, e, a: c.integer("or", *a),
-    ),
-    pw.logical_xor: (
-        None,
-        None,
-        lambda c, e, a: c.integer("xor", *a),
-    ),
-    pw.logical_not: (
-        None,
-        None,
-        lambda c, e, a: c.integer("xor", a[0], 1),
-    ),
+    tr.deg2rad: (lambda c, e, a: a[0] * (math.pi / 180),),
+    tr.rad2deg: (lambda c, e, a: a[0] * (180 / math.pi),),
 }  # fmt: skip
 
 
@@ -243,11 +214,7 @@ def instruction(c: Code, e: Expr, args: list[Value]) -> Value:
         return cast(c, args[0], e.args[0].dtype, e.dtype)
     if e.kind is pw.where:
         return c.select(args[0], args[1], args[2])
-    dtype = e.args[0].dtype
-    row = OPERATIONS.get(e.kind, ())[COLUMNS[np.dtype(dtype).kind] :]
-    if not row or row[0] is None:
-        raise Unsupported(f"{e.kind.name if isinstance(e.kind, Op) else e.kind} of {dtype}")
-    return row[0](c, e, args)
+    return found(OPERATIONS, e.kind, e.args[0].dtype)(c, e, args)
 
 
 def spelled(e: Expr) -> Value:
