@@ -16,7 +16,6 @@ ROOT = Path(chainrule.__file__).parent
 NAMES = {op.name for op in REGISTRY.values()}
 SPOKEN = {  # by the beginning of a path: whose words stand there
     "ops/": "the declarations",
-    "compile/native/": "native code: the kinds of its expressions",
     "symbolic/": "SymPy's functions, and the rules of the grammar of statements",
     "trace/formula.py": "the rules of the grammar of formulas",
     "trace/spelling.py": "the rules of the grammar of formulas, and what people call variables",
@@ -87,10 +86,7 @@ def said(path, found):
     return [f"{path.relative_to(ROOT)}:{line}: {what}" for line, what in sorted(found)]
 
 
-NATIVE = ROOT / "compile" / "native"  # its scheduler tells operations by their names
-
-
-@pytest.mark.parametrize("path", [p for p in FILES if NATIVE not in p.parents], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_operation_is_told_by_its_name(path):
     assert not said(path, offences(path.read_text(encoding="utf-8")))
 

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from .c99_operations import BOOLEANS, FLOATS, HELPERS, INTEGERS, TYPES
+from .c99_operations import HELPERS, OPERATIONS, TYPES
 
 _KEYWORDS = """
     auto break case char const continue default do double else enum extern float for goto if inline int long register restrict return
@@ -14,12 +14,11 @@ _KEYWORDS = """
     bool true false size_t NAN INFINITY HUGE_VAL NULL INT64_MIN INT32_MIN memcpy main errno status misplaced at
     linux unix i386 signgam
 """
+_TEXTS = " ".join(text for row in OPERATIONS.values() for text in row)
 RESERVED = {
     *_KEYWORDS.split(),
-    *re.findall(
-        r"[a-z_]\w*", " ".join((*TYPES.values(), *HELPERS, *FLOATS.values(), *INTEGERS.values(), *BOOLEANS.values()))
-    ),
-    *(f"{w}f" for w in re.findall(r"([a-z]\w*)\{f\}", " ".join(FLOATS.values()))),
+    *re.findall(r"[a-z_]\w*", " ".join((*TYPES.values(), *HELPERS, _TEXTS))),
+    *(f"{w}f" for w in re.findall(r"([a-z]\w*)\{f\}", _TEXTS)),
 } - {"f", "t", "u"}
 
 

@@ -1,4 +1,4 @@
-"""One operation as an expression of C: a table for each kind of number, as `instructions` has them for LLVM.
+"""One operation as an expression of C: a table with a column for each kind of number, as `instructions` has it for LLVM.
 
 {0}, {1} are arguments, {f} is the suffix of math.h's functions in single precision, {t} the type and {u} its unsigned twin: signed
 integers that overflow are undefined in C, and wrap around in NumPy.
@@ -10,66 +10,50 @@ import math
 
 import numpy as np
 
-from .elementwise import Expr
+from ...ops import arithmetic as ar
+from ...ops import conversion as cv
+from ...ops import exponential as ex
+from ...ops import piecewise as pw
+from ...ops import trigonometric as tr
+from .elementwise import LIBRARY, Expr, Kind, found
 from .memory import Unsupported
 
 TYPES = {
     "float64": "double", "float32": "float", "int64": "int64_t", "int32": "int32_t", "int16": "int16_t", "int8": "int8_t",
     "uint8": "uint8_t", "bool": "bool",
 }  # fmt: skip
-COMPARE = {
-    "greater": "{0} > {1}", "greater_equal": "{0} >= {1}", "less": "{0} < {1}", "less_equal": "{0} <= {1}",
-    "equal": "{0} == {1}", "not_equal": "{0} != {1}",
+OPERATIONS: dict[Kind, tuple[str, ...]] = {  # in the columns of `elementwise.COLUMNS`
+    **{op: (f"{name}{{f}}({'{0}, {1}' if len(op.partials) == 2 else '{0}'})",) for op, name in LIBRARY.items()},
+    pw.greater: ("{0} > {1}",) * 4, pw.greater_equal: ("{0} >= {1}",) * 4, pw.less: ("{0} < {1}",) * 4,
+    pw.less_equal: ("{0} <= {1}",) * 4, pw.equal: ("{0} == {1}",) * 4, pw.not_equal: ("{0} != {1}",) * 4,
+    pw.logical_and: ("", "", "{0} && {1}"), pw.logical_or: ("", "", "{0} || {1}"),
+    pw.logical_xor: ("", "", "{0} != {1}"), pw.logical_not: ("", "", "!{0}"),
+    pw.isnan: ("({0} != {0})", "false", "false", "false"),
+    pw.isinf: ("(isinf({0}) != 0)", "false", "false", "false"),
+    pw.isfinite: ("(isfinite({0}) != 0)", "true", "true", "true"),
+    pw.signbit: ("(signbit({0}) != 0)", "{0} < 0", "false"),
+    ar.add: ("{0} + {1}", "({t})(({u}){0} + ({u}){1})", "{0} || {1}"),
+    ar.subtract: ("{0} - {1}", "({t})(({u}){0} - ({u}){1})"),
+    ar.multiply: ("{0} * {1}", "({t})(({u}){0} * ({u}){1})", "{0} && {1}"),
+    ar.divide: ("{0} / {1}",), ar.reciprocal: ("1 / {0}",),
+    ar.negative: ("-{0}", "({t})(0 - ({u}){0})"),
+    ex.square: ("{0} * {0}", "({t})(({u}){0} * ({u}){0})"),
+    pw.absolute: ("fabs{f}({0})", "({0} < 0 ? ({t})(0 - ({u}){0}) : {0})"),
+    pw.relu: ("({0} > 0 || {0} != {0} ? {0} : 0)", "({0} > 0 ? {0} : 0)"),
+    pw.maximum: ("({0} > {1} || {0} != {0} ? {0} : {1})", "({0} > {1} ? {0} : {1})", "{0} || {1}"),
+    pw.minimum: ("({0} < {1} || {0} != {0} ? {0} : {1})", "({0} < {1} ? {0} : {1})", "{0} && {1}"),
+    pw.sign: ("({0} > 0 ? 1 : {0} < 0 ? -1 : {0} == 0 ? 0 : {0})", "({0} > 0) - ({0} < 0)"),
+    pw.heaviside: ("({0} > 0 ? 1 : {0} == 0 ? {1} : {0} < 0 ? 0 : {0})",),
+    pw.rect: ("(fabs{f}({0}) < 0.5{f} ? 1 : fabs{f}({0}) == 0.5{f} ? 0.5{f} : 0)",),
+    ex.sigmoid: ("({0} >= 0 ? 1 / (1 + exp{f}(-{0})) : exp{f}({0}) / (1 + exp{f}({0})))",),
+    ex.softplus: ("({0} > 0 ? {0} + log1p{f}(exp{f}(-{0})) : log1p{f}(exp{f}({0})))",),
+    ex.log_sigmoid: ("({0} < 0 ? {0} - log1p{f}(exp{f}({0})) : -log1p{f}(exp{f}(-{0})))",),
+    ex.logaddexp: ("({0} == {1} ? {0} + log{f}(2) : ({0} > {1} ? {0} : {1}) + log1p{f}(exp{f}(-fabs{f}({0} - {1}))))",),
+    ex.log_at_least: ("log_at_least{f}({0}, {1})",),
+    tr.deg2rad: ("{0} * 0.017453292519943295{f}",), tr.rad2deg: ("{0} * 57.29577951308232{f}",),
+    ar.floor_divide: ("floor_divide{f}({0}, {1})", "({t})floor_quotient({0}, {1})"),
+    ar.remainder: ("floor_remainder{f}({0}, {1})", "({t})floor_modulus({0}, {1})"),
 }  # fmt: skip
-FLOATS: dict[str, str] = {
-    "add": "{0} + {1}", "subtract": "{0} - {1}", "multiply": "{0} * {1}", "divide": "{0} / {1}",
-    "negative": "-{0}", "reciprocal": "1 / {0}", "square": "{0} * {0}",
-    "relu": "({0} > 0 || {0} != {0} ? {0} : 0)",
-    "maximum": "({0} > {1} || {0} != {0} ? {0} : {1})",
-    "minimum": "({0} < {1} || {0} != {0} ? {0} : {1})",
-    "sign": "({0} > 0 ? 1 : {0} < 0 ? -1 : {0} == 0 ? 0 : {0})",
-    "isnan": "({0} != {0})", "isinf": "(isinf({0}) != 0)", "isfinite": "(isfinite({0}) != 0)", "signbit": "(signbit({0}) != 0)",
-    "sigmoid": "({0} >= 0 ? 1 / (1 + exp{f}(-{0})) : exp{f}({0}) / (1 + exp{f}({0})))",
-    "softplus": "({0} > 0 ? {0} + log1p{f}(exp{f}(-{0})) : log1p{f}(exp{f}({0})))",
-    "log_sigmoid": "({0} < 0 ? {0} - log1p{f}(exp{f}({0})) : -log1p{f}(exp{f}(-{0})))",
-    "logaddexp": "({0} == {1} ? {0} + log{f}(2) : ({0} > {1} ? {0} : {1}) + log1p{f}(exp{f}(-fabs{f}({0} - {1}))))",
-    "log_at_least": "log_at_least{f}({0}, {1})",
-    "heaviside": "({0} > 0 ? 1 : {0} == 0 ? {1} : {0} < 0 ? 0 : {0})",
-    "rect": "(fabs{f}({0}) < 0.5{f} ? 1 : fabs{f}({0}) == 0.5{f} ? 0.5{f} : 0)",
-    "deg2rad": "{0} * 0.017453292519943295{f}", "rad2deg": "{0} * 57.29577951308232{f}",
-    "floor_divide": "floor_divide{f}({0}, {1})", "remainder": "floor_remainder{f}({0}, {1})",
-}  # fmt: skip
-_UNARY = {  # functions of math.h
-    name: f"{function}{{f}}({{0}})"
-    for name, function in {
-        "exp": "exp", "expm1": "expm1", "exp2": "exp2", "log": "log", "log1p": "log1p", "log2": "log2", "log10": "log10",
-        "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
-        "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
-        "sqrt": "sqrt", "cbrt": "cbrt", "abs": "fabs", "floor": "floor", "ceil": "ceil", "rint": "rint", "trunc": "trunc",
-        "erf": "erf", "erfc": "erfc", "gammaln": "lgamma",
-    }.items()
-}  # fmt: skip
-_BINARY = {
-    name: f"{function}{{f}}({{0}}, {{1}})"
-    for name, function in {
-        "power": "pow", "arctan2": "atan2", "hypot": "hypot", "copysign": "copysign", "fmax": "fmax", "fmin": "fmin",
-    }.items()
-}  # fmt: skip
-FLOATS.update(_UNARY | _BINARY)
-INTEGERS: dict[str, str] = {
-    "add": "({t})(({u}){0} + ({u}){1})", "subtract": "({t})(({u}){0} - ({u}){1})", "multiply": "({t})(({u}){0} * ({u}){1})",
-    "negative": "({t})(0 - ({u}){0})", "square": "({t})(({u}){0} * ({u}){0})", "abs": "({0} < 0 ? ({t})(0 - ({u}){0}) : {0})",
-    "maximum": "({0} > {1} ? {0} : {1})", "minimum": "({0} < {1} ? {0} : {1})", "relu": "({0} > 0 ? {0} : 0)",
-    "sign": "({0} > 0) - ({0} < 0)",
-    "floor_divide": "({t})floor_quotient({0}, {1})", "remainder": "({t})floor_modulus({0}, {1})",
-    "isnan": "false", "isinf": "false", "isfinite": "true", "signbit": "{0} < 0",
-}  # fmt: skip
-BOOLEANS: dict[str, str] = {
-    "add": "{0} || {1}", "multiply": "{0} && {1}", "maximum": "{0} || {1}", "minimum": "{0} && {1}",
-    "logical_and": "{0} && {1}", "logical_or": "{0} || {1}", "logical_xor": "{0} != {1}", "logical_not": "!{0}",
-    "isnan": "false", "isinf": "false", "isfinite": "true", "signbit": "false",
-}  # fmt: skip
-UNSIGNED = ("isnan", "isinf", "isfinite")  # what is known of uint8; its arithmetic is not
 
 _FLOOR = """\
 static {type} floor_divide{f}({type} a, {type} b)
@@ -170,17 +154,17 @@ def operation(e: Expr, args: list[str]) -> str:
         Unsupported: the table of its kind of number does not have it.
     """
     dtype = e.args[0].dtype if e.args else e.dtype
-    if e.kind == "cast":
+    if e.kind is cv.cast:
         return cast(args[0], dtype, e.dtype)
-    if e.kind == "where":
+    if e.kind is pw.where:
         return f"({args[0]} ? {args[1]} : {args[2]})"
-    if e.kind in COMPARE:
-        return COMPARE[e.kind].format(*args)
-    table = FLOATS if dtype.startswith("float") else BOOLEANS if dtype == "bool" else INTEGERS
-    if e.kind not in table or (dtype == "uint8" and e.kind not in UNSIGNED):
-        raise Unsupported(f"{e.kind} of {dtype}")
-    unsigned = "uint64_t" if dtype == "int64" else "uint32_t"
-    return table[e.kind].format(*args, f="f" if dtype == "float32" else "", t=TYPES.get(dtype), u=unsigned)
+    return found(OPERATIONS, e.kind, dtype).format(
+        *args, f="f" if dtype == "float32" else "", t=TYPES.get(dtype), u=_unsigned(dtype)
+    )
+
+
+def _unsigned(dtype: str) -> str:
+    return "uint64_t" if dtype == "int64" else "uint32_t"
 
 
 def accumulated(mode: str, dtype: str, target: str, x: str) -> str:
@@ -189,11 +173,10 @@ def accumulated(mode: str, dtype: str, target: str, x: str) -> str:
         return f"{target} = {x};"
     if mode in ("add", "mul"):
         if not dtype.startswith("float"):
-            wrapping = INTEGERS["add" if mode == "add" else "multiply"]
             if dtype in ("bool", "uint8"):
                 raise Unsupported(f"a sum or product of {dtype}")
-            unsigned = "uint64_t" if dtype == "int64" else "uint32_t"
-            return f"{target} = {wrapping.format(target, x, t=TYPES[dtype], u=unsigned)};"
+            wrapping = found(OPERATIONS, ar.add if mode == "add" else ar.multiply, dtype)
+            return f"{target} = {wrapping.format(target, x, t=TYPES[dtype], u=_unsigned(dtype))};"
         return f"{target} {'+' if mode == 'add' else '*'}= {x};"
     nan = f" || {x} != {x}" if dtype.startswith("float") else ""
     return f"if ({x} {'>' if mode == 'max' else '<'} {target}{nan}) {target} = {x};"

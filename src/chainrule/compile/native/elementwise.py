@@ -2,43 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...ir.node import Node, Spec
+from ...ir.op import Op
+from ...ops import arithmetic as ar
+from ...ops import exponential as ex
+from ...ops import piecewise as pw
+from ...ops import shape as sh
+from ...ops import special as sp
+from ...ops import trigonometric as tr
+from ...ops.conversion import cast
+from ...ops.indexing import getitem
+from ...ops.kinds import Elementwise
+from ...ops.linalg import outer
 from .index import Affine
 from .memory import Buffer, Unsupported
 
+TESTS = (pw.isnan, pw.isinf, pw.isfinite, pw.signbit)
+LOGICAL = (pw.logical_and, pw.logical_or, pw.logical_xor, pw.logical_not)
+TRUTHS = (*TESTS, *LOGICAL)
+COMPARISONS = (pw.greater, pw.greater_equal, pw.less, pw.less_equal, pw.equal, pw.not_equal)
+IN_STEPS = (
+    ex.sigmoid,
+    ex.softplus,
+    ex.log_sigmoid,
+    ex.log_at_least,
+    pw.rect,
+)  # NumPy's steps round integers on the way
+Kind = Op | str
+Row = TypeVar("Row")
 # What every elementwise operation costs, about, in additions. An operation that is not here is not known.
-COST: dict[str, int] = {
-    **dict.fromkeys(["add", "subtract", "multiply", "negative", "positive", "alias", "stop_gradient", "cast", "square", "maximum", "minimum", "relu", "outer"], 1),
-    **dict.fromkeys(["greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "where", "abs", "sign", "copysign", "signbit"], 1),
-    **dict.fromkeys(["logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "indicator", "fmax", "fmin"], 1),
-    **dict.fromkeys(["floor", "ceil", "rint", "trunc", "heaviside", "rect", "leaky_relu", "tril", "triu", "getitem", "deg2rad", "rad2deg"], 2),
-    **dict.fromkeys(["divide", "reciprocal", "sqrt", "floor_divide", "remainder"], 4),
-    **dict.fromkeys(["exp", "log", "expm1", "log1p", "tanh", "sigmoid", "exp2", "log2", "log10", "log_at_least"], 20),
-    **dict.fromkeys(["softplus", "log_sigmoid", "logaddexp", "sin", "cos", "tan", "power", "cbrt", "hypot", "erf", "erfc"], 40),
-    **dict.fromkeys(["arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "arctan2", "gammaln"], 40),
+COST: dict[Kind, int] = {
+    **dict.fromkeys([ar.add, ar.subtract, ar.multiply, ar.negative, ar.positive, ar.alias, ar.stop_gradient, cast, ex.square, pw.where, outer], 1),
+    **dict.fromkeys([pw.maximum, pw.minimum, pw.fmax, pw.fmin, pw.relu, pw.absolute, pw.sign, pw.copysign, pw.indicator, *TRUTHS, *COMPARISONS], 1),
+    **dict.fromkeys([pw.floor, pw.ceil, pw.rint, pw.trunc, pw.heaviside, pw.rect, pw.leaky_relu, tr.deg2rad, tr.rad2deg, sh.tril, sh.triu, getitem], 2),
+    **dict.fromkeys([ar.divide, ar.reciprocal, ex.sqrt, ar.floor_divide, ar.remainder], 4),
+    **dict.fromkeys([ex.exp, ex.log, ex.expm1, ex.log1p, tr.tanh, ex.sigmoid, ex.exp2, ex.log2, ex.log10, ex.log_at_least], 20),
+    **dict.fromkeys([ex.softplus, ex.log_sigmoid, ex.logaddexp, ex.power, ex.cbrt, tr.hypot, sp.erf, sp.erfc, sp.gammaln, tr.sin, tr.cos, tr.tan], 40),
+    **dict.fromkeys([tr.arcsin, tr.arccos, tr.arctan, tr.sinh, tr.cosh, tr.arcsinh, tr.arccosh, tr.arctanh, tr.arctan2], 40),
+}  # fmt: skip
+LIBRARY: dict[Elementwise, str] = {  # what the C library calls them
+    ex.exp: "exp", ex.expm1: "expm1", ex.exp2: "exp2", ex.log: "log", ex.log1p: "log1p", ex.log2: "log2", ex.log10: "log10",
+    tr.sin: "sin", tr.cos: "cos", tr.tan: "tan", tr.arcsin: "asin", tr.arccos: "acos", tr.arctan: "atan", tr.arctan2: "atan2",
+    tr.sinh: "sinh", tr.cosh: "cosh", tr.tanh: "tanh", tr.arcsinh: "asinh", tr.arccosh: "acosh", tr.arctanh: "atanh",
+    ex.sqrt: "sqrt", ex.cbrt: "cbrt", tr.hypot: "hypot", ex.power: "pow", pw.absolute: "fabs", pw.copysign: "copysign",
+    pw.floor: "floor", pw.ceil: "ceil", pw.rint: "rint", pw.trunc: "trunc", pw.fmax: "fmax", pw.fmin: "fmin",
+    sp.erf: "erf", sp.erfc: "erfc", sp.gammaln: "lgamma",
 }  # fmt: skip
 
 
-TRUTHS = ("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite", "signbit")
-COMPARISONS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
-IN_STEPS = ("sigmoid", "softplus", "log_sigmoid", "log_at_least", "rect")  # NumPy's steps round integers on the way
+COLUMNS = {"f": 0, "i": 1, "b": 2, "u": 3}  # floats, integers, booleans and unsigned integers, by the kind of a dtype
 
 
-def known(n: Node) -> bool:
-    """Whether native code has the operation, entry by entry."""
-    return n.op.name in COST
+def found(table: Mapping[Kind, Sequence[Row | None]], op: Kind, dtype: str) -> Row:
+    """What a language's table has of an operation on arguments of a dtype; empty, None or left out is what it does not have.
+
+    Raises:
+        Unsupported: it does not have it.
+    """
+    entry = (*table.get(op, ()), *[None] * len(COLUMNS))[COLUMNS[np.dtype(dtype).kind]]
+    if not entry:
+        raise Unsupported(f"{op.name if isinstance(op, Op) else op} of {dtype}")
+    return entry
 
 
 class Expr:
-    """One value: `kind` is load, const, index, gather, or the name of an operation."""
+    """One value: `kind` is load, const, index, gather, or an operation."""
 
     __slots__ = ("args", "data", "dtype", "kind")
 
-    def __init__(self, kind: str, dtype: str, args: tuple[Expr, ...] = (), data: Any = None) -> None:
+    def __init__(self, kind: Kind, dtype: str, args: tuple[Expr, ...] = (), data: Any = None) -> None:
         self.kind, self.dtype, self.args, self.data = kind, dtype, args, data
 
 
@@ -49,7 +86,7 @@ class Expressions:
         self.made: dict[Any, Expr] = {}
         self.order: list[Expr] = []
 
-    def shared(self, kind: str, dtype: str, args: tuple[Expr, ...] = (), data: Any = None, key: Any = None) -> Expr:
+    def shared(self, kind: Kind, dtype: str, args: tuple[Expr, ...] = (), data: Any = None, key: Any = None) -> Expr:
         full = (kind, dtype, tuple(map(id, args)), repr(data) if key is None else key)
         if full not in self.made:
             self.made[full] = Expr(kind, dtype, args, data)
@@ -78,38 +115,38 @@ class Expressions:
             return e
         if e.kind == "const":
             return self.constant(e.data, dtype)
-        return self.shared("cast", dtype, (e,))
+        return self.shared(cast, dtype, (e,))
 
     def operation(self, n: Node, args: list[Expr], dtype: str) -> Expr:
         """The expression of an elementwise node on its arguments."""
-        name = "multiply" if n.op.name == "outer" else n.op.name
+        op = ar.multiply if n.op is outer else n.op
         specs = [Spec.of(v) for v in n.values]
-        if name in (*TRUTHS, *COMPARISONS) and dtype != "bool":
-            raise Unsupported(f"{name} that gives {dtype}")
-        if name in IN_STEPS and any(s.dtype.name != dtype for s in specs):
-            raise Unsupported(f"{name} of {specs[0].dtype}")
-        if name in ("alias", "stop_gradient", "positive", "cast"):
+        if op in (*TRUTHS, *COMPARISONS) and dtype != "bool":
+            raise Unsupported(f"{op.name} that gives {dtype}")
+        if op in IN_STEPS and any(s.dtype.name != dtype for s in specs):
+            raise Unsupported(f"{op.name} of {specs[0].dtype}")
+        if op in (ar.alias, ar.stop_gradient, ar.positive, cast):
             return self.cast(args[0], dtype)
-        if name in COMPARISONS:
+        if op in COMPARISONS:
             together = _together(specs).name
-            return self.shared(name, "bool", tuple(self.cast(a, together) for a in args))
-        if name in ("isnan", "isinf", "isfinite", "signbit"):
-            return self.shared(name, "bool", tuple(args))
-        if name == "where":
-            return self.shared(name, dtype, (self.cast(args[0], "bool"), *(self.cast(a, dtype) for a in args[1:])))
-        if name == "indicator":
+            return self.shared(op, "bool", tuple(self.cast(a, together) for a in args))
+        if op in TESTS:
+            return self.shared(op, "bool", tuple(args))
+        if op is pw.where:
+            return self.shared(op, dtype, (self.cast(args[0], "bool"), *(self.cast(a, dtype) for a in args[1:])))
+        if op is pw.indicator:
             return self.cast(self.cast(args[0], "bool"), dtype)
-        if name.startswith("logical_"):
-            return self.shared(name, "bool", tuple(self.cast(a, "bool") for a in args))
-        if name == "power":
+        if op in LOGICAL:
+            return self.shared(op, "bool", tuple(self.cast(a, "bool") for a in args))
+        if op is ex.power:
             return self._power(n, args, dtype)
-        if name == "leaky_relu":
+        if op is pw.leaky_relu:
             x = self.cast(args[0], dtype)
-            positive = self.shared("greater", "bool", (x, self.constant(0, dtype)))
-            scaled = self.shared("multiply", dtype, (x, self.constant(n.params.get("slope", 0.01), dtype)))
-            return self.shared("where", dtype, (positive, x, scaled))
-        extra = (self.constant(n.params.get("low", -100.0), dtype),) if name == "log_at_least" else ()
-        return self.shared(name, dtype, (*(self.cast(a, dtype) for a in args), *extra))
+            positive = self.shared(pw.greater, "bool", (x, self.constant(0, dtype)))
+            scaled = self.shared(ar.multiply, dtype, (x, self.constant(n.params.get("slope", 0.01), dtype)))
+            return self.shared(pw.where, dtype, (positive, x, scaled))
+        extra = (self.constant(n.params.get("low", -100.0), dtype),) if op is ex.log_at_least else ()
+        return self.shared(op, dtype, (*(self.cast(a, dtype) for a in args), *extra))
 
     def _power(self, n: Node, args: list[Expr], dtype: str) -> Expr:
         base = self.cast(args[0], dtype)
@@ -121,19 +158,19 @@ class Expressions:
             and dtype.startswith(("float", "int"))
         ):
             if number < 0 and dtype.startswith("int"):
-                return self.shared("power", dtype, (base, self.cast(args[1], dtype)))
+                return self.shared(ex.power, dtype, (base, self.cast(args[1], dtype)))
             whole, square, k = None, base, int(abs(number))
             while k:
                 if k & 1:
-                    whole = square if whole is None else self.shared("multiply", dtype, (whole, square))
+                    whole = square if whole is None else self.shared(ar.multiply, dtype, (whole, square))
                 k >>= 1
                 if k:
-                    square = self.shared("multiply", dtype, (square, square))
+                    square = self.shared(ar.multiply, dtype, (square, square))
             assert whole is not None
-            return whole if number > 0 else self.shared("divide", dtype, (self.constant(1, dtype), whole))
+            return whole if number > 0 else self.shared(ar.divide, dtype, (self.constant(1, dtype), whole))
         if number == 0.5 and dtype.startswith("float"):
-            return self.shared("sqrt", dtype, (base,))
-        return self.shared("power", dtype, (base, self.cast(args[1], dtype)))
+            return self.shared(ex.sqrt, dtype, (base,))
+        return self.shared(ex.power, dtype, (base, self.cast(args[1], dtype)))
 
 
 def _together(specs: list[Spec]) -> np.dtype[Any]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...ir.node import Node
+from ...ir.op import Op
+from ...ops import broadcasting as bc
+from ...ops import shape as sh
+from ...ops.indexing import getitem
+from ...ops.windows import windows
 
 
 class Affine(NamedTuple):
@@ -71,45 +76,46 @@ def broadcast(index: Index, shape: Sequence[int]) -> Index:
     return tuple(ZERO if n == 1 else index[lead + k] for k, n in enumerate(shape))
 
 
-MOVES = ("broadcast_to", "reshape", "transpose", "flip", "getitem", "windows")
+def _transposed(n: Node, index: Index, given: Sequence[int]) -> Index:
+    result: list[Affine] = [ZERO] * len(given)
+    for k, a in enumerate(n.params["axes"]):
+        result[a] = index[k]
+    return tuple(result)
+
+
+def _flipped(n: Node, index: Index, given: Sequence[int]) -> Index:
+    axis = n.params["axis"]
+    axes = [a % len(given) for a in ((axis,) if isinstance(axis, int) else axis)]
+    return tuple(index[k] * -1 + (m - 1) if k in axes and m != 1 else index[k] for k, m in enumerate(given))
+
+
+def spaced(index: Index, params: Mapping[str, Any], lead: int) -> Index:
+    """Where an entry of a window lies in the array that the windows are on, after `lead` axes without windows."""
+    d = len(params["size"])
+    inner, outer = index[lead : lead + d], index[lead + d :]
+    steps = zip(outer, params["stride"], inner, params["dilation"], strict=True)
+    return (*index[:lead], *(o * s + i * e for o, s, i, e in steps))
+
+
+SOURCES: dict[Op, Callable[[Node, Index, Sequence[int]], Index | None]] = {
+    bc.broadcast_to: lambda n, index, given: broadcast(index, given),
+    bc.reshape: lambda n, index, given: _reshaped(index, n.shape, given),
+    sh.transpose: _transposed,
+    sh.flip: _flipped,
+    getitem: lambda n, index, given: taken(n.params["index"], index, given),
+    windows: lambda n, index, given: spaced(index, n.params, len(given) - len(n.params["size"])),
+}
+"""The index into the input (of shape `given`) of what only moves entries; None where it is not affine."""
 
 
 def moves(n: Node) -> bool:
-    """Whether a node only says where the entries of its first input are found."""
-    name = n.op.name
-    if name == "getitem":
-        return len(n.inputs) == 1
-    return name in MOVES
+    """Whether a node only says where the entries of its one input are found."""
+    return n.op in SOURCES and len(n.inputs) == 1
 
 
 def source_index(n: Node, index: Index, given: Sequence[int]) -> Index | None:
     """The index into the input (of shape `given`) of a moving node; None where it is not affine."""
-    p = n.params
-    match n.op.name:
-        case "broadcast_to":
-            return broadcast(index, given)
-        case "transpose":
-            result: list[Affine] = [ZERO] * len(given)
-            for k, a in enumerate(p["axes"]):
-                result[a] = index[k]
-            return tuple(result)
-        case "flip":
-            axes = [a % len(given) for a in ((p["axis"],) if isinstance(p["axis"], int) else p["axis"])]
-            return tuple(index[k] * -1 + (n_ - 1) if k in axes and n_ != 1 else index[k] for k, n_ in enumerate(given))
-        case "getitem":
-            return taken(p["index"], index, given)
-        case "windows":
-            d = len(p["size"])
-            lead = len(given) - d
-            inner, outer = index[lead : lead + d], index[lead + d :]
-            return (
-                *index[:lead],
-                *(o * s + i * e for o, s, i, e in zip(outer, p["stride"], inner, p["dilation"], strict=True)),
-            )
-        case "reshape":
-            return _reshaped(index, n.shape, given)
-        case _:
-            return None
+    return SOURCES[n.op](n, index, given)
 
 
 def complete(template: tuple[Any, ...], ndim: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""One expression as instructions of LLVM: a table for each kind of number."""
+"""One expression as instructions of LLVM: a table with a column for each kind of number."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .elementwise import Expr
-from .mathlib import VECTORISED, Code, Value
+from ...ops import arithmetic as ar
+from ...ops import conversion as cv
+from ...ops import exponential as ex
+from ...ops import piecewise as pw
+from ...ops import trigonometric as tr
+from .elementwise import LIBRARY, Expr, Kind, found
+from .mathlib import VECTORISED, Code, Value, log
 from .memory import Unsupported
 
 TYPES = {
     "float32": "float", "float64": "double", "int64": "i64", "int32": "i32", "int16": "i16", "int8": "i8", "uint8": "i8", "bool": "i1",
 }  # fmt: skip
 MEMORY = {**TYPES, "bool": "i8"}
-COMPARE = {
-    "greater": ("ogt", "sgt", "ugt"), "greater_equal": ("oge", "sge", "uge"), "less": ("olt", "slt", "ult"),
-    "less_equal": ("ole", "sle", "ule"), "equal": ("oeq", "eq", "eq"), "not_equal": ("une", "ne", "ne"),
-}  # fmt: skip
-LIBM = {
-    "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "sinh": "sinh", "cosh": "cosh",
-    "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2", "cbrt": "cbrt", "hypot": "hypot", "erf": "erf",
-    "erfc": "erfc", "gammaln": "lgamma", "power": "pow", "exp2": "exp2", "log2": "log2", "log10": "log10",
-}  # fmt: skip
+Rule = Callable[[Code, Expr, list[Value]], Value]
 PURE = " memory(none) nounwind willreturn"
 
 
@@ -95,14 +92,52 @@ def _truncated(c: Code, x: Value, want: str) -> Value:
     return whole if TYPES[want] == wide else c.emit(f"trunc {wide} {whole.name} to {TYPES[want]}", TYPES[want])
 
 
-def compare(c: Code, e: Expr, args: list[Value]) -> Value:
-    """A comparison."""
-    dtype = e.args[0].dtype
-    ordered, signed, unsigned = COMPARE[e.kind]
-    a, b = args
-    if is_float(dtype):
-        return c.emit(f"fcmp {ordered} {a.type} {a.name}, {b.name}", "i1")
-    return c.emit(f"icmp {unsigned if dtype in ('bool', 'uint8') else signed} {a.type} {a.name}, {b.name}", "i1")
+def _compared(ordered: str, signed: str, unsigned: str) -> tuple[Rule, ...]:
+    """A comparison of each kind of number."""
+
+    def of(how: str) -> Rule:
+        return lambda c, e, a: c.emit(f"{how} {a[0].type} {a[0].name}, {a[1].name}", "i1")
+
+    return of(f"fcmp {ordered}"), of(f"icmp {signed}"), *[of(f"icmp {unsigned}")] * 2
+
+
+def _always(answer: bool) -> Rule:
+    return lambda c, e, a: c.emit(f"icmp {'eq' if answer else 'ne'} i1 0, 0", "i1")
+
+
+def _finite(c: Code, how: str, x: Value) -> Value:
+    """How the size of a number compares with infinity."""
+    top = c.constant(math.inf, x.type)
+    return c.emit(f"fcmp {how} {x.type} {c.intrinsic('fabs', x).name}, {top.name}", "i1")
+
+
+def _below(c: Code, x: Value) -> Value:
+    """Whether the sign bit of an integer is set."""
+    return c.emit(f"icmp slt {x.type} {x.name}, 0", "i1")
+
+
+def _opposite(c: Code, x: Value) -> Value:
+    return c.integer("sub", c.constant(0, x.type), x)
+
+
+def _vectorised(function: Callable[..., Value]) -> Rule:
+    return lambda c, e, a: function(c, *a)
+
+
+def _intrinsic(name: str) -> Rule:
+    return lambda c, e, a: c.intrinsic(name, *a)
+
+
+def _integer(name: str) -> Rule:
+    return lambda c, e, a: c.integer(name, *a)
+
+
+def _library(function: str) -> Rule:
+    return lambda c, e, a: libm(c, function, e.dtype, *a)
+
+
+def _larger(mode: str) -> Rule:
+    return lambda c, e, a: combine(c, mode, e.dtype, *a)
 
 
 def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
@@ -123,79 +158,63 @@ def _floor_mod(c: Code, e: Expr, a: Value, b: Value) -> tuple[Value, Value]:
     return c.select(b.equals(0.0), a / b, q), m
 
 
-FLOATS: dict[str, Callable[[Code, Expr, list[Value]], Value]] = {
-    "add": lambda c, e, a: a[0] + a[1],
-    "subtract": lambda c, e, a: a[0] - a[1],
-    "multiply": lambda c, e, a: a[0] * a[1],
-    "divide": lambda c, e, a: a[0] / a[1],
-    "reciprocal": lambda c, e, a: 1.0 / a[0],
-    "negative": lambda c, e, a: -a[0],
-    "square": lambda c, e, a: a[0] * a[0],
-    "sqrt": lambda c, e, a: c.intrinsic("sqrt", a[0]),
-    "abs": lambda c, e, a: c.intrinsic("fabs", a[0]),
-    "floor": lambda c, e, a: c.intrinsic("floor", a[0]),
-    "ceil": lambda c, e, a: c.intrinsic("ceil", a[0]),
-    "trunc": lambda c, e, a: c.intrinsic("trunc", a[0]),
-    "rint": lambda c, e, a: c.intrinsic("rint", a[0]),
-    "maximum": lambda c, e, a: c.intrinsic("maximum", *a),
-    "minimum": lambda c, e, a: c.intrinsic("minimum", *a),
-    "fmax": lambda c, e, a: c.intrinsic("maxnum", *a),
-    "fmin": lambda c, e, a: c.intrinsic("minnum", *a),
-    "copysign": lambda c, e, a: c.intrinsic("copysign", *a),
-    "relu": lambda c, e, a: c.select(c.emit(f"fcmp ugt {a[0].type} {a[0].name}, {c.constant(0, a[0].type).name}", "i1"), a[0], 0.0),
-    "sign": lambda c, e, a: c.select(a[0] > 0.0, 1.0, c.select(a[0] < 0.0, c.constant(-1.0, a[0].type), a[0] * 0.0 + 0.0)),
-    "deg2rad": lambda c, e, a: a[0] * (math.pi / 180),
-    "rad2deg": lambda c, e, a: a[0] * (180 / math.pi),
-    "floor_divide": lambda c, e, a: _floor_mod(c, e, a[0], a[1])[0],
-    "remainder": lambda c, e, a: _floor_mod(c, e, a[0], a[1])[1],
-    "heaviside": lambda c, e, a: c.select(a[0] > 0.0, c.constant(1.0, a[0].type), c.select(a[0].equals(0.0), a[1], c.select(a[0] < 0.0, c.constant(0.0, a[0].type), a[0]))),
-    "rect": lambda c, e, a: (lambda r: c.select(r < 0.5, c.constant(1.0, r.type), c.select(r.equals(0.5), c.constant(0.5, r.type), 0.0)))(c.intrinsic("fabs", a[0])),
-    "log_at_least": lambda c, e, a: c.intrinsic("maximum", VECTORISED["log"](c, a[0]), a[1]),
+OPERATIONS: dict[Kind, tuple[Rule | None, ...]] = {  # in the columns of `elementwise.COLUMNS`
+    **{op: (_library(function),) for op, function in LIBRARY.items()},
+    **{op: (_vectorised(function),) for op, function in VECTORISED.items()},
+    pw.greater: _compared("ogt", "sgt", "ugt"),
+    pw.greater_equal: _compared("oge", "sge", "uge"),
+    pw.less: _compared("olt", "slt", "ult"),
+    pw.less_equal: _compared("ole", "sle", "ule"),
+    pw.equal: _compared("oeq", "eq", "eq"),
+    pw.not_equal: _compared("une", "ne", "ne"),
+    pw.isnan: (lambda c, e, a: c.emit(f"fcmp uno {a[0].type} {a[0].name}, {a[0].name}", "i1"), *[_always(False)] * 3),
+    pw.isinf: (lambda c, e, a: _finite(c, "oeq", a[0]), *[_always(False)] * 3),
+    pw.isfinite: (lambda c, e, a: _finite(c, "olt", a[0]), *[_always(True)] * 3),
+    pw.signbit: (lambda c, e, a: _below(c, c.bits(a[0])), lambda c, e, a: _below(c, a[0]), *[_always(False)] * 2),
+    pw.logical_and: (None, None, _integer("and")),
+    pw.logical_or: (None, None, _integer("or")),
+    pw.logical_xor: (None, None, _integer("xor")),
+    pw.logical_not: (None, None, lambda c, e, a: c.integer("xor", a[0], 1)),
+    ar.add: (lambda c, e, a: a[0] + a[1], _integer("add"), _integer("or")),
+    ar.subtract: (lambda c, e, a: a[0] - a[1], _integer("sub")),
+    ar.multiply: (lambda c, e, a: a[0] * a[1], _integer("mul"), _integer("and")),
+    ar.divide: (lambda c, e, a: a[0] / a[1],),
+    ar.reciprocal: (lambda c, e, a: 1.0 / a[0],),
+    ar.negative: (lambda c, e, a: -a[0], lambda c, e, a: _opposite(c, a[0])),
+    ar.floor_divide: (lambda c, e, a: _floor_mod(c, e, a[0], a[1])[0],),
+    ar.remainder: (lambda c, e, a: _floor_mod(c, e, a[0], a[1])[1],),
+    ex.square: (lambda c, e, a: a[0] * a[0], lambda c, e, a: c.integer("mul", a[0], a[0])),
+    ex.sqrt: (_intrinsic("sqrt"),),
+    ex.log_at_least: (lambda c, e, a: c.intrinsic("maximum", log(c, a[0]), a[1]),),
+    pw.absolute: (_intrinsic("fabs"), lambda c, e, a: combine(c, "max", e.dtype, a[0], _opposite(c, a[0]))),
+    pw.floor: (_intrinsic("floor"),),
+    pw.ceil: (_intrinsic("ceil"),),
+    pw.trunc: (_intrinsic("trunc"),),
+    pw.rint: (_intrinsic("rint"),),
+    pw.maximum: (_intrinsic("maximum"), _larger("max"), _integer("or")),
+    pw.minimum: (_intrinsic("minimum"), _larger("min"), _integer("and")),
+    pw.fmax: (_intrinsic("maxnum"),),
+    pw.fmin: (_intrinsic("minnum"),),
+    pw.copysign: (_intrinsic("copysign"),),
+    pw.relu: (
+        lambda c, e, a: c.select(c.emit(f"fcmp ugt {a[0].type} {a[0].name}, {c.constant(0, a[0].type).name}", "i1"), a[0], 0.0),
+        lambda c, e, a: combine(c, "max", e.dtype, a[0], c.constant(0, a[0].type)),
+    ),
+    pw.sign: (lambda c, e, a: c.select(a[0] > 0.0, 1.0, c.select(a[0] < 0.0, c.constant(-1.0, a[0].type), a[0] * 0.0 + 0.0)),),
+    pw.heaviside: (lambda c, e, a: c.select(a[0] > 0.0, c.constant(1.0, a[0].type), c.select(a[0].equals(0.0), a[1], c.select(a[0] < 0.0, c.constant(0.0, a[0].type), a[0]))),),
+    pw.rect: (lambda c, e, a: (lambda r: c.select(r < 0.5, c.constant(1.0, r.type), c.select(r.equals(0.5), c.constant(0.5, r.type), 0.0)))(c.intrinsic("fabs", a[0])),),
+    tr.deg2rad: (lambda c, e, a: a[0] * (math.pi / 180),),
+    tr.rad2deg: (lambda c, e, a: a[0] * (180 / math.pi),),
 }  # fmt: skip
-INTEGERS: dict[str, Callable[[Code, Expr, list[Value]], Value]] = {
-    "add": lambda c, e, a: c.integer("add", *a),
-    "subtract": lambda c, e, a: c.integer("sub", *a),
-    "multiply": lambda c, e, a: c.integer("mul", *a),
-    "negative": lambda c, e, a: c.integer("sub", c.constant(0, a[0].type), a[0]),
-    "square": lambda c, e, a: c.integer("mul", a[0], a[0]),
-    "maximum": lambda c, e, a: combine(c, "max", e.dtype, *a),
-    "minimum": lambda c, e, a: combine(c, "min", e.dtype, *a),
-    "relu": lambda c, e, a: combine(c, "max", e.dtype, a[0], c.constant(0, a[0].type)),
-    "abs": lambda c, e, a: combine(c, "max", e.dtype, a[0], c.integer("sub", c.constant(0, a[0].type), a[0])),
-}
-BOOLEANS: dict[str, Callable[[Code, Expr, list[Value]], Value]] = {
-    "add": lambda c, e, a: c.integer("or", *a),
-    "multiply": lambda c, e, a: c.integer("and", *a),
-    "maximum": lambda c, e, a: c.integer("or", *a),
-    "minimum": lambda c, e, a: c.integer("and", *a),
-    "logical_and": lambda c, e, a: c.integer("and", *a),
-    "logical_or": lambda c, e, a: c.integer("or", *a),
-    "logical_xor": lambda c, e, a: c.integer("xor", *a),
-    "logical_not": lambda c, e, a: c.integer("xor", a[0], 1),
-}
 
 
 def instruction(c: Code, e: Expr, args: list[Value]) -> Value:
     """The value of an operation."""
-    if e.kind == "cast":
+    if e.kind is cv.cast:
         return cast(c, args[0], e.args[0].dtype, e.dtype)
-    if e.kind in COMPARE:
-        return compare(c, e, args)
-    if e.kind == "where":
+    if e.kind is pw.where:
         return c.select(args[0], args[1], args[2])
-    if e.kind in ("isnan", "isinf", "isfinite", "signbit"):
-        return _test(c, e, args[0])
-    if is_float(e.dtype):
-        if e.kind in FLOATS:
-            return FLOATS[e.kind](c, e, args)
-        if e.kind in VECTORISED:
-            return VECTORISED[e.kind](c, *args)
-        if e.kind in LIBM:
-            return libm(c, LIBM[e.kind], e.dtype, *args)
-    table = BOOLEANS if e.dtype == "bool" else INTEGERS
-    if e.kind not in table or e.dtype == "uint8":
-        raise Unsupported(f"{e.kind} of {e.dtype}")
-    return table[e.kind](c, e, args)
+    return found(OPERATIONS, e.kind, e.args[0].dtype)(c, e, args)
 
 
 def spelled(e: Expr) -> Value:
@@ -206,18 +225,3 @@ def spelled(e: Expr) -> Value:
     """
     c = Code()
     return instruction(c, e, [Value(c, "%x", TYPES[a.dtype]) for a in e.args])
-
-
-def _test(c: Code, e: Expr, x: Value) -> Value:
-    dtype = e.args[0].dtype
-    if e.kind == "signbit" and dtype.startswith("int"):
-        return c.emit(f"icmp slt {x.type} {x.name}, 0", "i1")
-    if not is_float(dtype):
-        return c.emit(f"icmp {'eq' if e.kind == 'isfinite' else 'ne'} i1 0, 0", "i1")
-    if e.kind == "isnan":
-        return c.emit(f"fcmp uno {x.type} {x.name}, {x.name}", "i1")
-    if e.kind == "signbit":
-        return c.emit(f"icmp slt {c.bits(x).type} {c.bits(x).name}, 0", "i1")
-    a = c.intrinsic("fabs", x)
-    top = c.constant(math.inf, x.type)
-    return c.emit(f"fcmp {'oeq' if e.kind == 'isinf' else 'olt'} {x.type} {a.name}, {top.name}", "i1")

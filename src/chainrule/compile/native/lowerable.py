@@ -8,23 +8,28 @@ from typing import Any
 import numpy as np
 
 from ...ir.node import Node, Spec
+from ...ir.op import Op
 from ...ir.optimize import uniform
-from .elementwise import Expr, Expressions, known
+from ...ops import broadcasting as bc
+from ...ops import indexing as ix
+from ...ops import reduction as rd
+from ...ops.structured import pick
+from .elementwise import COST, Expr, Expressions
 from .gather import gathered, taking
 from .index import count, moves, over
+from .lowering import LOWERING, PRODUCTS, WRITES
 from .memory import Unsupported
+from .nests import WITHIN
 from .numpy_calls import several
 
 DTYPES = ("float32", "float64", "int64", "int32", "bool", "uint8", "int8", "int16")
-REDUCTIONS = {"sum": "add", "reduce_max": "max", "reduce_min": "min", "prod": "mul"}
-OPAQUE = ("matmul", "scan", "while_loop", "einsum")
-WRITES = ("concatenate", "stack", "pad", "scatter", "index_set", "index_add", "windows_sum")
-INDEXED = {
-    "getitem": 1,
-    "scatter": 1,
-    "index_set": 2,
-    "index_add": 2,
-}  # which inputs are index arrays: those from here on
+REDUCTIONS: dict[Op, str] = {bc.sum: "add", rd.reduce_max: "max", rd.reduce_min: "min", rd.prod: "mul"}
+INDEXED: dict[Op, int] = {  # which inputs are index arrays: those from here on
+    ix.getitem: 1,
+    ix.scatter: 1,
+    ix.index_set: 2,
+    ix.index_add: 2,
+}
 
 
 class Lowerable:
@@ -40,43 +45,42 @@ class Lowerable:
         Raises:
             Unsupported: NumPy has to do it; why.
         """
-        name = n.op.name
-        if name == "pick":
+        if n.op is pick:
             return "pick"
         for spec in map(Spec.of, (*(n.value if several(n) else (n.value,)), *n.values)):
             if spec.dtype.name not in DTYPES:
                 raise Unsupported(f"native code has no {spec.dtype.name}")
-        if name in REDUCTIONS:
+        if n.op in REDUCTIONS:
             return self._reduction(n)
-        if name in INDEXED:
-            given = n.inputs[0] if name == "getitem" else n
+        if n.op in INDEXED:
+            given = n.inputs[0] if n.op is ix.getitem else n
             self._indexed(n, given.shape if type(given) is Node else np.shape(given))
-        if name in WRITES:
+        if n.op in WRITES:
             return "write"
-        if name in OPAQUE:
+        if n.op in LOWERING:
             return self._opaque(n)
-        if moves(n) or name in ("getitem", "tril", "triu"):
+        if moves(n) or n.op is ix.getitem or n.op in WITHIN:
             return "fused"
-        if not known(n):
-            raise Unsupported(f"native code has no {name}")
+        if n.op not in COST:
+            raise Unsupported(f"native code has no {n.op.name}")
         self._elementwise(n)
         return "fused"
 
     def _reduction(self, n: Node) -> str:
-        x, name = n.inputs[0], n.op.name
+        x = n.inputs[0]
         spec = Spec.of(x.value if type(x) is Node else x)
-        if name in ("reduce_max", "reduce_min") and count(n.shape) and not count(spec.shape):
-            raise Unsupported(f"{name} of nothing")
+        if n.op in (rd.reduce_max, rd.reduce_min) and count(n.shape) and not count(spec.shape):
+            raise Unsupported(f"{n.op.name} of nothing")
         self._spelled(Expressions().cast(_entry(spec), n.dtype.name))
         return "reduction"
 
     def _indexed(self, n: Node, shape: tuple[int, ...]) -> None:
-        arrays = n.inputs[INDEXED[n.op.name] :]
+        arrays = n.inputs[INDEXED[n.op] :]
         if arrays:
             gathered(n.params["index"], arrays, over(taking(n.params["index"], arrays, shape)), shape)
 
     def _opaque(self, n: Node) -> str:
-        if n.op.name in ("matmul", "einsum"):
+        if n.op in PRODUCTS:
             dtypes = {Spec.of(v).dtype.name for v in (n.value, *n.values)}
             if len(dtypes) != 1 or dtypes == {"bool"}:
                 raise Unsupported(f"native code has no product of {' and '.join(sorted(dtypes))}")

@@ -9,8 +9,14 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
+from ...ir.op import Op
+from ...ops import linalg as la
+from ...ops import shape as sh
+from ...ops.indexing import index_add, index_set, scatter
+from ...ops.loops import scan, while_loop
+from ...ops.windows import windows_sum
 from .gather import gathered, moved, taking
-from .index import Affine, Index, offset, strides_of, taken
+from .index import Affine, Index, offset, spaced, strides_of, taken
 from .memory import Buffer, Memory, Unsupported, View
 from .nests import Loop, Write
 from .numpy_calls import several
@@ -25,7 +31,7 @@ def lowered(n: Node, m: Memory, why: str | None, planned: Planned) -> Steps:
     """The steps of a node that is computed whole; `why` says that it is left to NumPy."""
     if why is None:
         try:
-            return LOWERING[n.op.name](n, m, planned)
+            return LOWERING[n.op](n, m, planned)
         except Unsupported as reason:
             why = str(reason)
     homes = m.results(n) if several(n) else [m.buffer(n)]
@@ -98,13 +104,10 @@ def _pad(n: Node, m: Memory, planned: Planned) -> Steps:
 
 def _windows_sum(n: Node, m: Memory, planned: Planned) -> Steps:
     b, x, p = m.buffer(n), n.inputs[0], n.params
-    d = len(p["size"])
-    lead = len(n.shape) - d
+    lead = len(n.shape) - len(p["size"])
 
     def place(ix: Index) -> Affine:
-        inner, outer = ix[lead : lead + d], ix[lead + d :]
-        space = tuple(o * s + i * e for o, s, i, e in zip(outer, p["stride"], inner, p["dilation"], strict=True))
-        return offset((*ix[:lead], *space), strides_of(n.shape))
+        return offset(spaced(ix, p, lead), strides_of(n.shape))
 
     return [FillStep(b, 0.0), _part(x, x.shape, b, place, "add")]
 
@@ -190,7 +193,9 @@ def _while_loop(n: Node, m: Memory, planned: Planned) -> Steps:
     return [*start, ScanStep(body, -1, carry, [], [], test, test.outputs[0])]
 
 
-LOWERING: dict[str, Callable[[Node, Memory, Planned], Steps]] = {
-    "matmul": _matmul, "einsum": _einsum, "concatenate": _concatenate, "stack": _stack, "pad": _pad, "windows_sum": _windows_sum,
-    "scatter": _scatter, "index_set": _index_set, "index_add": _index_add, "scan": _scan, "while_loop": _while_loop,
+WRITES: dict[Op, Callable[[Node, Memory, Planned], Steps]] = {  # into parts of what they make
+    sh.concatenate: _concatenate, sh.stack: _stack, sh.pad: _pad, windows_sum: _windows_sum,
+    scatter: _scatter, index_set: _index_set, index_add: _index_add,
 }  # fmt: skip
+PRODUCTS: dict[Op, Callable[[Node, Memory, Planned], Steps]] = {la.matmul: _matmul, la.einsum: _einsum}
+LOWERING = {**WRITES, **PRODUCTS, scan: _scan, while_loop: _while_loop}

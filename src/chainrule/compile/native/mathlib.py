@@ -12,6 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.op import Op
+from ...ops import exponential as ex
+from ...ops import trigonometric as tr
+
 
 class Value:
     """A value in LLVM's text, with Python's operators. `bits` is 32 or 64."""
@@ -302,7 +306,7 @@ def log_sigmoid(c: Code, x: Value) -> Value:
     return -softplus(c, -x)
 
 
-VECTORISED: dict[str, Callable[..., Value]] = {
-    "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sigmoid": sigmoid, "softplus": softplus,
-    "log_sigmoid": log_sigmoid, "logaddexp": logaddexp,
+VECTORISED: dict[Op, Callable[..., Value]] = {
+    ex.exp: exp, ex.expm1: expm1, ex.log: log, ex.log1p: log1p, tr.tanh: tanh, ex.sigmoid: sigmoid, ex.softplus: softplus,
+    ex.log_sigmoid: log_sigmoid, ex.logaddexp: logaddexp,
 }  # fmt: skip

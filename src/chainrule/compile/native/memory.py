@@ -10,6 +10,7 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
+from ...ops.structured import pick
 from .index import Affine, count, flat_index, moves, offset, over, source_index, strides_of
 
 
@@ -87,7 +88,7 @@ class Memory:
         """Memory for each of several results, the home of the `pick` that takes it."""
         found: list[Buffer | None] = [None] * len(n.value)
         for c in self.consumers.get(n, ()):
-            if c.op.name == "pick":
+            if c.op is pick:
                 k = c.params["index"]
                 found[k] = self.home[c] = found[k] or self.buffer(c)
         return [f or self.new("temporary", *Spec.of(v)[:2]) for f, v in zip(found, n.value, strict=True)]

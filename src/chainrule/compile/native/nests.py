@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 
 from ...ir.node import Node, Spec
+from ...ir.op import Op
 from ...ir.optimize import uniform
+from ...ops import arithmetic as ar
+from ...ops import piecewise as pw
+from ...ops.indexing import getitem
+from ...ops.linalg import outer
+from ...ops.shape import tril, triu
 from .elementwise import COST, Expr, Expressions
 from .gather import gathered
 from .index import Affine, Index, broadcast, flat_index, moves, offset, over, source_index, strides_of
 from .memory import Buffer, Memory
+
+WITHIN: dict[Op, Op] = {tril: pw.less_equal, triu: pw.greater_equal}  # how a column compares with what the row allows
 
 
 @dataclass
@@ -88,7 +96,6 @@ class Builder:
         return made
 
     def _operation(self, n: Node, index: Index) -> Any:
-        name = n.op.name
         dtype = Spec.of(n.value).dtype.name
         if moves(n):
             source = n.inputs[0]
@@ -99,10 +106,10 @@ class Builder:
                 return self.express.load(b, flat_index(index, n.shape))
             made = yield (source, at)
             return made
-        if name == "getitem":
+        if n.op is getitem:
             made = yield from self._gather(n, index)
             return made
-        if name == "outer":
+        if n.op is outer:
             a = yield (n.inputs[0], (index[0],))
             b = yield (n.inputs[1], (index[1],))
             return self.express.operation(n, [a, b], dtype)
@@ -111,11 +118,11 @@ class Builder:
             shape = i.shape if type(i) is Node else np.shape(i)
             e = yield (i, broadcast(index, shape))
             args.append(e)
-        if name in ("tril", "triu"):
+        if n.op in WITHIN:
             row, column = (self.express.shared("index", "int64", data=i) for i in index[-2:])
-            limit = self.express.shared("add", "int64", (row, self.express.constant(n.params.get("k", 0), "int64")))
-            keep = self.express.shared("less_equal" if name == "tril" else "greater_equal", "bool", (column, limit))
-            return self.express.shared("where", dtype, (keep, args[0], self.express.constant(0, dtype)))
+            limit = self.express.shared(ar.add, "int64", (row, self.express.constant(n.params.get("k", 0), "int64")))
+            keep = self.express.shared(WITHIN[n.op], "bool", (column, limit))
+            return self.express.shared(pw.where, dtype, (keep, args[0], self.express.constant(0, dtype)))
         return self.express.operation(n, args, dtype)
 
     def _gather(self, n: Node, index: Index) -> Any:

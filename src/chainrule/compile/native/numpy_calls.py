@@ -11,6 +11,7 @@ from ...errors import ShapeError
 from ...ir.graph import Graph
 from ...ir.node import NO_PARAMS, Node, Spec, rebuilt
 from ...ir.op import variable
+from ...ops.custom import custom
 from ...ops.loops import Loop
 from ..interpreted import interpreted
 from .steps import CallStep
@@ -53,7 +54,7 @@ def joined(steps: Sequence[Any], consumers: Mapping[Node, Sequence[Node]], kept:
 def _foreign(n: Node) -> bool:
     """Whether a function of the user's runs, which may keep what it is given."""
     home = getattr(n.op.value, "__module__", None) or type(n.op.value).__module__
-    return str(home).split(".")[0] not in OURS or n.op.name == "custom" or isinstance(n.op, Loop)
+    return str(home).split(".")[0] not in OURS or n.op is custom or isinstance(n.op, Loop)
 
 
 def _reading(spec: Spec, copied: bool) -> Callable[[Any], Any] | None:

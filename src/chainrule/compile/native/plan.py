@@ -15,6 +15,11 @@ import numpy as np
 
 from ...ir.graph import Graph
 from ...ir.node import Node
+from ...ops.broadcasting import broadcast_to
+from ...ops.indexing import getitem
+from ...ops.loops import scan, while_loop
+from ...ops.shape import flip
+from ...ops.windows import windows
 from .elementwise import COST
 from .index import flat_index, moves, offset, over, source_index, strides_of
 from .lowerable import REDUCTIONS, Lowerable
@@ -92,27 +97,27 @@ class Planner:
         else:
             self.level[n] = ready + 1
             for i in n.parents if kind in ("opaque", "call") else ():
-                if n.op.name in ("scan", "while_loop") and kinds.get(i) == "fused":
+                if n.op in (scan, while_loop) and kinds.get(i) == "fused":
                     self.needed.add(i)
                 else:
                     self._need_view(i, kinds)
 
     def _gathered(self, n: Node) -> list[Node]:
         """Inputs that are read at places which arrays give."""
-        if n.op.name == "getitem" and len(n.inputs) > 1 and type(n.inputs[0]) is Node:
+        if n.op is getitem and len(n.inputs) > 1 and type(n.inputs[0]) is Node:
             return [n.inputs[0]]
         return []
 
     def _need_view(self, i: Node, kinds: dict[Node, str]) -> None:
         """Make sure that a value is in memory, perhaps as a view of another."""
         while kinds.get(i) == "fused":
-            if not moves(i) or type(i.inputs[0]) is not Node or i.op.name == "windows":
+            if not moves(i) or type(i.inputs[0]) is not Node or i.op is windows:
                 self.needed.add(i)
                 return
             if source_index(i, over(i.shape), i.inputs[0].shape) is None and kinds.get(i.inputs[0]) == "fused":
                 self.needed.add(i)
                 return
-            if i.op.name in ("flip",) or (i.op.name == "broadcast_to" and i.shape != i.inputs[0].shape):
+            if i.op is flip or (i.op is broadcast_to and i.shape != i.inputs[0].shape):
                 self.needed.add(i)
                 return
             i = i.inputs[0]
@@ -129,7 +134,7 @@ class Planner:
             cost: dict[Node, int] = {}
             dear: set[Node] = set()
             for n in nodes:
-                own = 0 if kinds[n] != "fused" or moves(n) else COST.get(n.op.name, 1)
+                own = 0 if kinds[n] != "fused" or moves(n) else COST.get(n.op, 1)
                 whole = own + min(sum(cost.get(i, 0) for i in n.parents), 1 << 20)
                 if kinds[n] == "fused" and whole > CHEAP:
                     dear.add(n)
@@ -184,7 +189,7 @@ class Planner:
                 axes = {a % len(shape) for a in n.params["axis"]} if shape else set()
                 kept = [i for k, i in enumerate(step.index) if k not in axes]
                 lengths = [m for k, m in enumerate(shape) if k not in axes]
-                mode = REDUCTIONS[n.op.name]
+                mode = REDUCTIONS[n.op]
                 step.writes.append(Write((x, n), b, offset(tuple(kept), strides_of(lengths)), mode))
                 fills.setdefault(level, []).append(FillStep(b, identity(mode, b.dtype)))
             elif kind in ("write", "opaque", "call"):

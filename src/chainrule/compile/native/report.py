@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .elementwise import COST
+from ...ir.op import Op
+from ...ops.conversion import cast
 from .index import count
 from .memory import Buffer
 from .nests import Nest
@@ -52,7 +53,7 @@ def lines(steps: list[Any], depth: int = 0) -> tuple[list[str], float, float]:
     for s in steps:
         if isinstance(s, Nest):
             n = 0 if s.empty else count(s.lengths)
-            names = [e.kind for e in s.order if e.kind in COST and e.kind != "cast"]
+            names = [e.kind.name for e in s.order if isinstance(e.kind, Op) and e.kind is not cast]
             done = {k: names.count(k) for k in dict.fromkeys(names)}
             b = float(sum(x.bytes for x in s.buffers()))
             w = float(n * len(names))
