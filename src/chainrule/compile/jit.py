@@ -24,8 +24,9 @@ from .handed import BACKENDS, handed
 from .holders import Holder
 from .interpreted import interpreted
 from .known_names import Vocabulary
-from .native.entry import Entry, supported
+from .native.entry import Entry
 from .native.memory import Unsupported
+from .native.objects import supported
 from .native.program import NativeProgram, native
 from .native.report import report
 from .reach import Label, TracedValue, Walk

@@ -193,12 +193,19 @@ std = Composite(
 )
 
 
+def _in_floats(x: Any) -> Any:
+    """Integers and booleans as what exp makes of them: their own differences wrap around."""
+    dtype = dtype_of(x)
+    return x if dtype.kind in "fc" else cast(x, dtype=np.exp(np.zeros((), dtype)).dtype)
+
+
 def _peak(x: Any, axis: Axes) -> Any:
     m = reduce_max(stop_gradient(x), axis=axis, keepdims=True)
     return stop_gradient(where(isfinite(m), m, 0))
 
 
 def _logsumexp(x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    x = _in_floats(x)
     m = _peak(x, axis)
     total = log(sum(exp(x - m), axis=axis, keepdims=True)) + m
     return (
@@ -224,12 +231,19 @@ def _logsumexp_pullback(i: int, ct: Any, y: Any, x: Any, axis: Axes, keepdims: b
 
 
 def _softmax(x: Any, axis: Axes) -> Any:
+    x = _in_floats(x)
     e = exp(x - _peak(x, axis))
     return e / sum(e, axis=axis, keepdims=True)
 
 
+def _log_softmax(x: Any, axis: Axes) -> Any:
+    x = _in_floats(x)
+    return x - logsumexp(x, axis=axis, keepdims=True)
+
+
 def _shifted(x: Any, axis: Axes) -> Any:
     """Plain values less their largest along axes, so that exp cannot overflow."""
+    x = _in_floats(x)
     m = np.maximum.reduce(x, axis=axis, keepdims=True)
     finite = np.isfinite(m)
     return x - (m if finite.all() else np.where(finite, m, m.dtype.type(0)))
@@ -291,7 +305,7 @@ softmax = Composite(
 )
 log_softmax = Composite(
     "log_softmax",
-    lambda x, axis: x - logsumexp(x, axis=axis, keepdims=True),
+    _log_softmax,
     value=_log_softmax_value,
     shape=shapes.like_floats,
     batch="along",

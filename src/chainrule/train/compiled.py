@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..compile.interpreted import interpreted
-from ..compile.native.entry import Entry, supported
+from ..compile.native.entry import Entry
 from ..compile.native.memory import Unsupported
+from ..compile.native.objects import supported
 from ..compile.native.program import native
 from ..compile.tracing import Traced as Trace
 from ..compile.tracing import traced

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .entry import MISPLACED, RAISED, WRITEABLE
+from .entry import MISPLACED, RAISED
 from .function import Function, literal
 from .index import count
 from .instructions import MEMORY, TYPES, combine, instruction
 from .mathlib import Value
 from .memory import Buffer, View
 from .nests import Nest
+from .objects import WRITEABLE
 from .printed_products import Products
 from .steps import CallStep, CopyStep, FillStep, Plan, ProductStep, ScanStep, identity
 

@@ -13,11 +13,12 @@ from ...errors import ShapeError
 from ...ir.graph import Graph
 from ...ir.node import Node, Spec
 from .engine import blas, compiled, llvm, lock, threads
-from .entry import Entry, callable_at, numpy_functions, supported
+from .entry import Entry
 from .instructions import spelled
 from .lowerable import Lowerable
 from .memory import Buffer, Unsupported
 from .nests import Nest
+from .objects import callable_at, numpy_functions, supported
 from .plan import Planner
 from .printer import Module
 from .steps import CopyStep, Plan
