@@ -57,6 +57,7 @@ SCALARS = [
     "np.sum({v})", "np.mean({v})", "{v} @ {v2}", "{v}[0]", "{v}[-1] * {s}", "np.max({v})", "np.min({v}) * {s}", "np.prod({v})", "np.var({v})",
     "cr.logsumexp({v})", "np.sum({m})", "np.trace({m})", "({m} @ {v})[1]", "np.mean({m} * {v})", "{s} * K", "np.sum(({v} - DATA) ** 2)",
     "np.linalg.norm({v} + 4)", "np.sum({v}[ROWS] * {v2}[ROWS[::-1]])", "np.dot({v}, DATA)", "np.sum(np.diff({v}) ** 2)", "np.median({v})",
+    "np.min({v}) - np.max({v2})", "{s} - ({s2} > 0.3)", "np.argmax({v}) * {s} - np.argmin({v2})", "{v} @ np.arange(3)", "(1 - ({v} > 0.3)) @ {v2}",
 ]  # fmt: skip
 VECTORS = [
     "{v} + {s}", "{v} * {v2}", "{v} - {v2}", "np.tanh({v})", "np.sin({v}) * {s}", "np.where({v} > {s}, {v}, 0.5 * {v2})", "np.sort({v})", "{v}[::-1]",
@@ -65,6 +66,7 @@ VECTORS = [
     "{v} / (2 + {v2} ** 2)", "np.stack([{s}, {s2}, {s} * {s2}])", "{v}.astype(int) * {v2}", "np.round({v}) * {s}", "{v} // 0.6", "np.exp(-{v} ** 2)",
     "cr.relu({v})", "np.mean({m}, axis=0) * {v}", "{v} % 1.1", "np.take({v}, [2, 0, 0])", "np.where(MASK, {v}, {s})", "np.repeat({s}, 3) * {v}",
     "cr.stop_gradient({v}) * {v2}", "np.outer({v}, {v2})[1]", "np.einsum('ij,j->i', {m}, {v})", "np.full_like({v}, 0.5) * {v2}", "LONG[4:7] * {v} + np.sum(LONG)",
+    "({v} + 4) ** np.arange(3)", "-(({v} > {s}) * {v2})", "({v} > {s}) * -{v2}", "{v} - ({v2} > 0.3)", "np.einsum('i,i->i', {v}, np.arange(3))",
 ]  # fmt: skip
 INPLACE = [
     "{n} = {v}.copy()\n    {n}[1] = {s}", "{n} = {v} * 1.0\n    {n}[1:] += {v2}[:-1]", "{n} = np.zeros_like({v})\n    {n}[:2] = {v2}[1:] * {s}",

@@ -194,7 +194,9 @@ class Lines:
                 names.append(self.s.gradient_names[target])
                 first.add(target)
         given = [
-            zeros_text(np.shape(v)) if c is None else str(self.text(c))
+            str(self.text(c))
+            if type(c) is Node
+            else _of_dtype(v, zeros_text(np.shape(v)) if c is None else str(self.text(c)))
             for c, v in zip(line.cotangents, line.stage.value, strict=True)
         ]
         call = f"{self.loop_name(line.stage)}_grad({', '.join([self._arguments(line.stage), *given])})"
@@ -231,6 +233,12 @@ def _targets(line: Line | LoopLine) -> list[tuple[Node, bool]]:
 def zeros(v: Node) -> str:
     """A zero of the shape of a node."""
     return zeros_text(v.shape)
+
+
+def _of_dtype(x: Any, text: str) -> str:
+    """A constant as a cotangent of `x`: a number or an array of doubles would make doubles of all that it meets."""
+    dtype = np.asarray(x).dtype
+    return text if dtype.name == "float64" or dtype.kind != "f" else f"np.asarray({text}, np.{dtype.name})[()]"
 
 
 def zeros_text(shape: tuple[int, ...]) -> str:
