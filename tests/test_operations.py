@@ -370,6 +370,21 @@ def test_stable_reductions(function):
         np.testing.assert_array_equal(pullback(1.0)[0], [0.0, 1.0])
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.uint16, np.int16, np.int32, np.int64, np.uint64])
+@pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
+def test_stable_reductions_of_integers(function, dtype):
+    """The differences of integers wrap around in their own dtype; the value and the opened body subtract in floating point."""
+    low, high = (0, 1) if dtype is bool else (max(np.iinfo(dtype).min, -1000), min(np.iinfo(dtype).max, 1000))
+    x = np.array([low, high, high - 1 if dtype is not bool else 0], dtype)
+
+    def f(v):
+        return REGISTRY[function](v, axis=(-1,))
+
+    expected = f(x.astype(float))
+    for found in (f(x), cr.jit(f)(x)):
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
+
+
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=name)
 def test_range_holds_every_value(op):
     low, high = op.range

@@ -238,7 +238,8 @@ def _softmax(x: Any, axis: Axes) -> Any:
 
 def _log_softmax(x: Any, axis: Axes) -> Any:
     x = _in_floats(x)
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    y = x - _peak(x, axis)  # first: a logarithm added to a large number loses its digits
+    return y - log(sum(exp(y), axis=axis, keepdims=True))
 
 
 def _shifted(x: Any, axis: Axes) -> Any:
