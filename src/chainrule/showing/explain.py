@@ -228,6 +228,7 @@ class Explanation:
         """When the gradient by a variable is zero: an and/or formula over facts, verified, with the limits kept apart.
 
         Args:
+            wrt: the name of a variable.
             budget: seconds; over them it is refused.
 
         >>> explain("z = b*x + a; c*relu(z)").zeros("b").formula

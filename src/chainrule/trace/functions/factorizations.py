@@ -92,7 +92,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     a, b = operand(a), operand(b)
     if axes is not None:
         a = moveaxis(a, axes, range(np.ndim(a) - len(axes), np.ndim(a)))
-    shape = np.shape(a)[np.ndim(b) :]
+    shape = np.shape(a)[np.ndim(b) - np.ndim(a) :]  # as NumPy counts: all axes where b has as many as a
     n = math.prod(shape)
     if n * n != math.prod(np.shape(a)) or n != math.prod(np.shape(b)):
         raise ShapeError(
