@@ -153,14 +153,15 @@ def t(input: Any) -> Any:
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Axes moved to other places."""
     n = len(input.shape)
-    src = [axis_of(input, k) % n for k in (source if isinstance(source, Sequence) else (source,))]
-    dst = [axis_of(input, k) % n for k in (destination if isinstance(destination, Sequence) else (destination,))]
+    places = max(n, 1)  # a tensor without axes has one that does not matter
+    src = [axis_of(input, k) % places for k in (source if isinstance(source, Sequence) else (source,))]
+    dst = [axis_of(input, k) % places for k in (destination if isinstance(destination, Sequence) else (destination,))]
     if len(src) != len(dst) or len({*src}) < len(src) or len({*dst}) < len(dst):
         raise ShapeError(f"movedim: {source} and {destination} must name as many axes, each once")
     order = [k for k in range(n) if k not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         order.insert(d, s)
-    return permute(input, order)
+    return permute(input, order[:n])
 
 
 def unsqueeze(input: Any, dim: int) -> Any:
