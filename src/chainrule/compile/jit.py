@@ -151,7 +151,7 @@ class Variant:
     def delivered(self, found: list[Any], leaves: list[Any], holders: list[Holder], donated: Sequence[int]) -> Any:
         """The outputs in their structure; what the function changes is changed."""
         t = self.traced
-        given = [a for k, a in enumerate(leaves) if k not in donated]
+        given = {id(a) for k, a in enumerate(leaves) if k not in donated}
         outputs = [_own(x, kind, given) for x, kind in zip(found[: t.outputs], t.kinds, strict=True)]
         for k, new in zip(
             t.changed, found[t.outputs :], strict=False
@@ -443,7 +443,7 @@ def _comparable(x: Any, name: str) -> None:
         ) from None
 
 
-def _own(x: Any, kind: Any, given: list[Any]) -> Any:
+def _own(x: Any, kind: Any, given: set[int]) -> Any:
     """A result that shares memory with nothing."""
     if kind is not None:
         return kind(x)

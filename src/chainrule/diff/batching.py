@@ -169,11 +169,13 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
             result = called(f, new_args, new_kwargs)
         results, result_tree = flatten(result)
         targets = _axes_of(result, out_axes)
-        others = [*fronts, *around]
+        others = set(map(id, (*fronts, *around)))
+        out: list[Any] = []
         with setting(level=level):
             for r, a in zip(results, targets, strict=True):
-                others.append(_collected(r, a, kind, others))
-        return unflatten(result_tree, others[-len(results) :] if results else [])
+                out.append(_collected(r, a, kind, others))
+                others.add(id(out[-1]))
+        return unflatten(result_tree, out)
 
     return mapped
 
@@ -219,7 +221,7 @@ def _to_front(x: Any, axis: int) -> Any:
     return x if axis % n == 0 else fn.moveaxis(x, axis, 0)
 
 
-def _collected(r: Any, axis: Any, kind: type[Batched], others: list[Any]) -> Any:
+def _collected(r: Any, axis: Any, kind: type[Batched], others: set[int]) -> Any:
     """A result with its examples along an axis; it shares memory with no other array."""
     computed = isinstance(r, Handle)
     while isinstance(r, Handle) and r.rank > kind.rank:

@@ -5,7 +5,7 @@ Whether NumPy's `reshape` is a view or a copy depends on it, so the values in a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,9 @@ def overlap(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
         return True
 
 
-def alone(x: np.ndarray[Any, Any], others: Iterable[Any]) -> bool:
-    """Whether an array that was computed has its memory to itself: it is no view, can be written, and is none of the others."""
-    return x.base is None and x.flags.writeable and not any(x is other for other in others)
+def alone(x: np.ndarray[Any, Any], others: Container[int]) -> bool:
+    """Whether an array that was computed has its memory to itself: no view, to be written, and none of the others (by `id`)."""
+    return x.base is None and x.flags.writeable and id(x) not in others
 
 
 def root(x: Any) -> Any:

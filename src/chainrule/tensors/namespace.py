@@ -44,14 +44,6 @@ def missing_from(module: str, names: Iterable[str]) -> Callable[[str], Any]:
     return absent
 
 
-def unfit(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> None:
-    """Raise, in words, where arguments do not fit a signature."""
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as wrong:
-        raise InputError(f"{name}(): {wrong}", f"it takes {', '.join(signature.parameters)}") from None
-
-
 def told(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that says in words what is wrong where its arguments do not fit it."""
     signature = inspect.signature(function)
@@ -61,8 +53,12 @@ def told(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except TypeError as error:
-            if not isinstance(error, ChainruleError):
-                unfit(name, signature, args, kwargs)
+            if isinstance(error, ChainruleError):
+                raise
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as wrong:
+                raise InputError(f"{name}(): {wrong}", f"it takes {', '.join(signature.parameters)}") from None
             raise
 
     return call
@@ -283,8 +279,7 @@ _NUMPYS_NAMES = {"dim": ("axis",), "keepdim": ("keepdims",), "input": ("x", "a",
 
 def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that takes NumPy's names for torch's arguments, as torch does, and refuses what it does not know."""
-    signature = inspect.signature(function)
-    known = signature.parameters
+    known, answer = inspect.signature(function).parameters, told(name, function)
     renamed = {n: t for t, ns in _NUMPYS_NAMES.items() if t in known for n in ns if n not in known}
     takes_tensor = next(iter(known), "") in ("input", "tensor", "condition")
     either = name in ("pow", "where", "result_type", "isin")
@@ -300,12 +295,7 @@ def _called(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
                 f"{name}(): the first argument must be a tensor, not {type(args[0]).__name__}",
                 "make it one with torch.tensor",
             )
-        try:
-            return function(*args, **kwargs)
-        except TypeError as error:
-            if not isinstance(error, ChainruleError):
-                unfit(name, signature, args, kwargs)
-            raise
+        return answer(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     return call

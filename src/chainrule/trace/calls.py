@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import ChainruleError, InputError, TraceError, caller
 from ..ir.entering import entering
-from ..ir.layout import copied
+from ..ir.layout import alone, copied
 from ..ir.node import NO_PARAMS, Node
 from ..ir.recording import Handle, Shared, record, setting, state
 from ..ops.arithmetic import alias
@@ -362,7 +362,7 @@ def owned(leaves: Sequence[Any], floats: Sequence[bool]) -> list[Any]:
         if is_float:
             x = as_float(x) if isinstance(x, Handle) else float(x)
         elif isinstance(x, np.ndarray):
-            if id(x) in seen or x.base is not None or not x.flags.writeable:
+            if not alone(x, seen):
                 x = x.copy()
             seen.add(id(x))
         result.append(x)
