@@ -7,18 +7,12 @@ can change (`holders`), so that a change is seen, and what the function itself c
 
 from __future__ import annotations
 
-import argparse
 import collections
-import collections.abc
-import contextvars
 import dataclasses
 import enum
 import functools
-import queue
 import sys
-import threading
 import types
-import weakref
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -28,23 +22,24 @@ from ..errors import InputError
 from ..ir.op import Op
 from ..ir.recording import Handle
 from ..trace.references import contents
+from .classes import (
+    CONSUMED,
+    DATA,
+    OF_CLASSES,
+    OPAQUE,
+    UNSEEN,
+    is_dunder_function,
+    mixed,
+    package,
+    settled_name,
+    slots_of,
+)
 from .holders import ATTRIBUTES, CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, SET, Holder, Kind
 from .known_names import LIBRARIES, Vocabulary, of_library, root
 
 SMALL = 1024  # bytes of an integer or boolean array up to which its contents are compared instead of being an input
 EXACT = 2**48  # integers beyond are compared by value: sums of them might leave 64 bits
 MANY = 5000  # things that can change
-DATA = (types.SimpleNamespace, argparse.Namespace, collections.UserDict, collections.UserList, collections.ChainMap)
-CONSUMED = (collections.deque, bytearray, memoryview)
-UNSEEN = (
-    threading.local,
-    contextvars.ContextVar,
-    weakref.ref,
-    collections.abc.MutableMapping,
-    collections.abc.MutableSet,
-    queue.Queue,
-)
-
 Spot = Any  # where leaves stand in a value: None (nowhere), the number of a leaf, a Holder, or (how to rebuild it, its parts, their spots)
 
 
@@ -277,7 +272,7 @@ class Walk:
         scope = f.__globals__
         self.modules[id(scope)] = scope
         known = self.scopes.setdefault(id(scope), set())
-        keys = sorted(n for n in names if n in scope and n not in known and not _settled(scope[n]))
+        keys = sorted(n for n in names if n in scope and n not in known and not settled_name(scope[n]))
         known.update(keys)
         if keys:
             made = Holder(scope, NAMES, keys, [scope[k] for k in keys], "the module", len(self.holders))
@@ -332,7 +327,7 @@ class Walk:
         if of_library(x) or issubclass(x, enum.Enum) or self._again(x) is not None:
             return None
         scope = vars(x)
-        keys = sorted(k for k in scope if (self._named(k) or _is_dunder_function(k, scope[k])) and k not in _OF_CLASSES)
+        keys = sorted(k for k in scope if (self._named(k) or is_dunder_function(k, scope[k])) and k not in OF_CLASSES)
         self.key.append(tuple(keys))
         self._held(x, FIELDS, keys, [scope[k] for k in keys], [f"{x.__name__}.{k}" for k in keys], x.__name__)
         for base in (*x.__bases__, type(x)):
@@ -347,7 +342,7 @@ class Walk:
         self._same(x)
         if not of_library(x) and self._again(x) is None:
             scope = vars(x)
-            keys = sorted(k for k in self.vocabulary.others if k in scope and not _settled(scope[k]))
+            keys = sorted(k for k in self.vocabulary.others if k in scope and not settled_name(scope[k]))
             self.key.append(tuple(keys))
             self.known[id(x)] = self._held(
                 scope, NAMES, keys, [scope[k] for k in keys], [f"{label}.{k}" for k in keys], label
@@ -389,13 +384,11 @@ class Walk:
         if wrapped is not None:  # of functools, or of NumPy
             self.visit(wrapped, label)
         library = of_library(kind)
-        if isinstance(x, (Op, np.ufunc, np.dtype)) or (
-            library and _package(kind) in _OPAQUE and not isinstance(x, DATA)
-        ):
+        if isinstance(x, (Op, np.ufunc, np.dtype)) or (library and package(kind) in OPAQUE and not isinstance(x, DATA)):
             return self._compared(x, label)
         if kind.__eq__ is not object.__eq__ and kind.__hash__ is not None and not dataclasses.is_dataclass(x):
             return self._compared(x, label)
-        slots = [k for c in kind.__mro__ for k in _slots(c)]
+        slots = [k for c in kind.__mro__ for k in slots_of(c)]
         if not hasattr(x, "__dict__") and not slots:
             return self._compared(x, label)
         self._same(kind)
@@ -405,7 +398,7 @@ class Walk:
         if hasattr(x, "__dict__"):
             scope = vars(x)
             reached = getattr(kind, "_reached", None) if library else None
-            whole = every or library or _mixed(kind)
+            whole = every or library or mixed(kind)
             keys = [k for k in scope if (k in reached if reached is not None else whole or self._named(k))]
             self.key.append(tuple(keys))
             own = self._held(x, FIELDS, keys, [scope[k] for k in keys], [f"{label}.{k}" for k in keys], label)
@@ -458,39 +451,6 @@ class Same:
 
     def __hash__(self) -> int:
         return id(self.x)
-
-
-_OF_CLASSES = frozenset(
-    ["__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "__annotations__", "__slots__"]
-)
-_OPAQUE = frozenset(sys.stdlib_module_names) - {"__main__"}
-
-
-def _package(kind: type) -> str:
-    return root(kind.__module__)
-
-
-def _mixed(kind: type) -> bool:
-    """Whether a class of the user's has code of a library beside its own, which may read what the user's does not name."""
-    return any(c is not object and of_library(c) for c in kind.__mro__)
-
-
-def _slots(kind: type) -> list[str]:
-    given = vars(kind).get("__slots__", ())
-    names = [given] if isinstance(given, str) else list(given)
-    return [k for k in names if k not in ("__dict__", "__weakref__")]
-
-
-def _is_dunder_function(name: str, x: Any) -> bool:
-    """Whether Python may call it without its name standing anywhere."""
-    return name.startswith("__") and isinstance(x, (types.FunctionType, classmethod, staticmethod, property))
-
-
-def _settled(x: Any) -> bool:
-    """Whether a name of a module is one that nobody binds anew: a module, class or function of a library."""
-    return isinstance(x, (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, np.ufunc, Op)) and (
-        isinstance(x, (types.BuiltinFunctionType, np.ufunc, Op)) or of_library(x)
-    )
 
 
 _VISITS: dict[type, Callable[[Walk, Any, str], Spot]] = {
