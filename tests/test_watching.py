@@ -1411,3 +1411,17 @@ def test_what_a_library_holds_is_not_looked_at_however_its_module_is_reached(mod
 def test_histories_that_were_once_told_otherwise(case):
     """A closed-over array given out and written into; one array in two places; foreign byte order; a write by another name."""
     judge(case)
+
+
+@pytest.mark.parametrize("held", ["cell", "dict", "attribute"])
+def test_shape_and_dtype_of_an_array_that_is_compared_are_looked_at(held):
+    """NumPy lets both be set in place, with the same bytes."""
+    counts = np.array([1, 2, 3, 4])
+    world = {"cell": None, "dict": {"n": counts}, "attribute": types.SimpleNamespace(n=counts)}[held]
+    read = {"cell": lambda: counts, "dict": lambda: world["n"], "attribute": lambda: world.n}[held]
+    f = cr.jit(lambda x: x * read().shape[0] + (100 if read().dtype.kind == "u" else 0))
+    assert f(2.0) == f(2.0) == 8.0
+    counts.shape = 2, 2
+    assert f(2.0) == f(2.0) == 4.0
+    counts.dtype = np.uint64
+    assert f(2.0) == f(2.0) == 104.0

@@ -8,6 +8,8 @@ from operator import is_
 from types import FunctionType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..trace.references import UNBOUND, contents
 
 MISSING = UNBOUND  # also where there is no such name or item
@@ -154,3 +156,23 @@ ATTRIBUTES = Kind(
     lambda o, k, v: (setattr if isinstance(o, FunctionType) else _put_attribute)(o, k, v),
     _restore_attributes,
 )
+
+
+class Contents:
+    """An array that is compared by what is in it: how it was seen."""
+
+    __slots__ = ("array", "data", "form", "label")
+
+    def __init__(self, array: np.ndarray[Any, Any], label: str) -> None:
+        self.array, self.label = array, label
+        self.form, self.data = (array.shape, array.dtype), array.tobytes()
+
+    def same(self) -> bool:
+        """Whether it has the shape, dtype and entries that it had: all three can be set in place."""
+        a = self.array
+        return (a.shape, a.dtype) == self.form and a.tobytes() == self.data
+
+    def restore(self) -> None:
+        """Give it the entries back."""
+        if not self.same():
+            self.array[...] = np.frombuffer(self.data, self.array.dtype).reshape(self.array.shape)

@@ -34,7 +34,7 @@ from .classes import (
     settled_name,
     slots_of,
 )
-from .holders import ATTRIBUTES, CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, SET, Holder, Kind
+from .holders import ATTRIBUTES, CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, SET, Contents, Holder, Kind
 from .known_names import LIBRARIES, Vocabulary, of_library, root
 
 SMALL = 1024  # bytes of an integer or boolean array up to which its contents are compared instead of being an input
@@ -69,7 +69,7 @@ class Walk:
         self.unlike: set[str] = set()  # numbers that cannot be inputs
         self.numbers: dict[str, Any] = {}
         self.holders: list[Holder] = []
-        self.contents: list[tuple[np.ndarray[Any, Any], bytes, str]] = []
+        self.contents: list[Contents] = []
         self.modules: dict[int, dict[str, Any]] = {}
         self.known: dict[int, Any] = {}
         self.scopes: dict[int, set[str]] = {}  # which names of which module are walked
@@ -162,9 +162,9 @@ class Walk:
                 x, label, x.shape, x.dtype, None if x.flags.c_contiguous else x.strides, x.flags.writeable
             )
         self.known[id(x)] = f"contents {len(self.contents)}"
-        data = x.tobytes()
-        self.contents.append((x, data, label))
-        self.key += np.ndarray, x.shape, x.dtype, x.strides, data
+        seen = Contents(x, label)
+        self.contents.append(seen)
+        self.key += np.ndarray, *seen.form, x.strides, seen.data
         return None
 
     def _same(self, x: Any) -> Spot:

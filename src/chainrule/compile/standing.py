@@ -97,9 +97,8 @@ class Standing:
         for h, whole in zip(self.walk.holders, self.before, strict=True):
             if not _same(h.kind.whole(h.owner, h.keys), whole):
                 h.kind.restore(h.owner, whole)
-        for a, data, _ in self.walk.contents:
-            if a.tobytes() != data:
-                a[...] = np.frombuffer(data, a.dtype).reshape(a.shape)
+        for c in self.walk.contents:
+            c.restore()
 
     def effects(self) -> tuple[list[Effect], list[list[Any]]]:
         """What the function has changed, and the new values, as a tree whose leaves are results."""
@@ -111,9 +110,9 @@ class Standing:
                 whole, changed = _changes(h, now, then)
                 effects.append(Effect(h.number, whole, list(changed)))
                 values.append([self.described(v, f"{h.label} at {k!r}") for k, v in changed.items()])
-        for a, data, label in self.walk.contents:
-            if a.tobytes() != data:
-                raise Untraceable(f"it changes the array {label} in place")
+        for c in self.walk.contents:
+            if not c.same():
+                raise Untraceable(f"it changes the array {c.label} in place")
         return effects, values
 
     def described(self, x: Any, label: str, result: bool = False) -> Any:

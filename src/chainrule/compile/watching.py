@@ -83,19 +83,19 @@ class Seen:
 
     def same(self) -> bool:
         """Whether every holder holds the same objects, and the arrays that are compared have the same contents."""
-        return all(h.kind.same(h) for h in self.holders) and all(a.tobytes() == data for a, data, _ in self.contents)
+        return all(h.kind.same(h) for h in self.holders) and all(c.same() for c in self.contents)
 
     def difference(self) -> str:
         """The first thing that differs."""
         for h in self.holders:
             if not h.kind.same(h):
                 return _place(h)
-        return next((label for a, data, label in self.contents if a.tobytes() != data), "something that it reaches")
+        return next((c.label for c in self.contents if not c.same()), "something that it reaches")
 
     def checks(self) -> list[tuple[Any, Any, Any]] | None:
         """The same as (owner, key, object), as an entry takes them, where that says it all; None where it does not."""
-        found: list[tuple[Any, Any, Any]] = [(a, None, data) for a, data, _ in self.contents]
-        if not all(type(a) is np.ndarray and a.flags.carray and a.dtype.isnative for a, _, _ in self.contents):
+        found: list[tuple[Any, Any, Any]] = [(c.array, None, c.data) for c in self.contents]
+        if not all(type(a) is np.ndarray and a.flags.carray and a.dtype.isnative for a, _, _ in found):
             return None
         for h in self.holders:
             if h.kind is CELL and h.values[0] is not MISSING:
