@@ -1425,3 +1425,21 @@ def test_shape_and_dtype_of_an_array_that_is_compared_are_looked_at(held):
     assert f(2.0) == f(2.0) == 4.0
     counts.dtype = np.uint64
     assert f(2.0) == f(2.0) == 104.0
+
+
+def test_what_was_empty_is_looked_at_when_it_no_longer_is():
+    items, table, kinds, record = [], {}, set(), types.SimpleNamespace()
+    world = types.SimpleNamespace(items=[], table={})
+    readers = {
+        "list": (lambda x: x * 2 + len(items), lambda: items.append(1)),
+        "dict": (lambda x: x * 2 + len(table), lambda: table.update(a=1)),
+        "set": (lambda x: x * 2 + len(kinds), lambda: kinds.add(1)),
+        "object": (lambda x: x * 2 + (1 if hasattr(record, "k") else 0), lambda: setattr(record, "k", 1)),
+        "list of an object": (lambda x: x * 2 + len(world.items), lambda: world.items.append(1)),
+        "dict of an object": (lambda x: x * 2 + len(world.table), lambda: world.table.update(a=1)),
+    }
+    for kind, (f, fill) in readers.items():
+        compiled = cr.jit(f)
+        assert compiled(1.0) == compiled(1.0) == 2.0, kind
+        fill()
+        assert compiled(1.0) == compiled(1.0) == 3.0, kind

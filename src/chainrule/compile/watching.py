@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from .holders import CELL, ITEMS, LIST, MISSING, NAMES, Holder
+from .holders import CELL, FIELDS, ITEMS, LIST, MISSING, NAMES, Holder
 from .known_names import Vocabulary
 from .reach import Walk
 
+GROWING = (LIST, ITEMS, FIELDS)  # what holds nothing now may hold something later
 SHORT = 100  # items of a list that an entry compares
 
 
@@ -78,7 +79,7 @@ class Seen:
     """The very objects that a walk found beside the arguments, for a check that takes no walk."""
 
     def __init__(self, walk: Walk) -> None:
-        self.holders = [h for h in walk.holders if h.values and not h.argument]
+        self.holders = [h for h in walk.holders if not h.argument and (h.values or h.kind in GROWING)]
         self.contents = walk.contents
 
     def same(self) -> bool:
