@@ -1427,8 +1427,20 @@ def test_shape_and_dtype_of_an_array_that_is_compared_are_looked_at(held):
     assert f(2.0) == f(2.0) == 104.0
 
 
+def _with_a_name_that_is_missing(x):
+    try:
+        return x * 2 + that_comes_later
+    except NameError:
+        return x * 2
+
+
+def _with_an_attribute(x):
+    return x * 2 + getattr(_with_an_attribute, "attached", 0)
+
+
 def test_what_was_empty_is_looked_at_when_it_no_longer_is():
     items, table, kinds, record = [], {}, set(), types.SimpleNamespace()
+    module = types.ModuleType("of_the_user")
     world = types.SimpleNamespace(items=[], table={})
     readers = {
         "list": (lambda x: x * 2 + len(items), lambda: items.append(1)),
@@ -1437,6 +1449,9 @@ def test_what_was_empty_is_looked_at_when_it_no_longer_is():
         "object": (lambda x: x * 2 + (1 if hasattr(record, "k") else 0), lambda: setattr(record, "k", 1)),
         "list of an object": (lambda x: x * 2 + len(world.items), lambda: world.items.append(1)),
         "dict of an object": (lambda x: x * 2 + len(world.table), lambda: world.table.update(a=1)),
+        "name": (_with_a_name_that_is_missing, lambda: globals().update(that_comes_later=1)),
+        "attribute of a function": (_with_an_attribute, lambda: setattr(_with_an_attribute, "attached", 1)),
+        "name of a module": (lambda x: x * 2 + getattr(module, "later", 0), lambda: setattr(module, "later", 1)),
     }
     for kind, (f, fill) in readers.items():
         compiled = cr.jit(f)

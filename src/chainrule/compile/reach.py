@@ -245,15 +245,10 @@ class Walk:
         own = self._held(
             f, ATTRIBUTES, fields, values, [name, f"the defaults of {name}", f"the defaults of {name}"], label
         )
-        if f.__dict__:
-            self._held(
-                f.__dict__,
-                ITEMS,
-                list(f.__dict__),
-                list(f.__dict__.values()),
-                [f"{name}.{k}" for k in f.__dict__],
-                name,
-            )
+        attributes = f.__dict__
+        self._held(
+            attributes, ITEMS, list(attributes), list(attributes.values()), [f"{name}.{k}" for k in attributes], name
+        )
         for cell, free in zip(f.__closure__ or (), f.__code__.co_freevars, strict=True):
             self._cell(cell, free)
         self._module_names(f, found.module)
@@ -272,13 +267,21 @@ class Walk:
         scope = f.__globals__
         self.modules[id(scope)] = scope
         known = self.scopes.setdefault(id(scope), set())
-        keys = sorted(n for n in names if n in scope and n not in known and not settled_name(scope[n]))
+        keys = sorted(n for n in names if n not in known and not settled_name(scope.get(n)))
         known.update(keys)
         if keys:
-            made = Holder(scope, NAMES, keys, [scope[k] for k in keys], "the module", len(self.holders))
-            self.holders.append(made)
-            self.key.append(tuple(keys))
-            made.spots = [self.visit(v, k) for k, v in zip(keys, made.values, strict=True)]
+            self._names(scope, keys, keys, "the module")
+
+    def _names(self, scope: dict[str, Any], keys: list[str], labels: list[str], label: str) -> Holder:
+        """Walk names of a module; one that is not there may be there later."""
+        values = [scope.get(k, MISSING) for k in keys]
+        made = Holder(
+            scope, NAMES, keys, values, label, len(self.holders)
+        )  # not as the dict itself, of which it is a part
+        self.holders.append(made)
+        self.key += tuple(keys), tuple(v is MISSING for v in values)
+        made.spots = [None if v is MISSING else self.visit(v, k) for v, k in zip(values, labels, strict=True)]
+        return made
 
     def _code(self, x: types.CodeType, label: str) -> Spot:
         return None  # in the key already
@@ -342,11 +345,8 @@ class Walk:
         self._same(x)
         if not of_library(x) and self._again(x) is None:
             scope = vars(x)
-            keys = sorted(k for k in self.vocabulary.others if k in scope and not settled_name(scope[k]))
-            self.key.append(tuple(keys))
-            self.known[id(x)] = self._held(
-                scope, NAMES, keys, [scope[k] for k in keys], [f"{label}.{k}" for k in keys], label
-            )
+            keys = sorted(k for k in self.vocabulary.others if not settled_name(scope.get(k)))
+            self.known[id(x)] = self._names(scope, keys, [f"{label}.{k}" for k in keys], label)
         return None
 
     def _handle(self, x: Handle, label: str) -> Spot:

@@ -103,7 +103,7 @@ class Seen:
                 found.append((h.owner, None, h.values[0]))
             elif h.kind is NAMES:
                 found += [(h.owner, k, v) for k, v in zip(h.keys, h.values, strict=True)]
-            elif h.kind is LIST and len(h.values) <= SHORT:
+            elif (h.kind is LIST and len(h.values) <= SHORT) or (h.kind is ITEMS and not h.values):
                 found.append((h.owner, None, h.values))
             elif not _constant(h):
                 return None

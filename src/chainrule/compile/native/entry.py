@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...trace.references import UNBOUND
 from ...trace.tree import TreeDef
 from .instructions import MEMORY
 from .objects import CONTENTS, DATA, DESCRIPTOR, DIMENSIONS, FLAGS, ITEMS, NDIM, SIZE, USABLE, WRITEABLE
@@ -94,7 +95,7 @@ class Entry:
         output: the tree of the result; `kinds` says which leaves are Python numbers.
         order: which input of the program each leaf is; in order when left out.
         checks: what must hold besides, as (owner, key, object): the item of a dict or, without a key, the contents of a cell,
-            the items of a list, the bytes of an array.
+            the items of a list, the bytes of an array, that a dict is empty; UNBOUND for a name that is not there.
     """
 
     def __init__(
@@ -157,6 +158,8 @@ class Entry:
                 kept = self.field(self.object(np.frombuffer(x, np.uint8)), DATA, "ptr")
                 differ = self.emit(f"call i32 @memcmp(ptr {self.field(holder, DATA, 'ptr')}, ptr {kept}, i64 {len(x)})")
                 self.require(self.emit(f"icmp eq i32 {differ}, 0"))
+            elif isinstance(owner, dict) and key is None:  # one that holds nothing
+                self.require(self.emit(f"icmp eq i64 {self.emit(f'call i64 @PyDict_Size(ptr {holder})')}, 0"))
             elif isinstance(owner, list):
                 self.require(self.emit(f"icmp eq i64 {self.field(holder, SIZE, 'i64')}, {len(x)}"))
                 items = self.field(holder, ITEMS, "ptr")
@@ -168,7 +171,7 @@ class Entry:
                     now = self.field(holder, CONTENTS, "ptr")
                 else:
                     now = self.emit(f"call ptr @PyDict_GetItemWithError(ptr {holder}, ptr {self.object(key)})")
-                self.require(self.emit(f"icmp eq ptr {now}, {self.object(x)}"))
+                self.require(self.emit(f"icmp eq ptr {now}, {'null' if x is UNBOUND else self.object(x)}"))
 
     # ---- arguments ---------------------------------------------------------------------------------------------
 
