@@ -4,6 +4,7 @@ Every row of the table is a way to change what a step depends on. The reference 
 where the compiled step cannot follow, it has to run uncompiled or be refused, never to use what was.
 """
 
+import contextlib
 import copy
 import dataclasses
 import math
@@ -945,3 +946,33 @@ def test_outputs_of_any_structure():
     assert type(out["y"]) is np.ndarray
     assert out["rest"][1] is None
     np.testing.assert_array_equal(predict(m, X)["rest"][0], X)
+
+
+def attached():
+    return getattr(attached, "late", 0.0)
+
+
+def test_what_was_not_there_is_seen_when_it_comes():
+    """A global, an attribute of a function, of a module or of a class: looked for in forward, and made between two calls."""
+    tools, counts = types.ModuleType("of_the_user"), np.array([1, 2, 3, 4])
+    settings = types.SimpleNamespace()
+
+    class Looking(nn.Module):
+        def forward(self, x):
+            with contextlib.suppress(NameError):
+                x = x + that_comes_late
+            x = x + getattr(tools, "late", 0.0) + attached() + getattr(settings, "late", 0.0)
+            return x + getattr(Looking, "late", 0.0) + counts.shape[0]
+
+    made = {
+        "a global": lambda: globals().update(that_comes_late=1.0),
+        "of a module": lambda: setattr(tools, "late", 10.0),
+        "of a function": lambda: setattr(attached, "late", 100.0),
+        "of an object": lambda: setattr(settings, "late", 1000.0),
+        "of a class": lambda: setattr(Looking, "late", 10000.0),
+        "a shape in place": lambda: setattr(counts, "shape", (2, 2)),
+    }
+    net, x = Looking(), np.ones((2, 3), "f4")
+    for what, make in {"nothing": lambda: None, **made}.items():
+        make()
+        np.testing.assert_array_equal(np.asarray(predict(net, x)), net(ct.tensor(x)).numpy(), err_msg=what)

@@ -81,13 +81,14 @@ class World:
         self.keep: list[Any] = []  # so that no id is used anew
         self.seen: set[int] = set()
         self.reached = {"forward"}  # attributes that the code names, and methods that no code has named yet
-        self.dynamic = False
+        self.dynamic, self.spelled = False, set[str]()  # whether code looks for attributes by strings, and for which
         self.waiting: dict[str, list[tuple[str, Any]]] = {}
         self.named: set[tuple[int, str]] = set()
+        self.modules: list[tuple[str, dict[str, Any]]] = []  # of the user's, by their namespaces
         for x in (default_generator, random, np.random):
             self._source(x)
         stack = [(path, root) for path, root in roots.items()]
-        while stack:
+        while stack or (stack := [*self._of_modules()]):
             path, x = stack.pop()
             if id(x) in self.seen or isinstance(x, INERT):
                 if isinstance(x, types.BuiltinFunctionType) and (x in IMPURE or x.__module__ in CLOCKS):
@@ -146,6 +147,8 @@ class World:
         elif isinstance(x, types.ModuleType):
             if x.__name__ in CLOCKS:
                 self.unknown.append(f"{path} (the module {x.__name__})")
+            elif x.__name__.partition(".")[0] not in LIBRARY:
+                self.modules.append((path, vars(x)))
         elif hasattr(x, "__wrapped__"):
             yield path, x.__wrapped__
         elif hasattr(x, "__dict__") or hasattr(type(x), "__slots__"):
@@ -218,7 +221,7 @@ class World:
         if of_library(f):
             return
         self.functions.append((f, parts_of(f)))
-        yield from ((path, part) for part in (f.__defaults__, f.__kwdefaults__, f.__dict__ or None))
+        yield from ((path, part) for part in (f.__defaults__, f.__kwdefaults__, f.__dict__))
         for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
             value = contents(cell)
             self.cells.append((cell, value))
@@ -227,6 +230,7 @@ class World:
         globals_, attributes = found.module, found.attributes
         yield from self._reach(attributes | (self.waiting.keys() if globals_ & DYNAMIC else set()))
         self.dynamic = self.dynamic or bool(globals_ & DYNAMIC)
+        self.spelled |= found.strings
         for name in globals_:
             value = f.__globals__.get(name, MISSING)
             if value is MISSING and hasattr(builtins, name):
@@ -238,11 +242,7 @@ class World:
                 yield from (
                     (f"{name}.{k}", vars(value)[k]) for k in MAKERS if k in vars(value) and not of_library(value)
                 )
-            if isinstance(value, types.ModuleType) and value.__name__.partition(".")[0] not in LIBRARY:
-                for a in attributes & vars(value).keys():
-                    self._name(vars(value), a, vars(value)[a])
-                    yield f"{name}.{a}", vars(value)[a]
-            elif type(value).__module__ in CLOCKS or (isinstance(value, type) and value.__module__ in CLOCKS):
+            if type(value).__module__ in CLOCKS or (isinstance(value, type) and value.__module__ in CLOCKS):
                 self.unknown.append(f"{name} (of a module that reads the outside world)")
 
     def _reach(self, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
@@ -251,6 +251,15 @@ class World:
             if name not in self.reached:
                 self.reached.add(name)
                 yield from self.waiting.pop(name, ())
+
+    def _of_modules(self) -> Iterator[tuple[str, Any]]:
+        """What code that was passed names of modules, whether it is there or not."""
+        for path, scope in self.modules:
+            asked = self.reached | self.spelled if self.dynamic else self.reached
+            for name in [n for n in asked if (id(scope), n) not in self.named]:
+                self._name(scope, name, scope.get(name, MISSING))
+                if name in scope:
+                    yield f"{path}.{name}", scope[name]
 
     def _name(self, d: Any, name: str, value: Any) -> None:
         if (id(d), name) not in self.named:
