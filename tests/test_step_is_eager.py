@@ -960,7 +960,7 @@ def test_what_was_not_there_is_seen_when_it_comes():
     class Looking(nn.Module):
         def forward(self, x):
             with contextlib.suppress(NameError):
-                x = x + that_comes_late
+                x = x + that_comes_late  # noqa: F821
             x = x + getattr(tools, "late", 0.0) + attached() + getattr(settings, "late", 0.0)
             return x + getattr(Looking, "late", 0.0) + counts.shape[0]
 
