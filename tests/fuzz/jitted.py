@@ -49,8 +49,14 @@ N, G, FLAG, S = 2, 1.5, True, "s"
 D, L = {"a": np.array([3.0, 1.0, 2.0]), "k": 0.5}, [1.0, np.array([0.25, 0.5, 0.75])]
 X, Y = np.array([0.3, -1.2, 2.0]), np.array([1.0, 0.5, -0.5])
 d, l, pt = {"x": np.array([1.0, 2.0, 3.0]), "h": 1.0}, [np.array([1.0, 1.0, 2.0]), 2.0], Point(np.array([1.0, 2.0, 3.0]), 0.5)
+E, T, C = [], {}, np.array([1, 2, 3, 4])
 def helper(v):
     return v * G + N
+def late():
+    try:
+        return coming
+    except NameError:
+        return 0.0
 def make(c):
     w = np.array([c, 1.0, 2.0])
     def inner(v):
@@ -81,7 +87,8 @@ NUMBERS = _words(
     """
     s | G | m.lr | m.b | N | n | m.n | m.cfg['k'] | D['k'] | pt.q | m.scale | m.norm | Model.scale | np.sum(x) |
     np.max(y) | L[0] | len(l) | len(f'{n}') | x.shape[0] | float(N) | int(n) | abs(s) | flag | FLAG |
-    np.float32(2.0) | l[1] | len(L) | len(m.layers)
+    np.float32(2.0) | l[1] | len(L) | len(m.layers) | len(E) | len(T) | C.shape[0] | late() | getattr(helper,'late',0.0) |
+    getattr(tools,'late',0.0) | sum(E)
     """
 )
 TESTS = _words(
@@ -122,7 +129,8 @@ EVENTS = _words(
     m.layers[0][1]=4.0 | m.extra=1 | pt=Point(np.zeros(3)) | pt.q=-0.0 | m.b=float('nan') | G=float('nan') |
     m.norm2=1.0 | def helper(v):return v-G | X=X.astype('>f8') | X=np.array([np.nan,-0.0,1.0]) | child=Child(m) |
     child.v=m.w | N=10**12 | X=np.zeros((0,3)) | m.w=W | m.n=5 | X=np.array([1,2,3]) |
-    twice=functools.partial(lambda a,v:a+v,G) | m.act=lambda v:v*3.0 | V[0]=-1.0
+    twice=functools.partial(lambda a,v:a+v,G) | m.act=lambda v:v*3.0 | V[0]=-1.0 | E.append(2.0) | E.clear() | T['a']=1.0 |
+    C.shape=(2,2) | C.shape=(4,) | coming=2.0 | helper.late=3.0 | tools.late=4.0 | tools.late=G
     """
 )
 NUMBER_ARGUMENTS = _words(
@@ -244,6 +252,7 @@ def _world(case: Case, jit: Any, name: str) -> dict[str, Any]:
     module = sys.modules[name] = types.ModuleType(name)  # where dataclasses look for their module
     scope = vars(module)
     scope.update({"np": np, "cr": cr, "jit": jit, "functools": functools, "scribble": _scribble})
+    scope["tools"] = types.ModuleType(f"{name}_tools")
     exec(source(case), scope)
     return scope
 

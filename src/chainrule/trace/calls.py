@@ -303,6 +303,9 @@ def _apart(
                 locked[id(x)] = _locked(x, why)
 
     def apart(tree: Any) -> Any:
+        """The argument itself, unless something in it is locked: what the function puts into it is the user's to see."""
+        if not any(id(x) in locked for x in flatten(tree)[0]):
+            return tree
         return map_leaves(lambda x: locked.get(id(x), x), tree)
 
     args = tuple(a if k in taken else apart(a) for k, a in enumerate(selection.args))
